@@ -1,0 +1,50 @@
+"""What we want: the inventory, the defaults, their schema and the loader. Knows nobody else."""
+
+from configs.loader import Configuration, inventory_path, load
+from configs.problems import ConfigurationError, Problem
+from configs.schema import (
+    PROJECT,
+    AlertmanagerSettings,
+    AptSettings,
+    LaravelSettings,
+    MariadbSettings,
+    NetworkSettings,
+    NginxSettings,
+    NodeExporterSettings,
+    PhpSettings,
+    PreflightSettings,
+    PrometheusSettings,
+    RedisSettings,
+    Requirement,
+    Role,
+    Settings,
+    Specs,
+    Ssh,
+    Target,
+)
+
+__all__ = [
+    "PROJECT",
+    "AlertmanagerSettings",
+    "AptSettings",
+    "Configuration",
+    "ConfigurationError",
+    "LaravelSettings",
+    "MariadbSettings",
+    "NetworkSettings",
+    "NginxSettings",
+    "NodeExporterSettings",
+    "PhpSettings",
+    "PreflightSettings",
+    "Problem",
+    "PrometheusSettings",
+    "RedisSettings",
+    "Requirement",
+    "Role",
+    "Settings",
+    "Specs",
+    "Ssh",
+    "Target",
+    "inventory_path",
+    "load",
+]

@@ -1,0 +1,198 @@
+"""What no single value can tell: whether the parts fit together, and whether the keys are there."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from configs.documents import Location, dotted
+from configs.explaining import describe
+from configs.keyfiles import Trouble, key_trouble, known_hosts_trouble
+from configs.merging import Sources
+from configs.problems import Problem
+from configs.schema import Ssh
+from configs.values import canonical_address, example_network
+
+_Origin = tuple[str, str]
+
+
+def cross_check(
+    merged: dict[str, Any], sources: Sources, refused: list[Problem], *, allow_example: bool
+) -> list[Problem]:
+    """Every problem between values, among those values that the schema did not refuse."""
+    check = _Check(merged, sources, {(problem.file, problem.key) for problem in refused})
+    targets = check.targets()
+    real = [target for target in targets if not target.example]
+    return [
+        *check.roles(targets),
+        *(() if allow_example else check.examples(targets)),
+        *check.shared_addresses(real),
+        *check.pins(),
+        *check.keys(real),
+        *check.host_keys(real),
+    ]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What is usable of a target: `None` where the schema already refused the value."""
+
+    name: str
+    role: str | None
+    address: str | None
+    ssh: Ssh | None
+    example: str | None
+
+    def at(self, *steps: str) -> Location:
+        return ("targets", self.name, *steps)
+
+
+class _Check:
+    def __init__(self, merged: dict[str, Any], sources: Sources, refused: set[_Origin]) -> None:
+        self.merged = merged
+        self.sources = sources
+        self.refused = refused
+
+    def targets(self) -> list[_Seen]:
+        targets = self.merged.get("targets")
+        if not isinstance(targets, dict):
+            return []
+        return [
+            self._seen(name, entry) for name, entry in targets.items() if isinstance(entry, dict)
+        ]
+
+    def roles(self, targets: list[_Seen]) -> Iterator[Problem]:
+        observers = [target for target in targets if target.role == "observability"]
+        for extra in observers[1:]:
+            yield self._problem(
+                extra.at("role"),
+                f"observability, which {observers[0].name} already is",
+                "exactly one target with the role observability",
+                "make it a vpsmanager, or remove the target",
+            )
+        everything = self.merged.get("targets")
+        judged = isinstance(everything, dict) and len(targets) == len(everything)
+        if not targets or not judged or any(target.role is None for target in targets):
+            return  # a role that could not be read may be the missing one
+        for role, wanted in (("observability", "exactly one"), ("vpsmanager", "at least one")):
+            if all(target.role != role for target in targets):
+                yield self._problem(
+                    ("targets",),
+                    f"no target with the role {role}",
+                    f"{wanted} target with the role {role}",
+                    f"add a target with `role: {role}` and its address",
+                )
+
+    def examples(self, targets: list[_Seen]) -> Iterator[Problem]:
+        for target in targets:
+            if target.example:
+                file = self.sources.inventory.file
+                yield self._problem(
+                    target.at("address"),
+                    f"{target.address}, an example: no server has an address of {target.example}",
+                    "the address of your own server",
+                    f"edit {file}, or set CHOM_INVENTORY to the path of your own inventory;\n"
+                    "to try it without any server: make demo",
+                )
+
+    def shared_addresses(self, targets: list[_Seen]) -> Iterator[Problem]:
+        first: dict[tuple[str, int], str] = {}
+        for target in targets:
+            if not target.address or not target.ssh or self._is_refused(target.at("ssh", "port")):
+                continue
+            place = (target.address, target.ssh.port)
+            if place in first:
+                yield self._problem(
+                    target.at("address"),
+                    f"{target.address} with port {target.ssh.port}, which {first[place]} has",
+                    "another address, or another SSH port, for every target",
+                    "write this target's own address",
+                )
+            first.setdefault(place, target.name)
+
+    def pins(self) -> Iterator[Problem]:
+        common = ("settings", "prometheus")
+        layers = [self._layer(common)]
+        yield from self._pin(layers, common)
+        targets = self.merged.get("targets")
+        for name in targets if isinstance(targets, dict) else ():
+            own = ("targets", name, "settings", "prometheus")
+            yield from self._pin([*layers, self._layer(own)], own)
+
+    def keys(self, targets: list[_Seen]) -> Iterator[Problem]:
+        for target in targets:
+            location = target.at("ssh", "key")
+            if target.ssh is None or self._is_refused(location):
+                continue
+            if trouble := key_trouble(target.ssh):
+                yield self._trouble(self._origin(location), trouble)
+
+    def host_keys(self, targets: list[_Seen]) -> Iterator[Problem]:
+        places: dict[_Origin, list[tuple[str, Ssh]]] = {}
+        for target in targets:
+            origin = self._origin(target.at("ssh", "known_hosts"))
+            if origin not in self.refused and target.address and target.ssh:
+                places.setdefault(origin, []).append((target.address, target.ssh))
+        for origin, group in places.items():
+            if trouble := known_hosts_trouble(group):
+                yield self._trouble(origin, trouble)
+
+    def _seen(self, name: str, entry: dict[str, Any]) -> _Seen:
+        def usable(key: str) -> str | None:
+            refused = self._is_refused(("targets", name, key))
+            return str(entry[key]) if key in entry and not refused else None
+
+        address = canonical_address(usable("address") or "") if usable("address") else None
+        example = example_network(address) if address else None
+        return _Seen(name, usable("role"), address, self._ssh(name, entry), example)
+
+    def _ssh(self, name: str, entry: dict[str, Any]) -> Ssh | None:
+        """The SSH settings with the default in place of every refused value."""
+        written = entry["ssh"]
+        if not isinstance(written, dict):
+            return None
+        return Ssh.model_validate(
+            {
+                key: value
+                for key, value in written.items()
+                if not self._is_refused(("targets", name, "ssh", key))
+            }
+        )
+
+    def _layer(self, location: Location) -> dict[str, Any]:
+        inventory = self.sources.inventory
+        layer = inventory.at(location) if inventory.holds(location) else None
+        return layer if isinstance(layer, dict) else {}
+
+    def _pin(self, layers: list[dict[str, Any]], location: Location) -> Iterator[Problem]:
+        """A version in the last layer must come with checksums in that layer.
+
+        Unless the layers below already have that version: then the checksums are below, too.
+        """
+        defaults = self.sources.defaults.data.get("prometheus")
+        below = [defaults if isinstance(defaults, dict) else {}, *layers[:-1]]
+        pinned = next((layer["version"] for layer in reversed(below) if "version" in layer), None)
+        version = layers[-1].get("version", pinned)
+        place = (*location, "version")
+        if version == pinned or "sha256" in layers[-1] or self._is_refused(place):
+            return
+        if not isinstance(pinned, str):
+            return  # refused already, so it says nothing about the checksums
+        yield self._problem(
+            place,
+            f"{describe(version)} without its checksums; the pinned checksums belong to {pinned}",
+            f"{pinned}, or another version together with its sha256",
+            f"give prometheus.sha256 too: the page of release {version} has them in sha256sums.txt",
+        )
+
+    def _is_refused(self, location: Location) -> bool:
+        return self._origin(location) in self.refused
+
+    def _origin(self, location: Location) -> _Origin:
+        document, place = self.sources.origin(location)
+        return document.file, dotted(place)
+
+    def _problem(self, location: Location, found: str, expected: str, remedy: str) -> Problem:
+        return Problem(*self._origin(location), found, expected, remedy)
+
+    def _trouble(self, origin: _Origin, trouble: Trouble) -> Problem:
+        return Problem(*origin, trouble.found, trouble.expected, trouble.remedy)

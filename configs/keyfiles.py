@@ -1,0 +1,106 @@
+"""Whether the key and the known_hosts file are there and fit for SSH, and what to do if not."""
+
+import os
+import shlex
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from configs.problems import shown
+from configs.schema import Ssh
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What is found, what is expected and what to do."""
+
+    found: str
+    expected: str
+    remedy: str
+
+
+def key_trouble(ssh: Ssh) -> Trouble | None:
+    """Why SSH would not accept the private key's file, if it would not."""
+    path, written = ssh.key_path, ssh.key
+    command = _as_typed(written, path)
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        remedy = (
+            f"{_folder_first(written, path)}ssh-keygen -t ed25519 -f {command}\n"
+            f"and let the server accept {command}.pub; or write the path of the key you have"
+        )
+        return Trouble(f"{written}: no such file", "a private key file", remedy)
+    except OSError as error:
+        return _unreadable(written, error)
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "not a plain file"
+        return Trouble(
+            f"{written}: {kind}", "a private key file", "write the path of the key file itself"
+        )
+    if path.suffix == ".pub":
+        remedy = f"write {written.removesuffix('.pub')}"
+        return Trouble(f"{written}: the public key", "the private key's file", remedy)
+    if not os.access(path, os.R_OK):
+        return _unreadable(written, None)
+    if mode & 0o077:
+        return Trouble(
+            f"{written}: mode {stat.S_IMODE(mode):04o}, open to others than its owner",
+            "a key that only its owner can read: SSH refuses any other",
+            f"chmod 600 {command}",
+        )
+    return None
+
+
+def known_hosts_trouble(places: Sequence[tuple[str, Ssh]]) -> Trouble | None:
+    """Why the host keys of these addresses cannot be checked, if so.
+
+    places: address and SSH settings of every target that uses one known_hosts file.
+    """
+    ssh = places[0][1]
+    path, written = ssh.known_hosts_path, ssh.known_hosts
+    try:
+        found = "a folder" if stat.S_ISDIR(path.stat().st_mode) else ""
+    except FileNotFoundError:
+        found = "no such file"
+    except OSError as error:
+        return _unreadable(written, error)
+    if not found:
+        return None if os.access(path, os.R_OK) else _unreadable(written, None)
+    expected = "a file with the servers' host keys"
+    if found == "a folder":
+        return Trouble(f"{written}: {found}", expected, "write the path of the file itself")
+    commands = [f"ssh-keyscan -p {ssh.port} {shlex.quote(address)}" for address, ssh in places]
+    scans = list(dict.fromkeys(commands))
+    lines = [
+        "compare each server's own fingerprints with those of",
+        *(f"  {scan} | ssh-keygen -lf -" for scan in scans),
+        "and once they are the same:",
+        *(
+            f"  {_folder_first(written, path)}{scan} >> {_as_typed(written, path)}"
+            for scan in scans
+        ),
+    ]
+    return Trouble(f"{written}: {found}", expected, "\n".join(lines))
+
+
+def _unreadable(written: str, error: OSError | None) -> Trouble:
+    reason = ((error and error.strerror) or "permission denied").lower()
+    remedy = "correct the path or its permissions"
+    return Trouble(f"{written}: {reason}", "a file that you can read", remedy)
+
+
+def _folder_first(written: str, path: Path) -> str:
+    if path.parent.exists():
+        return ""
+    folder = str(Path(written).parent)
+    return f"mkdir -p -m 700 {_as_typed(folder, path.parent)} && "
+
+
+def _as_typed(written: str, path: Path) -> str:
+    """The path for a shell in the current folder; `~` stays, so that the shell expands it."""
+    if written.startswith("~"):
+        home, slash, rest = written.partition("/")
+        return home + slash + (shlex.quote(rest) if rest else "")
+    return shlex.quote(shown(path))

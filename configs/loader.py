@@ -1,0 +1,95 @@
+"""Loads the settings as a whole, or says everything that is wrong with them."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from configs.checks import cross_check
+from configs.documents import read
+from configs.explaining import explain
+from configs.merging import Sources
+from configs.problems import ConfigurationError, Problem
+from configs.schema import PROJECT, Inventory, Target
+
+DEFAULTS = PROJECT / "configs" / "defaults.yaml"
+INVENTORY = PROJECT / "configs" / "inventory.yaml"
+
+# Follows from another problem of the same section, which is reported.
+_CONSEQUENCES = frozenset({"default_factory_not_called"})
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What is wanted of every target, complete and valid.
+
+    inventory_path: the file it was read from, absolute.
+    inventory_sha256: hexadecimal, of that file's bytes.
+    targets: by name, in the file's order.
+    """
+
+    inventory_path: Path
+    inventory_sha256: str
+    targets: dict[str, Target]
+
+
+def load(
+    path: Path | None = None,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    allow_example: bool = False,
+) -> Configuration:
+    """Read, merge and check the settings; connects to nothing and changes nothing.
+
+    path: the inventory; without one CHOM_INVENTORY names it, else it is configs/inventory.yaml.
+    allow_example: accept addresses that are reserved for examples; nothing answers there, so no
+        key is asked of such a target.
+
+    Raises ConfigurationError with every problem at once.
+    """
+    path = path or inventory_path(environ)
+    sources = Sources(
+        read(DEFAULTS, remedy="put the file back as it was released"),
+        read(
+            path,
+            remedy="write your servers into it as the released inventory.yaml shows, or "
+            "set CHOM_INVENTORY to the path of your inventory",
+        ),
+    )
+    problems = [*sources.defaults.problems, *sources.inventory.problems]
+    inventory: Inventory | None = None
+    if sources.defaults.usable and sources.inventory.usable:
+        merged = sources.merged()
+        inventory, refused = _validate(merged, sources)
+        problems += refused
+        problems += cross_check(merged, sources, refused, allow_example=allow_example)
+    if problems or inventory is None:
+        raise ConfigurationError(dict.fromkeys(problems))
+    return Configuration(
+        inventory_path=path.absolute(),
+        inventory_sha256=hashlib.sha256(sources.inventory.content).hexdigest(),
+        targets={
+            name: Target(name=name, **dict(entry)) for name, entry in inventory.targets.items()
+        },
+    )
+
+
+def inventory_path(environ: Mapping[str, str] = os.environ) -> Path:
+    """The inventory that the environment names, else the project's own."""
+    named = environ.get("CHOM_INVENTORY", "")
+    return Path(named).expanduser() if named else INVENTORY
+
+
+def _validate(merged: dict[str, Any], sources: Sources) -> tuple[Inventory | None, list[Problem]]:
+    try:
+        return Inventory.model_validate(merged), []
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False)
+        problems = [
+            explain(detail, sources) for detail in details if detail["type"] not in _CONSEQUENCES
+        ]
+        return None, problems

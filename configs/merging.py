@@ -1,0 +1,81 @@
+"""Lays the inventory over the defaults, and remembers where every value was written."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from configs.documents import Document, Location
+
+# Checksums of two versions must never mix, so these are taken as a whole.
+REPLACED = frozenset({("prometheus", "sha256")})
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The two files that a configuration is made of."""
+
+    defaults: Document
+    inventory: Document
+
+    def merged(self) -> dict[str, Any]:
+        """The inventory with every target complete.
+
+        A target's own value goes before the common one, and that before the default. A section
+        without content (`php:`) says nothing. What has the wrong shape stays as it is written,
+        but only where it is written: the targets do without it.
+        """
+        written = self.inventory.data
+        defaults = self.defaults.data
+        common = {
+            "ssh": merge({}, written.get("ssh")),
+            "settings": merge(defaults, written.get("settings")),
+        }
+        inherited = {
+            "ssh": merge({}, written.get("ssh"), strict=False),
+            "settings": merge(defaults, written.get("settings"), strict=False),
+        }
+        result = {**written, **common}
+        if isinstance(targets := written.get("targets"), dict):
+            result["targets"] = {
+                name: _complete(entry, inherited) for name, entry in targets.items()
+            }
+        return result
+
+    def origin(self, location: Location) -> tuple[Document, Location]:
+        """The file and the location in it where the merged value was written.
+
+        For a value that is written nowhere: where it would belong.
+        """
+        candidates = self._candidates(location)
+        return next((place for place in candidates if place[0].holds(place[1])), candidates[-1])
+
+    def _candidates(self, location: Location) -> list[tuple[Document, Location]]:
+        places = [(self.inventory, location)]
+        if location[0] == "targets" and location[2:3] in (("ssh",), ("settings",)):
+            location = location[2:]
+            places.append((self.inventory, location))
+        if location[0] == "settings":
+            places.append((self.defaults, location[1:]))
+        return places
+
+
+def merge(base: Any, over: Any, location: tuple[str, ...] = (), *, strict: bool = True) -> Any:
+    """`over` on `base`: sections key by key, anything else as a whole.
+
+    strict: keep what is written in place of a section and is none, instead of passing it over.
+    """
+    if not isinstance(base, dict) or location in REPLACED:
+        return over
+    if not isinstance(over, dict):
+        return over if strict and over is not None else base
+    merged = dict(base)
+    for key, value in over.items():
+        known = key in base
+        merged[key] = merge(base[key], value, (*location, key), strict=strict) if known else value
+    return merged
+
+
+def _complete(entry: Any, inherited: dict[str, Any]) -> Any:
+    if not isinstance(entry, dict):
+        return entry
+    own = {section: merge(base, entry.get(section)) for section, base in inherited.items()}
+    return {**entry, **own}

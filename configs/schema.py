@@ -1,0 +1,302 @@
+"""What can be set: the one description that validates, explains and publishes the settings.
+
+Units are in the names. A `None` among the settings means "follow the detected hardware".
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from configs.values import (
+    ADDRESS,
+    NAME,
+    URL,
+    Address,
+    ApplicationName,
+    Megabytes,
+    Name,
+    Network,
+    PathText,
+    Port,
+    Sha256,
+    Url,
+    setting,
+)
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+Role = Literal["observability", "vpsmanager"]
+Architecture = Literal["amd64", "arm64"]
+Eviction = Literal[
+    "noeviction",
+    "allkeys-lru",
+    "allkeys-lfu",
+    "allkeys-random",
+    "volatile-lru",
+    "volatile-lfu",
+    "volatile-random",
+    "volatile-ttl",
+]
+
+
+class Model(BaseModel):
+    """A section: fixed once read, and strict, so that a typing mistake is never guessed at."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+
+class Ssh(Model):
+    """How a target is reached."""
+
+    user: str = setting(
+        "The user to log in as.",
+        expected="a Linux user name, such as root or deploy",
+        remedy="write the user that may log in with the key",
+        default="root",
+        pattern=r"^[a-z_][a-z0-9_-]{0,31}$",
+    )
+    port: Port = setting(
+        "The port sshd listens on.",
+        remedy="write the port sshd listens on, usually 22",
+        default=22,
+    )
+    key: PathText = setting(
+        "The private key; a relative path starts at the project's folder.",
+        expected="the path of a private key file",
+        remedy="write the path of the private key, usually keys/chom_deploy_key",
+        default="keys/chom_deploy_key",
+    )
+    known_hosts: PathText = setting(
+        "The file of known host keys; a relative path starts at the project's folder.",
+        expected="the path of a known_hosts file",
+        remedy="write the path of the known_hosts file, usually ~/.ssh/known_hosts",
+        default="~/.ssh/known_hosts",
+    )
+    sudo: bool = setting(
+        "Whether to become root with sudo; without it: true unless the user is root.",
+        default_factory=lambda fields: fields["user"] != "root",
+    )
+    sudo_password: bool = setting(
+        "Whether sudo asks for a password; the password itself is never written here.",
+        remedy="write true if sudo asks this user for a password, else false; "
+        "the password itself never belongs in this file",
+        default=False,
+    )
+
+    @property
+    def key_path(self) -> Path:
+        """The private key as a path that does not depend on the current folder."""
+        return _resolved(self.key)
+
+    @property
+    def known_hosts_path(self) -> Path:
+        """The known_hosts file as a path that does not depend on the current folder."""
+        return _resolved(self.known_hosts)
+
+
+class Specs(Model):
+    """What a target is said to have; optional, compared with what is detected."""
+
+    cpu: int | None = setting("Processor cores.", default=None, ge=1, le=4096)
+    memory_mb: Megabytes | None = setting("Memory in MiB.", default=None)
+    disk_gb: int | None = setting("Disk in GiB.", default=None, ge=1, le=1_048_576)
+
+
+class AptSettings(Model):
+    """Debian packages."""
+
+    cache_hours: int = setting(
+        "How old the package lists may be, in hours; 0 refreshes them every time.", ge=0, le=8760
+    )
+    unattended_upgrades: bool = setting("Whether security updates install themselves.")
+    lock_timeout_s: int = setting(
+        "How long to wait for another apt to finish, in seconds.", ge=0, le=3600
+    )
+    mirror: Url | None = setting(
+        "Base URL of a Debian mirror; null keeps the machine's own.",
+        expected=URL,
+        remedy="write the mirror's base URL, such as http://mirror.example.com/debian, or null",
+    )
+
+
+class NetworkSettings(Model):
+    """Who may reach what."""
+
+    admin_networks: tuple[Network, ...] = setting(
+        "Networks that may open the Prometheus and Alertmanager pages.",
+        strict=False,
+        expected="a list of networks such as 10.1.0.0/16 or 2a00:1450::/32, no bits set after "
+        "the prefix",
+        remedy="write each network as address/prefix, a single address as it is",
+    )
+
+
+class Requirement(Model):
+    """The least a target must have."""
+
+    memory_mb: Megabytes = setting("The least memory, in MiB.")
+    free_disk_mb: Megabytes = setting("The least free space on the root disk, in MiB.")
+
+
+class PreflightSettings(Model):
+    """The least each role needs; a target with less is refused before anything changes."""
+
+    observability: Requirement
+    vpsmanager: Requirement
+
+    def of(self, role: Role) -> Requirement:
+        """The requirement of one role."""
+        return self.observability if role == "observability" else self.vpsmanager
+
+
+class NodeExporterSettings(Model):
+    """The machine's metrics."""
+
+    port: Port = setting("The port of its metrics page.")
+
+
+class PrometheusSettings(Model):
+    """The metrics database: a pinned upstream release."""
+
+    version: str = setting(
+        "The release.",
+        expected='a release number in quotes, such as "3.8.1"',
+        remedy='write the release number in quotes, such as "3.8.1"',
+        pattern=r"^[0-9]+\.[0-9]+\.[0-9]+(-rc\.[0-9]+)?$",
+    )
+    base_url: Url = setting(
+        "Where releases are fetched: v<version>/prometheus-<version>.linux-<architecture>.tar.gz "
+        "below it.",
+        expected=URL,
+        remedy="write the folder that holds the v<version> folders of the releases",
+    )
+    sha256: dict[Architecture, Sha256] = setting(
+        "SHA-256 of the tarball of each architecture; it replaces the default as a whole.",
+        expected="64 hexadecimal digits in small letters for amd64, arm64 or both",
+        remedy="copy the checksums from sha256sums.txt on the release's page",
+        min_length=1,
+    )
+    port: Port = setting("The port of its page.")
+    retention_days: int = setting("How long metrics are kept, in days.", ge=1, le=3650)
+    retention_size_mb: Megabytes | None = setting(
+        "The most disk the metrics may take, in MiB; null follows the disk."
+    )
+    scrape_interval_s: int = setting("Seconds between two scrapes.", ge=1, le=300)
+
+
+class AlertmanagerSettings(Model):
+    """The sender of alerts."""
+
+    port: Port = setting("The port of its page.")
+
+
+class NginxSettings(Model):
+    """The web server."""
+
+    worker_connections: int = setting("Connections per worker.", ge=16, le=65535)
+    client_max_body_mb: int = setting("The largest upload, in MiB.", ge=1, le=10240)
+
+
+class PhpSettings(Model):
+    """PHP-FPM."""
+
+    version: str = setting(
+        "The PHP version.",
+        expected='a PHP version in quotes, such as "8.4"',
+        remedy='write the version in quotes, such as "8.4"',
+        pattern=r"^[5-9]\.[0-9]$",
+    )
+    children: int | None = setting(
+        "How many requests are served at once; null follows the memory.", ge=1, le=4096
+    )
+    child_memory_mb: int = setting("Memory counted for one child, in MiB.", ge=8, le=8192)
+
+
+class MariadbSettings(Model):
+    """The database."""
+
+    innodb_buffer_pool_mb: int | None = setting(
+        "Memory for InnoDB's buffer pool, in MiB; null follows the memory.", ge=16, le=16_777_216
+    )
+    max_connections: int = setting("Connections at once.", ge=10, le=100_000)
+
+
+class RedisSettings(Model):
+    """The cache."""
+
+    memory_mb: int | None = setting(
+        "The most memory for data, in MiB; null follows the memory.", ge=4, le=16_777_216
+    )
+    eviction: Eviction = setting("What is dropped when the memory is full (maxmemory-policy).")
+
+
+class LaravelSettings(Model):
+    """The application."""
+
+    name: ApplicationName = setting(
+        "The application's name, also its system user and its database.",
+        expected="a name of 1 to 31 small letters, digits and underscores that begins with a "
+        "letter and is not one of the system's own, such as root or mysql",
+        remedy="write a name of your own, such as laravel or shop",
+    )
+    server_name: str = setting(
+        "The host names it answers to, separated by spaces; _ answers to every name.",
+        expected="host names separated by single spaces, or _ for every name",
+        remedy="write the site's host name, such as shop.example.org, or _",
+        pattern=r"^(_|[A-Za-z0-9*.-]{1,253}( [A-Za-z0-9*.-]{1,253})*)$",
+    )
+
+
+class Settings(Model):
+    """Everything that can be tuned, complete."""
+
+    apt: AptSettings
+    network: NetworkSettings
+    preflight: PreflightSettings
+    node_exporter: NodeExporterSettings
+    prometheus: PrometheusSettings
+    alertmanager: AlertmanagerSettings
+    nginx: NginxSettings
+    php: PhpSettings
+    mariadb: MariadbSettings
+    redis: RedisSettings
+    laravel: LaravelSettings
+
+
+class Entry(Model):
+    """What is written of one target, over what holds for every target."""
+
+    role: Role = setting(
+        "What the target is for.", remedy="write observability (the one that watches) or vpsmanager"
+    )
+    address: Address = setting(
+        "Where the target is reached.",
+        expected=ADDRESS,
+        remedy="write the server's address, as its provider shows it",
+    )
+    ssh: Ssh = setting("SSH of this target, over the common `ssh`.", default_factory=Ssh)
+    specs: Specs | None = setting("What the target is said to have.", default=None)
+    settings: Settings = setting("Settings of this target, over the common `settings`.")
+
+
+class Target(Entry):
+    """One server, with everything that is wanted of it."""
+
+    name: Name
+
+
+class Inventory(Model):
+    """The inventory with the defaults and the common sections merged into each target."""
+
+    ssh: Ssh = setting("SSH of every target.", default_factory=Ssh)
+    targets: Annotated[dict[Name, Entry], Field(min_length=1)] = setting(
+        "The servers, each under its name.",
+        expected=f"each server under a name of its own: {NAME}",
+        remedy="name every server under `targets:`, with its role and address",
+    )
+    settings: Settings = setting("Settings of every target, over defaults.yaml.")
+
+
+def _resolved(text: str) -> Path:
+    return PROJECT / Path(text).expanduser()

@@ -1,0 +1,89 @@
+"""The kinds of value a setting can have, each with what it accepts."""
+
+import re
+from ipaddress import ip_address, ip_network
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
+
+# These exist on every Debian machine or belong to another component: an application that took
+# one of them over would own the machine's files, and a teardown would remove the account.
+# fmt: off
+RESERVED_NAMES = frozenset({
+    "root", "daemon", "bin", "sys", "sync", "games", "man", "lp", "mail", "news", "uucp", "proxy",
+    "backup", "list", "irc", "nobody", "sshd", "messagebus", "mysql", "mariadb", "redis", "nginx",
+    "prometheus", "alertmanager", "grafana", "loki", "promtail", "alloy", "information_schema",
+    "performance_schema", "test",
+})
+# fmt: on
+
+
+_EXAMPLES = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
+
+
+def canonical_address(text: str) -> str:
+    """The one spelling of an IP address or host name; ValueError if it is neither."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        return _hostname(text)
+
+
+def example_network(address: str) -> str | None:
+    """The network reserved for documentation that an address lies in, if it does."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return None
+    return next((network for network in _EXAMPLES if parsed in ip_network(network)), None)
+
+
+def _hostname(text: str) -> str:
+    labels = text.removesuffix(".").split(".")
+    numeric = labels[-1].isdigit()
+    if len(text) > 253 or numeric or not all(_LABEL.fullmatch(label) for label in labels):
+        raise ValueError("not a host name")
+    return text.lower()
+
+
+def _application(text: str) -> str:
+    if text in RESERVED_NAMES:
+        raise ValueError("reserved")
+    return text
+
+
+def _no_trailing_slash(url: str) -> str:
+    return url.rstrip("/")
+
+
+def setting(description: str, *, expected: str = "", remedy: str = "", **field: Any) -> Any:
+    """A pydantic field that also knows what to tell an operator who got it wrong.
+
+    expected: what is accepted, where types and limits do not say it.
+    remedy: what to do; without one, a wrong value is to be corrected or removed.
+    """
+    advice = {"expected": expected, "remedy": remedy}
+    return Field(description=description, json_schema_extra=dict(advice), **field)
+
+
+ADDRESS = "an IPv4 address, an IPv6 address or a host name"
+NAME = "a name of 1 to 31 small letters, digits and hyphens that begins with a letter"
+URL = "a URL that begins with http:// or https://, without a user name or password"
+
+Address = Annotated[str, AfterValidator(canonical_address)]
+ApplicationName = Annotated[
+    str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$"), AfterValidator(_application)
+]
+Megabytes = Annotated[int, Field(ge=1, le=16_777_216)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+Network = Annotated[str, AfterValidator(lambda text: str(ip_network(text)))]
+PathText = Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$", max_length=4096)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Url = Annotated[
+    str,
+    Field(pattern=r"^https?://[A-Za-z0-9.:\[\]_-]+(/[!-~]*)?$", max_length=2048),
+    AfterValidator(_no_trailing_slash),
+]

@@ -1,0 +1,15 @@
+"""Whether something holds on a host that only a command of the caller's can tell."""
+
+from pyinfra.api import FactBase, StringCommand
+
+
+class Condition(FactBase[bool]):
+    """Whether a read-only shell command succeeds."""
+
+    default = bool
+
+    def command(self, shell: str) -> StringCommand:
+        return StringCommand(f"{{ {shell}; }} >/dev/null 2>&1 && echo yes; true")
+
+    def process(self, output: list[str]) -> bool:
+        return output == ["yes"]

@@ -1,0 +1,44 @@
+"""What stands at a path on a host."""
+
+from typing import TypedDict
+
+from pyinfra.api import FactBase, QuoteString, StringCommand
+
+
+class FileData(TypedDict):
+    """``sha256`` in hex (empty for what is no regular file), ``mode`` as ``stat`` prints it."""
+
+    kind: str
+    mode: str
+    user: str
+    group: str
+    sha256: str
+
+
+class FileState(FactBase[FileData | None]):
+    """A file's kind, mode, owner and content hash in one command; None where there is none."""
+
+    def command(self, path: str) -> StringCommand:
+        quoted = QuoteString(path)
+        return StringCommand(
+            "if", "[ -e", quoted, "]; then", "stat -c '%F|%a|%U|%G'", quoted, ";",
+            "[ ! -f", quoted, "] || sha256sum <", quoted, "; fi",
+        )  # fmt: skip
+
+    def process(self, output: list[str]) -> FileData | None:
+        kind, mode, user, group = output[0].split("|")
+        sha256 = output[1].split()[0] if len(output) > 1 else ""
+        return FileData(kind=kind, mode=mode, user=user, group=group, sha256=sha256)
+
+
+class FileText(FactBase[list[str]]):
+    """The lines of a text file; an empty list where there is none. Never for secrets."""
+
+    default = list
+
+    def command(self, path: str) -> StringCommand:
+        quoted = QuoteString(path)
+        return StringCommand("[ ! -f", quoted, "] || cat", quoted)
+
+    def process(self, output: list[str]) -> list[str]:
+        return output

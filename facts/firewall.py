@@ -1,0 +1,38 @@
+"""What ufw was told, and whether it is in force."""
+
+from typing import TypedDict
+
+from pyinfra.api import FactBase
+
+
+class FirewallData(TypedDict):
+    """``rules``: ufw's own rule tuples, e.g. ``allow tcp 22 0.0.0.0/0 any 10.0.0.1 in``."""
+
+    enabled: bool
+    loaded: bool
+    default_deny: bool
+    rules: list[str]
+
+
+class Firewall(FactBase[FirewallData]):
+    """Read ufw's files and ask the kernel, in one command.
+
+    The files are read instead of running ``ufw status``, which takes a third of a second.
+    """
+
+    def command(self) -> str:
+        return (
+            "grep -h '^### tuple ###' /etc/ufw/user.rules /etc/ufw/user6.rules 2>/dev/null; "
+            "grep -h '^ENABLED=' /etc/ufw/ufw.conf 2>/dev/null; "
+            "grep -h '^DEFAULT_INPUT_POLICY=' /etc/default/ufw 2>/dev/null; "
+            "iptables -S ufw-user-input >/dev/null 2>&1 && echo LOADED=yes; true"
+        )
+
+    def process(self, output: list[str]) -> FirewallData:
+        prefix = "### tuple ### "
+        return FirewallData(
+            enabled="ENABLED=yes" in output,
+            loaded="LOADED=yes" in output,
+            default_deny='DEFAULT_INPUT_POLICY="DROP"' in output,
+            rules=[line.removeprefix(prefix) for line in output if line.startswith(prefix)],
+        )

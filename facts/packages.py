@@ -1,0 +1,57 @@
+"""What apt and dpkg know on a host."""
+
+from typing import TypedDict
+
+from pyinfra.api import FactBase, StringCommand
+
+
+class PackagesData(TypedDict):
+    """``versions``: installed package → version. ``unfinished``: dpkg was interrupted.
+
+    ``lists_age_s``: seconds since the package lists were fetched, None where there are none or
+    where a source was changed since.
+    """
+
+    versions: dict[str, str]
+    unfinished: bool
+    lists_age_s: int | None
+
+
+class Sources(FactBase[dict[str, str]]):
+    """The archive suites that apt would read, with their URIs; apt itself tells, offline."""
+
+    default = dict
+
+    def command(self) -> str:
+        return "apt-get update --print-uris | sed -n \"s#^'\\(.*\\)/dists/\\(.*\\)/InRelease'.*#\\2 \\1#p\""
+
+    def process(self, output: list[str]) -> dict[str, str]:
+        return {suite: uri for suite, uri in (line.split(" ", 1) for line in output)}
+
+
+class Packages(FactBase[PackagesData]):
+    """Which of ``names`` are installed, and how fresh apt's lists are, in one command."""
+
+    def command(self, names: list[str]) -> StringCommand:
+        wanted = " ".join(names)
+        return StringCommand(
+            "dpkg-query -W -f='${db:Status-Abbrev}|${Package}|${Version}\\n' 2>/dev/null"
+            f" | awk -F'|' -v names='{wanted}'"
+            ' \'BEGIN {split(names, n, " "); for (i in n) want[n[i]] = 1}'
+            " $1 ~ /^.[FUHWt]/ {unfinished = 1}"
+            ' $1 ~ /^ii/ && ($2 in want) {print "pkg=" $2 "|" $3}'
+            ' END {if (unfinished) print "unfinished=yes"}\'; '
+            "lists=/var/lib/apt/lists; set -- $lists/*Packages*; "
+            '[ ! -e "$1" ] || [ -n "$(find /etc/apt/sources.list* -type f -newer $lists)" ]'
+            ' || echo "age=$(( $(date +%s) - $(stat -c %Y $lists) ))"'
+        )
+
+    def process(self, output: list[str]) -> PackagesData:
+        lines = [line.split("=", 1) for line in output if "=" in line]
+        ages = [int(value) for key, value in lines if key == "age"]
+        pairs = [value.split("|", 1) for key, value in lines if key == "pkg"]
+        return PackagesData(
+            versions={name: version for name, version in pairs},
+            unfinished=["unfinished", "yes"] in lines,
+            lists_age_s=ages[0] if ages else None,
+        )

@@ -1,0 +1,71 @@
+"""What a systemd service runs, and with what it was started."""
+
+import shlex
+from typing import TypedDict
+
+from pyinfra.api import FactBase, QuoteString, StringCommand
+
+STARTED_WITH = "/run/chom"
+
+
+class ServiceData(TypedDict):
+    """``exists``: systemd knows the unit. ``held_off``: systemd's own condition keeps it off.
+
+    ``stale_unit``: the unit file changed since systemd read it. ``same_runs`` and ``same_reads``:
+    the files that the process was started with, or last reloaded, have the same content now.
+    ``ready``: the readiness command succeeded.
+    """
+
+    exists: bool
+    enabled: bool
+    active: bool
+    failed: bool
+    held_off: bool
+    stale_unit: bool
+    same_runs: bool
+    same_reads: bool
+    ready: bool
+
+
+def hash_command(files: list[str]) -> str:
+    """A shell command that prints the hashes of ``files``, the same text for the same content.
+
+    A file may be a shell pattern: what comes to match it, or goes, changes the text as well.
+    """
+    quoted = " ".join(file if "*" in file else shlex.quote(file) for file in files)
+    return f"sha256sum {quoted} 2>/dev/null" if files else "true"
+
+
+class ServiceState(FactBase[ServiceData]):
+    """One service's state, compared with what its process was started with, in one command.
+
+    Each unit that we manage writes the hashes of its files to ``/run/chom`` when it starts (an
+    ``ExecStartPre`` of its drop-in), so the answer survives whatever interrupted an earlier run.
+    """
+
+    def command(
+        self, unit: str, runs: list[str], reads: list[str], ready: str | None
+    ) -> StringCommand:
+        properties = "LoadState,ActiveState,UnitFileState,NeedDaemonReload,ConditionResult"
+        stamp = f"{STARTED_WITH}/{unit}"
+        return StringCommand(
+            f"systemctl show -p {properties}", QuoteString(unit), ";",
+            f"{hash_command(runs)} | cmp -s - {stamp}.runs && echo same_runs=yes;",
+            f"{hash_command(reads)} | cmp -s - {stamp}.reads && echo same_reads=yes;",
+            f"{{ {ready or 'true'}; }} >/dev/null 2>&1 && echo ready=yes; true",
+        )  # fmt: skip
+
+    def process(self, output: list[str]) -> ServiceData:
+        found = dict(line.split("=", 1) for line in output if "=" in line)
+        return ServiceData(
+            exists=found.get("LoadState") == "loaded",
+            enabled=found.get("UnitFileState") in ("enabled", "static", "alias", "indirect"),
+            active=found.get("ActiveState") in ("active", "reloading"),
+            failed=found.get("ActiveState") == "failed",
+            held_off=found.get("ConditionResult") == "no"
+            and found.get("ActiveState") == "inactive",
+            stale_unit=found.get("NeedDaemonReload") == "yes",
+            same_runs=found.get("same_runs") == "yes",
+            same_reads=found.get("same_reads") == "yes",
+            ready=found.get("ready") == "yes",
+        )

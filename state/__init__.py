@@ -1,0 +1,1 @@
+"""What we did: the run, its lanes, its record."""

@@ -1,0 +1,142 @@
+"""What a person sees of a run: the table of machines, what happens, and what came of it.
+
+Everything goes to standard error, so that ``--json`` leaves standard output to pyinfra.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from state.graph import Node
+from state.lanes import Lane, Observer, Operation, Step
+from state.record import Error, Record
+
+MARKS = {
+    "completed": ("ok", "green"),
+    "failed": ("FAILED", "red"),
+    "skipped": ("skipped", "yellow"),
+}
+SLOW_S = 2.0
+
+
+def say(text: str = "", **style: Any) -> None:
+    """One line to standard error."""
+    click.echo(click.style(text, **style) if style else text, err=True)
+
+
+def print_hardware(machines: Mapping[str, Mapping[str, Any] | None], bad: set[str]) -> None:
+    """The table of what was detected: a tick for a machine that is fit, a cross for one not."""
+    header = ("Target", "vCPU", "RAM(MB)", "Disk(GB)", "Free(GB)", "System", "")
+    rows = [header]
+    for name, found in machines.items():
+        if found is None:
+            rows.append((name, "?", "?", "?", "?", "?", "✗"))
+        else:
+            sizes = [str(found[key]) for key in ("cpu", "memory_mb", "disk_gb", "disk_free_gb")]
+            system = f"{found['os']} {found['architecture']}"
+            rows.append((name, *sizes, system, "✗" if name in bad else "✓"))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
+    rule = "─" * (sum(widths) + 2 * len(widths) + 1)
+    say()
+    say(f"    ┌{rule}┐")
+    for row in rows:
+        cells = [
+            cell.rjust(width) if 1 <= i <= 4 else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        say(f"    │ {'  '.join(cells)}  │")
+        if row is header:
+            say(f"    ├{rule}┤")
+    say(f"    └{rule}┘")
+
+
+def print_failure(target: str, error: Error) -> None:
+    """Why a target was left out or failed, and what to do."""
+    where = " · ".join(part for part in (error.component, error.operation) if part)
+    say()
+    say(f"--> {target} failed ({error.stage}){': ' + where if where else ''}", fg="red", bold=True)
+    say(f"    {error.message}", fg="red")
+    for line in error.output:
+        say(f"    | {line}")
+    if error.remedy:
+        say(f"    do: {error.remedy}")
+
+
+class Console(Observer):
+    """Prints one line when a component starts to work for long, changes something, or ends."""
+
+    def __init__(self, names: Sequence[str], every_operation: bool) -> None:
+        self.width = max(map(len, names), default=0)
+        self.every_operation = every_operation
+        self.started: dict[tuple[str, str], float] = {}
+        self.counts: dict[tuple[str, str], list[int]] = {}
+
+    def step_started(self, lane: Lane, step: Step) -> None:
+        self.started[lane.host.name, step.component] = time.monotonic()
+        self.counts[lane.host.name, step.component] = [0, 0]
+        position = [item.component for item in lane.steps].index(step.component) + 1
+        self._line(lane, f"{step.component} ({position} of {len(lane.steps)}) …")
+
+    def step_waits(self, lane: Lane, step: Step, nodes: Sequence[Node]) -> None:
+        names = ", ".join(f"{component} of {target}" for target, component in nodes)
+        self._line(lane, f"{step.component} waits for {names}")
+
+    def operation_starts(self, lane: Lane, step: Step, operation: Operation) -> None:
+        if self.every_operation:
+            self._line(lane, f"{step.component} | {operation.label} …")
+
+    def operation_ended(
+        self, lane: Lane, step: Step, operation: Operation, changed: bool, seconds: float
+    ) -> None:
+        self.counts[lane.host.name, step.component][not changed] += 1
+        if changed and (self.every_operation or seconds >= SLOW_S):
+            self._line(lane, f"  {operation.label} ({seconds:.1f} s)")
+
+    def step_completed(self, lane: Lane, step: Step) -> None:
+        key = lane.host.name, step.component
+        changed, unchanged = self.counts[key]
+        seconds = time.monotonic() - self.started[key]
+        done = click.style(step.component, fg="green")
+        self._line(lane, f"{done}: {changed} changed, {unchanged} unchanged ({seconds:.1f} s)")
+
+    def step_skipped(self, lane: Lane, step: Step, reason: str) -> None:
+        self._line(lane, click.style(f"{step.component} skipped: {reason}", fg="yellow"))
+
+    def step_failed(
+        self, lane: Lane, step: Step, operation: Operation | None, message: str
+    ) -> None:
+        label = f" | {operation.label}" if operation else ""
+        self._line(lane, click.style(f"{step.component}{label}: {message}", fg="red"))
+
+    def _line(self, lane: Lane, text: str) -> None:
+        say(f"    {click.style(lane.host.name.ljust(self.width), bold=True)}  {text}")
+
+
+def print_summary(record: Record, path: Path, urls: Mapping[str, Sequence[str]]) -> None:
+    """What a run did, how long it took, where its record is and where to look next."""
+    colour = {"completed": "green", "failed": "red"}.get(record.status, "yellow")
+    say()
+    say(
+        f"--> Deployment {record.deployment_id} {record.status} in {record.duration_s} s",
+        fg=colour,
+        bold=True,
+    )
+    width = max(map(len, record.targets), default=0)
+    for name, target in record.targets.items():
+        done = [item for item in target.components.values() if item.status == "completed"]
+        changed = sum(item.changed for item in target.components.values())
+        say(
+            f"    {name.ljust(width)}  {target.status}: {len(done)} of {len(target.components)}"
+            f" components, {changed} operations changed something"
+        )
+    for name, target in record.targets.items():
+        if target.error:
+            print_failure(name, target.error)
+    say(f"    record: {path}")
+    for name, addresses in urls.items():
+        if record.targets[name].status == "completed":
+            for address in addresses:
+                say(f"    look at: {address}")

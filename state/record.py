@@ -1,0 +1,146 @@
+"""The record of a deployment: schema 5.0, the shape of every file in the history.
+
+Field names are those of the seed architecture; times are UTC (``YYYY-MM-DDTHH:MM:SSZ``), sizes
+in the units that the names give. ``record.schema.json`` beside this file is generated from here.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = "5.0"
+Status = Literal["running", "completed", "failed", "interrupted"]
+TargetStatus = Literal["pending", "running", "completed", "failed", "interrupted"]
+ComponentStatus = Literal["pending", "running", "completed", "failed", "skipped", "interrupted"]
+Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Part(BaseModel):
+    """Any part of a record: unknown fields are refused, so that a typing error is found."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+
+class Ci(Part):
+    """The CI job that deployed."""
+
+    system: str
+    job: str | None = None
+    url: str | None = None
+    actor: str | None = None
+
+
+class Deployer(Part):
+    """Who deployed, and from where. ``pid`` tells whether a record is still being written."""
+
+    user: str
+    hostname: str
+    ip: str
+    pid: int
+    ci: Ci | None = None
+    git_revision: str | None = None
+    git_dirty: bool | None = None
+
+
+class Config(Part):
+    """What was deployed: the inventory's hash and every effective setting, by target."""
+
+    inventory_sha256: Sha256
+    script_version: str
+    settings: dict[str, dict[str, Any]]
+    settings_sha256: Sha256
+
+
+class Previous(Part):
+    """The record before this one, and the hash of its file."""
+
+    deployment_id: str
+    sha256: Sha256
+
+
+class Error(Part):
+    """Why a target failed: where, with which command, and its last output."""
+
+    stage: Literal["connect", "preflight", "prepare", "deploy"]
+    message: str
+    component: str | None = None
+    operation: str | None = None
+    command: str | None = None
+    exit_code: int | None = None
+    output: list[str] = []
+    remedy: str | None = None
+
+
+class Component(Part):
+    """One component on one target. ``version`` is the installed one, as its host reports it."""
+
+    status: ComponentStatus = "pending"
+    version: str | None = None
+    started_at: Time | None = None
+    completed_at: Time | None = None
+    changed: int = 0
+    unchanged: int = 0
+    reason: str | None = None
+
+
+class ResourcesCreated(Part):
+    """What this deployment created; what stood there before it is not listed."""
+
+    packages: list[str] = []
+    users: list[str] = []
+    directories: list[str] = []
+    files: list[str] = []
+    services: list[str] = []
+    firewall_rules: list[str] = []
+    databases: list[str] = []
+    artifacts: list[str] = []
+
+
+class Target(Part):
+    """One server of the deployment."""
+
+    role: str
+    address: str
+    status: TargetStatus = "pending"
+    started_at: Time | None = None
+    completed_at: Time | None = None
+    hardware: dict[str, Any] | None = None
+    error: Error | None = None
+    components: dict[str, Component] = {}
+    resources_created: ResourcesCreated = ResourcesCreated()
+
+
+class Record(Part):
+    """One deployment."""
+
+    version: Literal["5.0"] = SCHEMA_VERSION
+    deployment_id: Annotated[str, Field(pattern=r"^\d{8}-\d{6}-[0-9a-f]{6}$")]
+    status: Status = "running"
+    deployer: Deployer
+    started_at: Time
+    completed_at: Time | None = None
+    duration_s: float | None = None
+    config: Config
+    tools: dict[str, str]
+    previous: Previous | None = None
+    targets: dict[str, Target] = {}
+
+    def close(self, status: Status, completed_at: str) -> None:
+        """Give the record and everything in it that is still open its last status."""
+        self.status = status
+        self.completed_at = completed_at
+        for target in self.targets.values():
+            if target.status == "running":
+                target.status = "interrupted"
+                target.completed_at = completed_at
+            for component in target.components.values():
+                if component.status == "running":
+                    component.status = "interrupted"
+                    component.completed_at = completed_at
+
+
+def json_schema() -> dict[str, Any]:
+    """The published JSON Schema (draft 2020-12) of a record."""
+    schema = Record.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -1,0 +1,315 @@
+"""One run of pyinfra in this project: from the settings to the closed record."""
+
+import logging
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+from pyinfra import logger
+from pyinfra.api import Host, State
+from pyinfra.api.exceptions import ConnectError, PyinfraError
+from pyinfra.api.state import BaseStateCallback
+
+from configs import Configuration, Target
+from state import console, sudo
+from state.deployer import identify
+from state.lanes import Lane, Lanes, Step
+from state.record import Config, Error, Record
+from state.record import Target as TargetRecord
+from state.recorder import Recorder
+from state.store import Store, new_id, now
+
+SCRIPT_VERSION = "5.0.0"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How pyinfra was called, as far as a run must know."""
+
+    dry: bool = False
+    verbosity: int = 0
+    fail_percent: int | None = None
+
+
+class Finding(Protocol):
+    """A preflight check that did not pass, or (``warning``) a thing to know."""
+
+    @property
+    def warning(self) -> bool: ...
+    @property
+    def remedy(self) -> str: ...
+    def __str__(self) -> str: ...
+
+
+class Run(BaseStateCallback):
+    """What inventory.py begins, deploy.py fills, and pyinfra's end closes.
+
+    ``passwords``: target → sudo password, for those whose sudo asks for one.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        options: Options,
+        root: Path,
+        passwords: Mapping[str, str],
+    ) -> None:
+        self.configuration = configuration
+        self.options = options
+        self.root = root
+        self.passwords = passwords
+        self.store = Store(root / ".deploy-state")
+        self.hardware: dict[str, Mapping[str, Any] | None] = {}
+        self.errors: dict[str, Error] = {}
+        self.warnings: list[str] = []
+        self.lanes: list[Lane] = []
+        self.urls: dict[str, Sequence[str]] = {}
+        self.recorder: Recorder | None = None
+        self.exit_code: int | None = None
+
+    @property
+    def targets(self) -> list[Target]:
+        return list(self.configuration.targets.values())
+
+    # From inventory.py and pyinfra's beginning
+
+    def before_connect(self, state: State) -> None:
+        """Watch the connections, and let a failing host fail alone: no prompt stops the others."""
+        state.config.FAIL_PERCENT = self.options.fail_percent
+        state.should_raise_failed_hosts = None
+        state.add_callback_handler(self)
+
+    def host_connect(self, state: State, host: Host) -> None:  # type: ignore[override]
+        """Prepare a fresh connection: exit codes are kept, the sudo password is handed over."""
+        _keep_exit_codes(host)
+        password = self.passwords.get(host.name)
+        if password is not None:
+            try:
+                sudo.hand_over(host, password)
+            except ConnectError as error:
+                logger.error(f"{host.print_prefix}{error}")
+
+    def host_connect_error(  # type: ignore[override]
+        self, state: State, host: Host, error: Exception
+    ) -> None:
+        target = self.configuration.targets[host.name]
+        failure = Error(
+            stage="connect", message=str(error), remedy=connect_remedy(target, str(error))
+        )
+        self.errors[host.name] = failure
+        console.say(f"    do: {failure.remedy}")
+
+    # From deploy.py
+
+    @contextmanager
+    def preparing(self, host: Host) -> Iterator[Target]:
+        """Prepare one target; whatever goes wrong there leaves out this target alone."""
+        try:
+            yield self.configuration.targets[host.name]
+        except PyinfraError:
+            raise
+        except Exception as error:
+            logger.debug("preparing %s failed", host.name, exc_info=True)
+            message = f"{type(error).__name__}: {error}"
+            self.leave_out(host, Error(stage="prepare", message=message))
+
+    def checked(
+        self, host: Host, hardware: Mapping[str, Any] | None, findings: Sequence[Finding]
+    ) -> bool:
+        """Take the preflight's result; returns whether the target can be deployed to.
+
+        When the last target has been checked, the table of all machines is printed.
+        """
+        self.hardware[host.name] = hardware
+        if hardware and not self.options.dry:
+            self.store.save_hardware(host.name, hardware)
+        failed = [finding for finding in findings if not finding.warning]
+        self.warnings += [f"{host.name}: {f}; {f.remedy}" for f in findings if f.warning]
+        if failed:
+            self.errors[host.name] = Error(
+                stage="preflight",
+                message="; ".join(map(str, failed)),
+                remedy="; ".join(finding.remedy for finding in failed),
+            )
+        if set(self.hardware) >= {each.name for each in host.state.activated_hosts}:
+            self._print_preflight()
+        if failed:
+            self.leave_out(host, self.errors[host.name])
+        return not failed
+
+    def _print_preflight(self) -> None:
+        ordered = {t.name: self.hardware[t.name] for t in self.targets if t.name in self.hardware}
+        bad = {name for name, error in self.errors.items() if error.stage == "preflight"}
+        console.print_hardware(ordered, bad)
+        for warning in self.warnings:
+            console.say(f"    note: {warning}", fg="yellow")
+        for name in ordered:
+            if name in bad:
+                console.print_failure(name, self.errors[name])
+
+    def leave_out(self, host: Host, error: Error) -> None:
+        """Let a target take no part; raises PyinfraError when none is left."""
+        self.errors[host.name] = error
+        if error.stage == "prepare":
+            console.print_failure(host.name, error)
+        try:
+            host.state.fail_hosts({host})
+        except PyinfraError:
+            raise PyinfraError("no target can be deployed to; nothing was changed") from None
+
+    def plan(self, host: Host, role: str, steps: Sequence[Step], urls: Sequence[str]) -> None:
+        """Take what deploy.py declared for one target."""
+        self.lanes.append(Lane(host, role, steps))
+        self.urls[host.name] = urls
+
+    # From pyinfra's middle and end
+
+    def operate(self, state: State, serial: bool, usual: Callable[[], None]) -> None:
+        """Run the lanes, recorded; anything but a deploy runs as pyinfra usually does."""
+        order = [target.name for target in self.targets]
+        lanes = [lane for lane in self.lanes if lane.host in state.active_hosts]
+        lanes.sort(key=lambda lane: order.index(lane.host.name))
+        if not lanes:
+            usual()
+            return
+        state.is_executing = True
+        self.recorder = self._open_record(state, lanes)
+        names = [lane.host.name for lane in lanes]
+        watcher = console.Console(names, every_operation=self.options.verbosity > 0)
+        quiet = _Quiet(self.options.verbosity)
+        logger.addFilter(quiet)
+        slots = 1 if serial else state.config.PARALLEL or len(lanes)
+        try:
+            Lanes(state, lanes, [self.recorder, watcher], slots).run()
+        finally:
+            logger.removeFilter(quiet)
+
+    def _open_record(self, state: State, lanes: Sequence[Lane]) -> Recorder:
+        deployer = identify(self.root, self.targets[0].address)
+        for deployment_id in self.store.close_left_open(deployer.hostname):
+            console.say(f"    note: the deployment {deployment_id} was interrupted; going on")
+        settings = {target.name: target.settings.model_dump(mode="json") for target in self.targets}
+        record = Record(
+            deployment_id=new_id(),
+            deployer=deployer,
+            started_at=now(),
+            config=Config(
+                inventory_sha256=self.configuration.inventory_sha256,
+                script_version=SCRIPT_VERSION,
+                settings=settings,
+                settings_sha256=sha256(repr(settings).encode()).hexdigest(),
+            ),
+            tools={"python": platform.python_version(), "pyinfra": version("pyinfra")},
+            previous=self.store.newest(),
+            targets={name: self._target_record(name) for name in self._taking_part(state)},
+        )
+        recorder = Recorder(state, record, self.store)
+        recorder.open(lanes)
+        return recorder
+
+    def _taking_part(self, state: State) -> list[str]:
+        """The targets of this run, those that failed to connect or were left out included."""
+        chosen = {host.name for host in state.inventory if state.is_host_in_limit(host)}
+        return [target.name for target in self.targets if target.name in chosen]
+
+    def _target_record(self, name: str) -> TargetRecord:
+        target, error = self.configuration.targets[name], self.errors.get(name)
+        hardware = self.hardware.get(name)
+        return TargetRecord(
+            role=target.role,
+            address=target.address,
+            status="failed" if error else "pending",
+            hardware=dict(hardware) if hardware else None,
+            error=error,
+        )
+
+    def interrupted(self, exit_code: int) -> None:
+        """Remember that a signal ends this run."""
+        self.exit_code = exit_code
+        console.say("--> Interrupted: stopping here; run it again to go on", fg="yellow", bold=True)
+
+    def finish(self, state: State) -> None:
+        """Close the record, on every way out, and say what was done."""
+        if self.recorder is None:
+            return
+        record = self.recorder.record
+        if self.exit_code is not None:
+            self.recorder.close("interrupted")
+        else:
+            unfinished = any(each.status != "completed" for each in record.targets.values())
+            self.recorder.close("failed" if unfinished else "completed")
+        path = self.store.path_of(record.deployment_id)
+        console.print_summary(record, path.relative_to(self.root), self.urls)
+
+
+class _Quiet(logging.Filter):
+    """Keeps pyinfra's line per operation away, unless it was asked for with ``-v``."""
+
+    def __init__(self, verbosity: int) -> None:
+        super().__init__()
+        self.verbosity = verbosity
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = str(record.msg)
+        noise = ("Success", "No changes")
+        return self.verbosity > 0 or not any(word in text for word in noise)
+
+
+def _keep_exit_codes(host: Host) -> None:
+    """Keep the channel of the last command in ``connector_data``: pyinfra drops exit codes."""
+    client = getattr(host.connector, "client", None)
+    if client is None:
+        return
+    plain = client.exec_command
+
+    def exec_command(*args: Any, **kwargs: Any) -> Any:
+        streams = plain(*args, **kwargs)
+        host.connector_data["last_channel"] = streams[1].channel
+        return streams
+
+    client.exec_command = exec_command
+
+
+def connect_remedy(target: Target, message: str) -> str:
+    """What to do about a connection that failed, by pyinfra's words for it."""
+    known, port, address = target.ssh.known_hosts, target.ssh.port, target.address
+    text = message.lower()
+    if "no host key" in text:
+        return (
+            f"compare the server's fingerprint with your provider's console, then:"
+            f" ssh-keyscan -p {port} {address} >> {known}"
+        )
+    if "does not match" in text:
+        return (
+            "the host key has changed: the server was reinstalled, or someone is in between;"
+            f" when you know which: ssh-keygen -f {known} -R {address}, then add the new key"
+        )
+    if "authentication" in text:
+        return (
+            f"let {target.ssh.user} log in with {target.ssh.key}:"
+            f" ssh-copy-id -i {target.ssh.key}.pub -p {port} {target.ssh.user}@{address}"
+        )
+    if "resolve" in text:
+        return f"check the address {address} in the inventory"
+    return f"check that {address} is up and that sshd listens on port {port}"
+
+
+_current: Run | None = None
+
+
+def begin(run: Run) -> None:
+    """Make ``run`` the one of this process."""
+    global _current
+    _current = run
+
+
+def current() -> Run:
+    """The run of this process; RuntimeError where inventory.py has not begun one."""
+    if _current is None:
+        raise RuntimeError("use this with pyinfra inventory.py")
+    return _current

@@ -1,0 +1,87 @@
+"""The one place where we replace parts of pyinfra: three names that its CLI calls once each.
+
+``pyinfra_cli.cli`` calls its module-level ``connect_all``, ``run_ops`` and ``disconnect_all``: the
+beginning, the middle and the end of a run. pyinfra has no hook for any of them. Measured with
+pyinfra 3.10, which ``pyproject.toml`` therefore pins.
+"""
+
+import os
+import signal
+import socket
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import gevent
+from gevent import getcurrent
+from paramiko import Transport
+from pyinfra.api import State
+from pyinfra_cli import cli
+
+NAMES = ("connect_all", "run_ops", "disconnect_all")
+
+
+class Hooks(Protocol):
+    """What a run does at its beginning, in its middle and at its end."""
+
+    def before_connect(self, state: State) -> None: ...
+    def operate(self, state: State, serial: bool, usual: Callable[[], None]) -> None: ...
+    def finish(self, state: State) -> None: ...
+    def interrupted(self, exit_code: int) -> None: ...
+
+
+def install(hooks: Hooks) -> None:
+    """Put ``hooks`` around pyinfra's run of this process.
+
+    Raises RuntimeError when pyinfra's CLI lacks one of the names, instead of running without.
+    """
+    missing = [name for name in NAMES if not callable(getattr(cli, name, None))]
+    if missing:
+        raise RuntimeError(f"this pyinfra has no pyinfra_cli.cli.{missing[0]}; 3.10 is needed")
+    connect_all, run_ops, disconnect_all = (getattr(cli, name) for name in NAMES)
+
+    def connect(state: State) -> None:
+        hooks.before_connect(state)
+        connect_all(state)
+
+    def operate(state: State, serial: bool = False, no_wait: bool = False) -> None:
+        hooks.operate(state, serial, lambda: run_ops(state, serial=serial, no_wait=no_wait))
+
+    def disconnect(state: State) -> None:
+        try:
+            hooks.finish(state)
+        finally:
+            disconnect_all(state)
+
+    for name, replacement in zip(NAMES, (connect, operate, disconnect), strict=True):
+        setattr(cli, name, replacement)
+    _install_signals(hooks)
+
+
+def _install_signals(hooks: Hooks) -> None:
+    """End the run in order on the first Ctrl-C or SIGTERM; a second one leaves at once.
+
+    A Python signal handler runs in whichever greenlet happens to be active, and paramiko's would
+    swallow the exit; so it is thrown into the main one.
+    """
+    main = getcurrent()
+
+    def leave(signum: int, frame: object) -> None:
+        code = 128 + signum
+        signal.signal(signum, lambda *_: os._exit(code))
+        hooks.interrupted(code)
+        if getcurrent() is main:
+            raise SystemExit(code)
+        gevent.get_hub().loop.run_callback(main.throw, SystemExit(code))
+
+    signal.signal(signal.SIGINT, leave)
+    signal.signal(signal.SIGTERM, leave)
+
+
+def prompt_transport(sock: socket.socket, **options: Any) -> Transport:
+    """An SSH transport that sends each request at once; for paramiko's ``transport_factory``.
+
+    Nagle's algorithm and delayed acknowledgements cost 41 ms for every remote command otherwise
+    (43 ms against 2.5 ms, measured).
+    """
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return Transport(sock, **options)

@@ -1,0 +1,121 @@
+"""The folder of records: written atomically, newest by a link, left-open ones closed."""
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from state.record import Previous, Record
+
+
+def now() -> str:
+    """The time as records hold it: UTC, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def new_id() -> str:
+    """A deployment's id, ``YYYYMMDD-HHMMSS-xxxxxx`` (UTC, and 24 random bits)."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+class Store:
+    """``.deploy-state``: ``current.json``, ``history/<id>.json`` and ``hardware/<target>.json``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.history = folder / "history"
+        self.hardware = folder / "hardware"
+
+    def path_of(self, deployment_id: str) -> Path:
+        return self.history / f"{deployment_id}.json"
+
+    def save(self, record: Record) -> None:
+        """Write a record so that a reader, or a power cut, meets the old or the new one, whole."""
+        path = self.path_of(record.deployment_id)
+        write_atomically(path, record.model_dump_json(indent=2) + "\n")
+        self._point_current_at(path)
+
+    def _point_current_at(self, path: Path) -> None:
+        current = self.folder / "current.json"
+        wanted = f"history/{path.name}"
+        if current.is_symlink() and os.readlink(current) == wanted:
+            return
+        new = self.folder / f".current.{os.getpid()}"
+        new.unlink(missing_ok=True)
+        new.symlink_to(wanted)
+        new.replace(current)
+
+    def save_hardware(self, target: str, hardware: Mapping[str, Any]) -> None:
+        """Keep what a target's machine was found to be."""
+        write_atomically(self.hardware / f"{target}.json", json.dumps(hardware, indent=2) + "\n")
+
+    def ids(self) -> list[str]:
+        """The ids of all records, oldest first."""
+        return sorted(path.stem for path in self.history.glob("*.json"))
+
+    def read(self, deployment_id: str) -> Record | None:
+        """A record, or None where its file cannot be read as one."""
+        try:
+            return Record.model_validate_json(self.path_of(deployment_id).read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+    def newest(self) -> Previous | None:
+        """The newest record's id and the hash of its file; None where there is none."""
+        for deployment_id in reversed(self.ids()):
+            content = self.path_of(deployment_id).read_bytes()
+            return Previous(deployment_id=deployment_id, sha256=hashlib.sha256(content).hexdigest())
+        return None
+
+    def close_left_open(self, hostname: str) -> list[str]:
+        """Close as interrupted what a crash left open on this computer; returns their ids.
+
+        A record whose process still runs is left alone, as is one of another computer.
+        """
+        closed = []
+        for deployment_id in self.ids():
+            record = self.read(deployment_id)
+            if record is None or record.status != "running":
+                continue
+            if record.deployer.hostname == hostname and not _runs(record.deployer.pid):
+                record.close("interrupted", now())
+                write_atomically(
+                    self.path_of(deployment_id), record.model_dump_json(indent=2) + "\n"
+                )
+                closed.append(deployment_id)
+        return closed
+
+
+def _runs(pid: int) -> bool:
+    if pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file, mode 0600, by renaming a complete one over it; its folder is synced too."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

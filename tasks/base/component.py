@@ -1,0 +1,42 @@
+"""What every target has: package sources, the stack's packages, a firewall, the time, updates."""
+
+from tasks.component import Site, component
+from tasks.resources import (
+    allow,
+    apt_sources,
+    firewall,
+    packages,
+    service,
+    text_file,
+)
+
+PACKAGES = (
+    "ca-certificates",
+    "curl",
+    "iproute2",
+    "iptables",
+    "logrotate",
+    "systemd-timesyncd",
+    "ufw",
+    "unattended-upgrades",
+)
+UPDATES = """\
+// written by chom; changes are overwritten
+APT::Periodic::Update-Package-Lists "{on}";
+APT::Periodic::Unattended-Upgrade "{on}";
+"""
+
+
+@component(packages=PACKAGES, version="cat /etc/debian_version")
+def base(site: Site) -> None:
+    """Packages of the whole stack first, then the firewall: SSH is let in before it closes."""
+    apt_sources(site.settings.apt.mirror)
+    packages()
+    allow(site.target.ssh.port)
+    firewall()
+    automatic = text_file(
+        "/etc/apt/apt.conf.d/20auto-upgrades",
+        UPDATES.format(on=int(site.settings.apt.unattended_upgrades)),
+    )
+    service("unattended-upgrades", runs=[automatic])
+    service("systemd-timesyncd")

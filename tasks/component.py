@@ -1,0 +1,169 @@
+"""Components: what a target runs, declared once, in the order of its stack."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pyinfra import host
+
+from configs import Target
+from facts.hardware import HardwareData
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a component knows of where it is deployed.
+
+    ``target`` with its settings, its detected ``hardware``, and ``targets``: all of the
+    inventory, this one included.
+    """
+
+    target: Target
+    hardware: HardwareData
+    targets: Sequence[Target]
+
+    @property
+    def settings(self) -> Any:
+        return self.target.settings
+
+    def of_role(self, role: str) -> list[Target]:
+        return [target for target in self.targets if target.role == role]
+
+    @property
+    def debian_architecture(self) -> str:
+        """The architecture by Debian's name, e.g. ``amd64`` for ``x86_64``."""
+        names = {"x86_64": "amd64", "aarch64": "arm64"}
+        return names.get(self.hardware["architecture"], self.hardware["architecture"])
+
+
+@dataclass(frozen=True)
+class Component:
+    """One thing that runs on a target.
+
+    ``needs``: components that must be complete before, ``NAME`` on the same target or
+    ``ROLE.NAME`` on every target of that role. ``packages``: Debian packages, installed together
+    with those of the whole stack. ``version``: a shell command that prints the installed version.
+    """
+
+    name: str
+    deploy: Callable[[Site], None]
+    needs: tuple[str, ...]
+    packages: Callable[[Site], Sequence[str]]
+    version: Callable[[Site], str]
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Declared:
+    """One operation of a component, and the resources, kind and name, that it may create."""
+
+    hash: str
+    label: str
+    creates: tuple[tuple[str, str], ...]
+
+
+@dataclass
+class Step:
+    """One component on one target: its operations in order."""
+
+    component: str
+    needs: tuple[str, ...]
+    version: str
+    operations: list[Declared] = field(default_factory=list)
+
+
+@dataclass
+class Stage:
+    """Where a component's resources are noted while it is being declared."""
+
+    component: Component
+    site: Site
+    step: Step
+    stack: Sequence[Component]
+
+
+_stage: ContextVar[Stage] = ContextVar("stage")
+
+
+def component(
+    *,
+    needs: Sequence[str] = (),
+    packages: Sequence[str] | Callable[[Site], Sequence[str]] = (),
+    version: str | Callable[[Site], str] | None = None,
+) -> Callable[[Callable[[Site], None]], Component]:
+    """Make a component of a function that declares its resources.
+
+    The function's name is the component's. Without ``version`` it is that of its first package.
+    """
+
+    def decorate(deploy: Callable[[Site], None]) -> Component:
+        packages_of = packages if callable(packages) else lambda _: packages
+        version_of = version if callable(version) else _fixed_version(version, packages_of)
+        return Component(
+            name=deploy.__name__,
+            deploy=deploy,
+            needs=tuple(needs),
+            packages=packages_of,
+            version=version_of,
+            folder=Path(inspect.getfile(deploy)).parent,
+        )
+
+    return decorate
+
+
+def _fixed_version(
+    command: str | None, packages: Callable[[Site], Sequence[str]]
+) -> Callable[[Site], str]:
+    def version_of(site: Site) -> str:
+        names = packages(site)
+        return command or (f"dpkg-query -W -f='${{Version}}' {names[0]}" if names else "true")
+
+    return version_of
+
+
+def declare(stacks: Mapping[str, Sequence[Component]], site: Site) -> list[Step]:
+    """Declare the stack of the site's role to pyinfra; returns its steps, in order.
+
+    Operations of different roles and components keep apart although pyinfra identifies an
+    operation by the line numbers of its call: ``host.loop`` adds the position in the stacks.
+    """
+    steps: list[Step] = []
+    for role in host.loop(stacks):
+        for item in host.loop(stacks[role]):
+            if role == site.target.role:
+                steps.append(_declare_one(item, site, stacks[role]))
+    return steps
+
+
+def _declare_one(item: Component, site: Site, stack: Sequence[Component]) -> Step:
+    step = Step(item.name, item.needs, item.version(site))
+    token = _stage.set(Stage(item, site, step, stack))
+    try:
+        item.deploy(site)
+    finally:
+        _stage.reset(token)
+    return step
+
+
+def stage() -> Stage:
+    """The component that is being declared now; LookupError outside of ``declare``."""
+    return _stage.get()
+
+
+@contextmanager
+def noted(label: str, *creates: tuple[str, str]) -> Iterator[str]:
+    """Note the pyinfra operation that the block calls as one of the current component's.
+
+    Yields the operation's full name, ``component | label``.
+    """
+    here = stage()
+    host.loop_position.append(len(here.step.operations))
+    try:
+        yield f"{here.component.name} | {label}"
+    finally:
+        host.loop_position.pop()
+    here.step.operations.append(Declared(host.op_hash_order[-1], label, creates))

@@ -1,0 +1,25 @@
+"""Nginx: the sites that other components have put into sites-enabled, served."""
+
+from tasks import sizing
+from tasks.component import Site, component
+from tasks.resources import absent, allow, file, matching, service
+from tasks.sandbox import Sandbox
+
+
+@component(needs=["base"], packages=["nginx"])
+def nginx(site: Site) -> None:
+    """Declared after the sites, so that one reload brings in all of them."""
+    config = file(
+        "/etc/nginx/nginx.conf",
+        "nginx.conf.j2",
+        check="nginx -t -q",
+        workers=sizing.nginx_workers(site.hardware),
+    )
+    default = absent("/etc/nginx/sites-enabled/default")
+    allow(80)
+    service(
+        "nginx",
+        reads=[config, matching("/etc/nginx/sites-enabled/*", default)],
+        ready="curl -sS -m 5 -o /dev/null http://127.0.0.1/",
+        sandbox=Sandbox(writes=("/run", "/var/log/nginx", "/var/lib/nginx")),
+    )

@@ -1,0 +1,34 @@
+"""PHP-FPM: the pools that applications have put into pool.d, served."""
+
+from tasks.component import Site, component
+from tasks.laravel.component import root
+from tasks.resources import Managed, absent, file, matching, service
+from tasks.sandbox import Sandbox
+
+
+@component(
+    needs=["base"],
+    packages=lambda site: [
+        f"php{site.settings.php.version}-{part}"
+        for part in ("fpm", "cli", "mbstring", "xml", "curl", "opcache")
+    ],
+)
+def php(site: Site) -> None:
+    """One version with hardened defaults; a new pool or release is a graceful reload."""
+    version = site.settings.php.version
+    folder = f"/etc/php/{version}/fpm"
+    ini = file(f"{folder}/conf.d/90-chom.ini", "chom.ini.j2")
+    default = absent(f"{folder}/pool.d/www.conf")
+    service(
+        f"php{version}-fpm",
+        reads=[
+            ini,
+            matching(f"{folder}/pool.d/*.conf", default),
+            Managed(f"{root(site)}/current/.release"),
+        ],
+        ready=f"php-fpm{version} -t",
+        # PCRE compiles regular expressions to machine code, so memory must be executable.
+        sandbox=Sandbox(
+            writes=("/run", "/var/log", "/var/lib/php", f"{root(site)}/shared/storage"), jit=True
+        ),
+    )

@@ -1,0 +1,76 @@
+"""Prometheus: scrapes every target, from the pinned upstream release."""
+
+from configs import Target
+from tasks import sizing
+from tasks.component import Site, component
+from tasks.resources import allow, artifact, directory, file, service, user
+from tasks.sandbox import Sandbox
+
+DATA = "/var/lib/prometheus-server"
+CONFIG = "/etc/prometheus-server"
+
+
+def folder(site: Site) -> str:
+    """Where this version's binaries are; a folder for each version."""
+    return f"/opt/prometheus/{site.settings.prometheus.version}"
+
+
+def listen_address(site: Site) -> str:
+    """All interfaces if someone from outside may look, else this machine alone."""
+    return "0.0.0.0" if site.settings.network.admin_networks else "127.0.0.1"
+
+
+def scrape_address(target: Target, site: Site, port: int) -> str:
+    """A target's exporter as Prometheus reaches it: itself by loopback, others by address."""
+    address = "127.0.0.1" if target.name == site.target.name else target.address
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+@component(
+    needs=["base"],
+    version=lambda site: f"{folder(site)}/prometheus --version | awk 'NR==1 {{print $3}}'",
+)
+def prometheus(site: Site) -> None:
+    """The server, its configuration checked by its own promtool, its disk use bounded."""
+    settings = site.settings.prometheus
+    arch = site.debian_architecture
+    release = f"prometheus-{settings.version}.linux-{arch}.tar.gz"
+    promtool = f"{folder(site)}/promtool"
+    user("prometheus-server", home=DATA)
+    directory(DATA, owner="prometheus-server", mode="750")
+    directory(CONFIG)
+    binary = artifact(
+        f"{settings.base_url}/v{settings.version}/{release}", settings.sha256[arch], folder(site)
+    )
+    nodes = file(
+        f"{CONFIG}/nodes.yml",
+        "nodes.yml.j2",
+        addresses={
+            each.name: scrape_address(each, site, each.settings.node_exporter.port)
+            for each in site.targets
+        },
+    )
+    config = file(
+        f"{CONFIG}/prometheus.yml",
+        "prometheus.yml.j2",
+        check=f"{promtool} check config {CONFIG}/prometheus.yml",
+        nodes=nodes.path,
+    )
+    unit = file(
+        "/etc/systemd/system/prometheus.service",
+        "prometheus.service.j2",
+        folder=folder(site),
+        config=config.path,
+        data=DATA,
+        listen=f"{listen_address(site)}:{settings.port}",
+        retention_mb=settings.retention_size_mb or sizing.prometheus_retention_mb(site.hardware),
+    )
+    for network in site.settings.network.admin_networks:
+        allow(settings.port, str(network))
+    service(
+        "prometheus",
+        runs=[binary, unit],
+        reads=[config],
+        ready=f"http://127.0.0.1:{settings.port}/-/ready",
+        sandbox=Sandbox(writes=(DATA,)),
+    )

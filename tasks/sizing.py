@@ -1,0 +1,36 @@
+"""How large things are made, by the detected hardware: each has a setting that overrides it.
+
+Sizes are in MB (MiB) and rounded down to whole steps, so that a kernel update that leaves a few
+MB less changes nothing.
+"""
+
+from facts.hardware import HardwareData
+
+
+def _steps(size: float, step: int, least: int) -> int:
+    return max(least, int(size) // step * step)
+
+
+def innodb_buffer_pool_mb(hardware: HardwareData) -> int:
+    """A quarter of the memory: MariaDB shares the machine with PHP and Redis."""
+    return _steps(hardware["memory_mb"] / 4, 64, 64)
+
+
+def fpm_children(hardware: HardwareData, child_memory_mb: int) -> int:
+    """As many PHP processes as fit into three eighths of the memory, at least 2."""
+    return max(2, int(hardware["memory_mb"] * 3 / 8) // child_memory_mb)
+
+
+def redis_memory_mb(hardware: HardwareData) -> int:
+    """A sixteenth of the memory, at least 32 MB."""
+    return _steps(hardware["memory_mb"] / 16, 16, 32)
+
+
+def prometheus_retention_mb(hardware: HardwareData) -> int:
+    """Two fifths of the disk, at most 50 GB: metrics must not be what fills it."""
+    return min(51200, _steps(hardware["disk_gb"] * 1024 * 2 / 5, 512, 1024))
+
+
+def nginx_workers(hardware: HardwareData) -> int:
+    """One worker for each vCPU."""
+    return hardware["cpu"]

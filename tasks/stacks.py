@@ -1,0 +1,33 @@
+"""The stacks: what each role runs, in order. A new component is a folder and a word here."""
+
+from collections.abc import Mapping, Sequence
+
+from tasks.alertmanager.component import alertmanager
+from tasks.base.component import base
+from tasks.component import Component, Site
+from tasks.laravel.component import laravel
+from tasks.mariadb.component import mariadb
+from tasks.nginx.component import nginx
+from tasks.node_exporter.component import node_exporter
+from tasks.php.component import php
+from tasks.portal.component import portal
+from tasks.prometheus.component import prometheus
+from tasks.redis.component import redis
+from tasks.scraping.component import scraping
+from tasks.serving.component import serving
+
+STACKS: Mapping[str, Sequence[Component]] = {
+    "observability": [base, node_exporter, prometheus, alertmanager, portal, nginx, scraping],
+    "vpsmanager": [base, node_exporter, mariadb, redis, laravel, php, nginx, serving],
+}
+
+
+def addresses(site: Site) -> list[str]:
+    """The pages of a target that are worth opening once it is deployed."""
+    host = f"[{site.target.address}]" if ":" in site.target.address else site.target.address
+    pages = [f"http://{host}/"]
+    settings = site.settings
+    if site.target.role == "observability" and settings.network.admin_networks:
+        pages.append(f"http://{host}:{settings.prometheus.port}/targets")
+        pages.append(f"http://{host}:{settings.alertmanager.port}/")
+    return pages

@@ -1,0 +1,40 @@
+"""The deploy's inventory of a lab: written as anyone would write it for two rented servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tests.lab import mirror
+from tests.lab.machine import Machine
+from tests.lab.prometheus import RELEASES, Release
+
+
+def inventory_text(folder: str, machines: Iterable[Machine], gateway: str, release: Release) -> str:
+    """The YAML text.
+
+    Args:
+        folder: Where the key and known_hosts are, relative to the project.
+        machines: The targets.
+        gateway: Address of this computer in the lab: the admin's, and the mirror's.
+        release: The Prometheus that the mirror serves.
+    """
+    targets = "".join(
+        f"  {machine.name}:\n    role: {machine.role}\n    address: {machine.address}\n"
+        for machine in machines
+    )
+    return f"""\
+# written by tests.lab; safe to delete
+ssh:
+  user: deploy
+  port: 22
+  key: {folder}/key
+  known_hosts: {folder}/known_hosts
+targets:
+{targets}settings:
+  network:
+    admin_networks: [{gateway}/32]
+  prometheus:
+    version: "{release.version}"
+    base_url: {mirror.url(gateway)}/{RELEASES}
+    sha256: {{{release.architecture}: {release.sha256}}}
+"""
