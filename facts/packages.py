@@ -23,7 +23,8 @@ class Sources(FactBase[dict[str, str]]):
     default = dict
 
     def command(self) -> str:
-        return "apt-get update --print-uris | sed -n \"s#^'\\(.*\\)/dists/\\(.*\\)/InRelease'.*#\\2 \\1#p\""
+        uri_and_suite = r"s#^'\(.*\)/dists/\(.*\)/InRelease'.*#\2 \1#p"
+        return f'apt-get update --print-uris | sed -n "{uri_and_suite}"'
 
     def process(self, output: list[str]) -> dict[str, str]:
         return {suite: uri for suite, uri in (line.split(" ", 1) for line in output)}

@@ -158,13 +158,13 @@ class Run(BaseStateCallback):
         if error.stage == "prepare":
             console.print_failure(host.name, error)
         try:
-            host.state.fail_hosts({host})
+            host.state.fail_hosts({_itself(host)})
         except PyinfraError:
             raise PyinfraError("no target can be deployed to; nothing was changed") from None
 
     def plan(self, host: Host, role: str, steps: Sequence[Step], urls: Sequence[str]) -> None:
         """Take what deploy.py declared for one target."""
-        self.lanes.append(Lane(host, role, steps))
+        self.lanes.append(Lane(_itself(host), role, steps))
         self.urls[host.name] = urls
 
     # From pyinfra's middle and end
@@ -174,7 +174,7 @@ class Run(BaseStateCallback):
         order = [target.name for target in self.targets]
         lanes = [lane for lane in self.lanes if lane.host in state.active_hosts]
         lanes.sort(key=lambda lane: order.index(lane.host.name))
-        if not lanes:
+        if not self.lanes:
             usual()
             return
         state.is_executing = True
@@ -233,6 +233,11 @@ class Run(BaseStateCallback):
         self.exit_code = exit_code
         console.say("--> Interrupted: stopping here; run it again to go on", fg="yellow", bold=True)
 
+    def report(self, state: State, usual: Callable[[], None]) -> None:
+        """Show pyinfra's line per operation with ``-v`` only; our summary follows at the end."""
+        if self.recorder is None or self.options.verbosity > 0:
+            usual()
+
     def finish(self, state: State) -> None:
         """Close the record, on every way out, and say what was done."""
         if self.recorder is None:
@@ -258,6 +263,11 @@ class _Quiet(logging.Filter):
         text = str(record.msg)
         noise = ("Success", "No changes")
         return self.verbosity > 0 or not any(word in text for word in noise)
+
+
+def _itself(host: Host) -> Host:
+    """The host behind ``pyinfra.host``, which means another one in every greenlet."""
+    return host.inventory.get_host(host.name)
 
 
 def _keep_exit_codes(host: Host) -> None:

@@ -1,8 +1,9 @@
-"""The one place where we replace parts of pyinfra: three names that its CLI calls once each.
+"""The one place where we replace parts of pyinfra: four names that its CLI calls once each.
 
 ``pyinfra_cli.cli`` calls its module-level ``connect_all``, ``run_ops`` and ``disconnect_all``: the
-beginning, the middle and the end of a run. pyinfra has no hook for any of them. Measured with
-pyinfra 3.10, which ``pyproject.toml`` therefore pins.
+beginning, the middle and the end of a run; and ``print_results``, a line for every operation.
+pyinfra has no hook for any of them. Measured with pyinfra 3.10, which ``pyproject.toml``
+therefore pins.
 """
 
 import os
@@ -17,14 +18,18 @@ from paramiko import Transport
 from pyinfra.api import State
 from pyinfra_cli import cli
 
-NAMES = ("connect_all", "run_ops", "disconnect_all")
+NAMES = ("connect_all", "run_ops", "print_results", "disconnect_all")
 
 
 class Hooks(Protocol):
-    """What a run does at its beginning, in its middle and at its end."""
+    """What a run does at its beginning, in its middle and at its end.
+
+    ``usual`` is what pyinfra would do there.
+    """
 
     def before_connect(self, state: State) -> None: ...
     def operate(self, state: State, serial: bool, usual: Callable[[], None]) -> None: ...
+    def report(self, state: State, usual: Callable[[], None]) -> None: ...
     def finish(self, state: State) -> None: ...
     def interrupted(self, exit_code: int) -> None: ...
 
@@ -37,7 +42,7 @@ def install(hooks: Hooks) -> None:
     missing = [name for name in NAMES if not callable(getattr(cli, name, None))]
     if missing:
         raise RuntimeError(f"this pyinfra has no pyinfra_cli.cli.{missing[0]}; 3.10 is needed")
-    connect_all, run_ops, disconnect_all = (getattr(cli, name) for name in NAMES)
+    connect_all, run_ops, print_results, disconnect_all = (getattr(cli, name) for name in NAMES)
 
     def connect(state: State) -> None:
         hooks.before_connect(state)
@@ -46,13 +51,16 @@ def install(hooks: Hooks) -> None:
     def operate(state: State, serial: bool = False, no_wait: bool = False) -> None:
         hooks.operate(state, serial, lambda: run_ops(state, serial=serial, no_wait=no_wait))
 
+    def report(state: State) -> None:
+        hooks.report(state, lambda: print_results(state))
+
     def disconnect(state: State) -> None:
         try:
             hooks.finish(state)
         finally:
             disconnect_all(state)
 
-    for name, replacement in zip(NAMES, (connect, operate, disconnect), strict=True):
+    for name, replacement in zip(NAMES, (connect, operate, report, disconnect), strict=True):
         setattr(cli, name, replacement)
     _install_signals(hooks)
 

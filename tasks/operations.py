@@ -89,6 +89,13 @@ def _print_diff(path: str, text: str, show: bool) -> None:
 
 
 @operation()
+def remove_file(path: str) -> Commands:
+    """Have no file and no link at ``path``."""
+    if host.get_fact(FileState, path=path) is not None:
+        yield StringCommand(f"rm -f {shlex.quote(path)}")
+
+
+@operation()
 def make_once(path: str, script: str, mode: str, user: str, group: str) -> Commands:
     """Make ``path`` from the output of ``script`` on the host, unless it is there already.
 

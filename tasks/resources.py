@@ -136,7 +136,7 @@ def link(path: str, target: str) -> Managed:
 def absent(path: str) -> Managed:
     """Nothing at ``path``: for a file of a package that would get in the way."""
     with noted(f"No file {path}") as label:
-        done = pyinfra_files.link(name=label, path=path, present=False)
+        done = operations.remove_file(name=label, path=path)
     return Managed(path, done)
 
 

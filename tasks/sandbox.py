@@ -42,5 +42,5 @@ class Sandbox:
         if not self.jit:
             lines.append("MemoryDenyWriteExecute=yes")
         if self.writes:
-            lines.append(f"ReadWritePaths={' '.join(self.writes)}")
+            lines.append("ReadWritePaths=" + " ".join(f"-{path}" for path in self.writes))
         return [*lines, *self.extra]

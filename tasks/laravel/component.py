@@ -2,6 +2,7 @@
 
 from tasks import sizing
 from tasks.component import Site, component
+from tasks.nginx.sites import nginx_site
 from tasks.resources import database, directory, file, release, secret_made_here, user
 
 # Beside the releases; a release itself is never written to.
@@ -48,9 +49,4 @@ def laravel(site: Site) -> None:
         base=base,
         children=settings.children or sizing.fpm_children(site.hardware, settings.child_memory_mb),
     )
-    file(
-        f"/etc/nginx/sites-enabled/{name}.conf",
-        "site.conf.j2",
-        check="nginx -t -q",
-        base=base,
-    )
+    nginx_site(name, "site.conf.j2", base=base)

@@ -2,7 +2,8 @@
 
 from tasks import sizing
 from tasks.component import Site, component
-from tasks.resources import absent, allow, file, matching, service
+from tasks.nginx.sites import ENABLED
+from tasks.resources import allow, file, matching, service
 from tasks.sandbox import Sandbox
 
 
@@ -15,11 +16,10 @@ def nginx(site: Site) -> None:
         check="nginx -t -q",
         workers=sizing.nginx_workers(site.hardware),
     )
-    default = absent("/etc/nginx/sites-enabled/default")
     allow(80)
     service(
         "nginx",
-        reads=[config, matching("/etc/nginx/sites-enabled/*", default)],
+        reads=[config, matching(f"{ENABLED}/*")],
         ready="curl -sS -m 5 -o /dev/null http://127.0.0.1/",
         sandbox=Sandbox(writes=("/run", "/var/log/nginx", "/var/lib/nginx")),
     )

@@ -16,12 +16,18 @@ from tests.lab.size import DEFAULT_SIZES, parse_sizes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is 0, 1 for a `LabError` and 130 for Ctrl-C."""
+    """Run one command; exit code 0, 1 for an error (one line) and 130 for Ctrl-C."""
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.run
     try:
-        return command(options)
-    except LabError as error:
+        code = command(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # The reader has seen enough; Python's own flush at exit must not complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (LabError, OSError) as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -57,7 +63,11 @@ def status(options: argparse.Namespace) -> int:
     """Say what runs; exit code 0 whether or not it does."""
     try:
         lab = Lab.saved(options.name)
-    except LabError as error:
+    except BrokenPipeError:
+        # The reader has seen enough; Python's own flush at exit must not complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (LabError, OSError) as error:
         print(json.dumps(report.absent(options.name), indent=2) if options.json else error)
         return 0
     print(json.dumps(report.status(lab), indent=2) if options.json else report.table(lab))
@@ -66,18 +76,20 @@ def status(options: argparse.Namespace) -> int:
 
 def ssh(options: argparse.Namespace) -> int:
     """Become an `ssh` to a machine; does not return."""
-    name, remote = _leading_name(options.command)
-    lab = Lab.saved(name or options.name)
+    options = _take_leading(options)
+    lab = Lab.saved(options.name)
     machine = lab.machine(options.machine)
-    command = [*lab.login.command(machine.address, options.user), *remote]
+    command = [*lab.login.command(machine.address, options.user), *options.command]
     os.execvp(command[0], command)
 
 
-def _leading_name(words: Sequence[str]) -> tuple[str | None, Sequence[str]]:
-    """Take `--name LAB` off the remote command: argparse leaves all that follows the machine."""
-    if len(words) >= 2 and words[0] == "--name":
-        return words[1], words[2:]
-    return None, words
+def _take_leading(options: argparse.Namespace) -> argparse.Namespace:
+    """Take `--name` and `--user` off the remote command: argparse leaves all after the machine."""
+    taken = argparse.Namespace(**vars(options))
+    while len(taken.command) >= 2 and taken.command[0] in ("--name", "--user"):
+        option, value, *taken.command = taken.command
+        setattr(taken, option.removeprefix("--"), value)
+    return taken
 
 
 def _progress() -> Callable[[str], None]:

@@ -90,7 +90,7 @@ def tar_gz(top: str, files: dict[str, Path]) -> bytes:
 def _entry(name: str, kind: bytes, mode: int) -> tarfile.TarInfo:
     entry = tarfile.TarInfo(name)
     entry.type, entry.mode = kind, mode
-    # Upstream's archives carry the build user's numbers, not root's: unpacking must not rely on it.
+    # As upstream's: whoever unpacks it as root gets files that belong to some other user.
     entry.uid = entry.gid = 1001
     entry.uname = entry.gname = "circleci"
     return entry
