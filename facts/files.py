@@ -21,7 +21,8 @@ class FileState(FactBase[FileData | None]):
     def command(self, path: str) -> StringCommand:
         quoted = QuoteString(path)
         return StringCommand(
-            "if", "[ -e", quoted, "] || [ -L", quoted, "]; then", "stat -c '%F|%a|%U|%G'", quoted, ";",
+            "if", "[ -e", quoted, "] || [ -L", quoted, "]; then",
+            "stat -c '%F|%a|%U|%G'", quoted, ";",
             "[ ! -f", quoted, "] || sha256sum <", quoted, "; fi",
         )  # fmt: skip
 

@@ -25,7 +25,7 @@ class Firewall(FactBase[FirewallData]):
             "grep -h '^### tuple ###' /etc/ufw/user.rules /etc/ufw/user6.rules 2>/dev/null; "
             "grep -h '^ENABLED=' /etc/ufw/ufw.conf 2>/dev/null; "
             "grep -h '^DEFAULT_INPUT_POLICY=' /etc/default/ufw 2>/dev/null; "
-            "iptables -S ufw-user-input >/dev/null 2>&1 && echo LOADED=yes; true"
+            "iptables -S ufw-user-input >/dev/null 2>&1 && echo LOADED=yes || echo LOADED=no"
         )
 
     def process(self, output: list[str]) -> FirewallData:

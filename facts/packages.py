@@ -41,7 +41,7 @@ class Packages(FactBase[PackagesData]):
             ' \'BEGIN {split(names, n, " "); for (i in n) want[n[i]] = 1}'
             " $1 ~ /^.[FUHWt]/ {unfinished = 1}"
             ' $1 ~ /^ii/ && ($2 in want) {print "pkg=" $2 "|" $3}'
-            ' END {if (unfinished) print "unfinished=yes"}\'; '
+            ' END {print "unfinished=" (unfinished ? "yes" : "no")}\'; '
             "lists=/var/lib/apt/lists; set -- $lists/*Packages*; "
             '[ ! -e "$1" ] || [ -n "$(find /etc/apt/sources.list* -type f -newer $lists)" ]'
             ' || echo "age=$(( $(date +%s) - $(stat -c %Y $lists) ))"'
