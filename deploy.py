@@ -17,6 +17,6 @@ run = current()
 with run.preparing(host) as target:
     hardware = host.get_fact(Hardware)
     findings = check(target, hardware, host.get_fact(Health))
-    if run.checked(host, hardware, findings):
+    if run.checked(host, hardware, findings) and hardware:
         site = Site(target, hardware, run.targets)
         run.plan(host, target.role, declare(STACKS, site), addresses(site))

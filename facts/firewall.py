@@ -36,3 +36,20 @@ class Firewall(FactBase[FirewallData]):
             default_deny='DEFAULT_INPUT_POLICY="DROP"' in output,
             rules=[line.removeprefix(prefix) for line in output if line.startswith(prefix)],
         )
+
+
+def allow_command(port: int, source: str | None) -> str:
+    """The ``ufw`` command that admits TCP ``port``, from an address or network or from anywhere."""
+    if source is None:
+        return f"ufw allow {port}/tcp"
+    return f"ufw allow from {source.removesuffix('/32')} to any port {port} proto tcp"
+
+
+def rule_tuple(command: str) -> str:
+    """The rule that ``allow_command`` makes, as ufw's own files hold it."""
+    words = command.split()
+    if "from" not in words:
+        return f"allow tcp {words[2].removesuffix('/tcp')} 0.0.0.0/0 any 0.0.0.0/0 in"
+    source, port = words[words.index("from") + 1], words[words.index("port") + 1]
+    any_address = "::/0" if ":" in source else "0.0.0.0/0"
+    return f"allow tcp {port} {any_address} any {source} in"

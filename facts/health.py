@@ -9,19 +9,16 @@ class HealthData(TypedDict):
     """``root``: commands run as root. ``resolves``: the package mirror's name has an address.
 
     ``mirror``: its name. ``broken_packages``: packages that dpkg cannot repair by configuring.
-    ``systemd``: its state word. ``taken_ports``: TCP port → the program that listens on it.
     """
 
     root: bool
     mirror: str
     resolves: bool
     broken_packages: list[str]
-    systemd: str
-    taken_ports: dict[int, str]
 
 
 class Health(FactBase[HealthData]):
-    """Ask for root, name resolution, dpkg's state, systemd and listening ports in one command."""
+    """Ask for root, name resolution and dpkg's state in one command."""
 
     # `R` as dpkg's third letter means "reinstallation required": configuring cannot repair it.
     def command(self) -> str:
@@ -33,27 +30,15 @@ class Health(FactBase[HealthData]):
             'echo "mirror=$mirror"; '
             '[ -z "$mirror" ] || { timeout 10 getent ahosts "$mirror" >/dev/null'
             " && echo resolves=yes; }; "
-            "dpkg-query -W -f='${db:Status-Abbrev}${Package}\\n'"
-            " | sed -n 's/^..R/broken=/p'; "
-            'echo "systemd=$(systemctl is-system-running 2>/dev/null || true)"; '
-            'ss -Hltnp 2>/dev/null | awk \'{print "port=" $4 " " $6}\''
+            "dpkg-query -W -f='${db:Status-Abbrev}${Package}\\n' | sed -n 's/^..R/broken=/p'"
         )
 
     def process(self, output: list[str]) -> HealthData:
         lines = [line.split("=", 1) for line in output if "=" in line]
-        found = {key: value for key, value in lines if key not in ("broken", "port")}
+        found = {key: value for key, value in lines if key != "broken"}
         return HealthData(
             root=found.get("uid") == "0",
             mirror=found.get("mirror", ""),
             resolves=found.get("resolves") == "yes",
             broken_packages=[value for key, value in lines if key == "broken"],
-            systemd=found.get("systemd", ""),
-            taken_ports=dict(_listener(value) for key, value in lines if key == "port"),
         )
-
-
-def _listener(text: str) -> tuple[int, str]:
-    """Read ``ss``'s local address and process, e.g. ``*:80 users:(("nginx",pid=7,fd=6))``."""
-    address, _, process = text.partition(" ")
-    program = process.split('"')[1] if '"' in process else "another program"
-    return int(address.rsplit(":", 1)[1]), program

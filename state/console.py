@@ -30,7 +30,7 @@ def say(text: str = "", **style: Any) -> None:
 def print_hardware(machines: Mapping[str, Mapping[str, Any] | None], bad: set[str]) -> None:
     """The table of what was detected: a tick for a machine that is fit, a cross for one not."""
     header = ("Target", "vCPU", "RAM(MB)", "Disk(GB)", "Free(GB)", "System", "")
-    rows = [header]
+    rows: list[tuple[str, ...]] = [header]
     for name, found in machines.items():
         if found is None:
             rows.append((name, "?", "?", "?", "?", "?", "✗"))

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = "5.0"
+SCHEMA_VERSION: Literal["5.0"] = "5.0"
 Status = Literal["running", "completed", "failed", "interrupted"]
 TargetStatus = Literal["pending", "running", "completed", "failed", "interrupted"]
 ComponentStatus = Literal["pending", "running", "completed", "failed", "skipped", "interrupted"]

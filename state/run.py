@@ -4,7 +4,6 @@ import logging
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -19,21 +18,13 @@ from configs import Configuration, Target
 from state import console, sudo
 from state.deployer import identify
 from state.lanes import Lane, Lanes, Step
+from state.options import Options
 from state.record import Config, Error, Record
 from state.record import Target as TargetRecord
 from state.recorder import Recorder
 from state.store import Store, new_id, now
 
 SCRIPT_VERSION = "5.0.0"
-
-
-@dataclass(frozen=True)
-class Options:
-    """How pyinfra was called, as far as a run must know."""
-
-    dry: bool = False
-    verbosity: int = 0
-    fail_percent: int | None = None
 
 
 class Finding(Protocol):

@@ -9,7 +9,8 @@ import getpass
 import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 from pyinfra.api import Host, StringCommand
 from pyinfra.api.exceptions import ConnectError
@@ -19,7 +20,7 @@ PLACEHOLDER = "in-the-askpass-file"
 
 
 class NoPassword(Exception):
-    """No sudo password is known for a target, and there is no terminal to ask on."""
+    """Sudo passwords are missing and cannot be asked for; a line for each target."""
 
 
 def variable_of(target: str) -> str:
@@ -27,17 +28,48 @@ def variable_of(target: str) -> str:
     return "CHOM_SUDO_PASSWORD_" + re.sub(r"[^A-Z0-9]", "_", target.upper())
 
 
-def find_password(target: str, user: str, environ: Mapping[str, str]) -> str:
-    """A target's sudo password: its own variable, the common one, or asked. Raises NoPassword."""
-    for name in (variable_of(target), "CHOM_SUDO_PASSWORD"):
-        if environ.get(name):
-            return environ[name]
-    if not sys.stdin.isatty():
-        raise NoPassword(
-            f"{target}: no sudo password for {user}; set {variable_of(target)} or"
-            " CHOM_SUDO_PASSWORD, or run on a terminal to be asked"
-        )
-    return getpass.getpass(f"sudo password of {user} on {target}: ")
+class Login(Protocol):
+    """How a target is logged in to, as far as sudo goes."""
+
+    @property
+    def user(self) -> str: ...
+    @property
+    def sudo(self) -> bool: ...
+    @property
+    def sudo_password(self) -> bool: ...
+
+
+class Target(Protocol):
+    """A target with its name and its login."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def ssh(self) -> Login: ...
+
+
+def find_passwords(targets: Iterable[Target], environ: Mapping[str, str]) -> dict[str, str]:
+    """Target → sudo password, for those whose sudo asks: from its own variable, the common one,
+    or asked for on the terminal. Raises NoPassword, naming all that cannot be had.
+    """
+    found, missing = {}, []
+    for target in targets:
+        if not (target.ssh.sudo and target.ssh.sudo_password):
+            continue
+        own = variable_of(target.name)
+        password = environ.get(own) or environ.get("CHOM_SUDO_PASSWORD")
+        if password is None and sys.stdin.isatty():
+            password = getpass.getpass(f"sudo password of {target.ssh.user} on {target.name}: ")
+        if password:
+            found[target.name] = password
+        else:
+            missing.append(
+                f"{target.name}: no sudo password for {target.ssh.user}; set {own} or"
+                " CHOM_SUDO_PASSWORD, or run on a terminal to be asked"
+            )
+    if missing:
+        raise NoPassword("\n".join(missing))
+    return found
 
 
 def hand_over(host: Host, password: str) -> None:
@@ -48,7 +80,7 @@ def hand_over(host: Host, password: str) -> None:
         " -mmin +1440 -delete 2>/dev/null;"
         " f=$(mktemp /tmp/chom-askpass-XXXXXX) && cat > $f && chmod 700 $f && echo $f"
     )
-    succeeded, output = host.connector.run_shell_command(StringCommand(place), _stdin=script)
+    succeeded, output = host.run_shell_command(StringCommand(place), _stdin=script)
     if not succeeded or not output.stdout_lines:
         raise ConnectError("could not place the askpass file for sudo in /tmp")
     # The name under which pyinfra looks for an askpass file that it has placed itself.

@@ -12,7 +12,7 @@ from pyinfra.api.operation import OperationMeta
 from facts.conditions import Condition
 from facts.databases import Databases
 from facts.files import FileState, FileText
-from facts.firewall import Firewall
+from facts.firewall import Firewall, rule_tuple
 from facts.packages import Packages, Sources
 from facts.services import STARTED_WITH, ServiceData, ServiceState, hash_command
 
@@ -50,11 +50,15 @@ def put_text(
 
 
 def replace_script(path: str, mode: str, user: str, group: str, check: str | None) -> str:
-    """A shell script that puts its standard input in the place of ``path``, checked first."""
+    """A shell script that puts its standard input in the place of ``path``, checked first.
+
+    A folder that is not there yet is made.
+    """
     folder, _, name = path.rpartition("/")
     new = shlex.quote(f"{folder}/.{name}.chom-new")
     steps = [
         "set -e",
+        f"mkdir -p {shlex.quote(folder)}",
         "umask 077",
         f"trap 'rm -f {new}' EXIT",
         f"cat > {new}",
@@ -252,26 +256,10 @@ def service_script(unit: str, steps: Sequence[str], ready: str | None, limit_s: 
 
 
 @operation()
-def allow_port(port: int, source: str | None) -> Commands:
-    """Let ufw admit TCP ``port``, from ``source`` (an address or network) or from anywhere."""
-    rules = host.get_fact(Firewall)["rules"]
-    if rule_tuple(port, source) not in rules:
-        yield StringCommand(f"{allow_command(port, source)} >/dev/null")
-
-
-def rule_tuple(port: int, source: str | None) -> str:
-    """The rule as ufw's own files hold it."""
-    if source is None:
-        return f"allow tcp {port} 0.0.0.0/0 any 0.0.0.0/0 in"
-    any_address = "::/0" if ":" in source else "0.0.0.0/0"
-    return f"allow tcp {port} {any_address} any {source.removesuffix('/32')} in"
-
-
-def allow_command(port: int, source: str | None) -> str:
-    """The rule as the command that makes it, and as ``ufw show added`` prints it."""
-    if source is None:
-        return f"ufw allow {port}/tcp"
-    return f"ufw allow from {source.removesuffix('/32')} to any port {port} proto tcp"
+def add_rule(rule: str) -> Commands:
+    """Let ufw have a rule, given as the ``ufw`` command that makes it."""
+    if rule_tuple(rule) not in host.get_fact(Firewall)["rules"]:
+        yield StringCommand(f"{rule} >/dev/null")
 
 
 @operation()

@@ -19,7 +19,8 @@ from pyinfra.api.operation import OperationMeta
 from pyinfra.operations import files as pyinfra_files
 from pyinfra.operations import server as pyinfra_server
 
-from facts.services import STARTED_WITH
+from facts.firewall import allow_command
+from facts.services import STARTED_WITH, hash_command
 from tasks import operations
 from tasks.component import noted, stage
 from tasks.sandbox import Sandbox
@@ -103,7 +104,8 @@ def text_file(
     """A text file with the given content; otherwise as ``file``."""
     if not text.endswith("\n"):
         text += "\n"
-    with noted(f"File {path}", ("files", path)) as label:
+    folder = path.rpartition("/")[0]
+    with noted(f"File {path}", ("directories", folder), ("files", path)) as label:
         done = operations.put_text(
             name=label,
             path=path,
@@ -181,10 +183,10 @@ def service(
     ``limit_s`` seconds. ``sandbox`` confines the unit by a drop-in.
     """
     unit = f"{name}.service"
-    folder = f"/etc/systemd/system/{unit}.d"
-    directory(folder)
     run_paths, read_paths = [item.path for item in runs], [item.path for item in reads]
-    drop_in = text_file(f"{folder}/chom.conf", _drop_in(unit, run_paths, read_paths, sandbox))
+    drop_in = text_file(
+        f"/etc/systemd/system/{unit}.d/chom.conf", _drop_in(unit, run_paths, read_paths, sandbox)
+    )
     if ready and ready.startswith("http"):
         ready = f"curl -fsS -m 5 -o /dev/null {ready}"
     with noted(f"Service {name}", ("services", unit)) as label:
@@ -207,8 +209,8 @@ def _drop_in(unit: str, runs: Sequence[str], reads: Sequence[str], sandbox: Sand
         "# written by chom; changes are overwritten",
         "[Service]",
         f"ExecStartPre=-+/bin/sh -c 'mkdir -pm 700 {STARTED_WITH};"
-        f" {operations.hash_command([own, *runs])} > {stamp}.runs;"
-        f" {operations.hash_command(list(reads))} > {stamp}.reads'",
+        f" {hash_command([own, *runs])} > {stamp}.runs;"
+        f" {hash_command(list(reads))} > {stamp}.reads'",
         *(sandbox.lines() if sandbox else []),
     ]
     return "\n".join(lines) + "\n"
@@ -216,9 +218,9 @@ def _drop_in(unit: str, runs: Sequence[str], reads: Sequence[str], sandbox: Sand
 
 def allow(port: int, from_: str | None = None) -> None:
     """Admit TCP ``port`` through the firewall, from one address or network or from anywhere."""
-    rule = operations.allow_command(port, from_)
+    rule = allow_command(port, from_)
     with noted(f"Firewall: {rule}", ("firewall_rules", rule)) as label:
-        operations.allow_port(name=label, port=port, source=from_)
+        operations.add_rule(name=label, rule=rule)
 
 
 def firewall() -> None:

@@ -1,0 +1,37 @@
+"""How pyinfra was called, as far as a run must know it."""
+
+import sys
+from dataclasses import dataclass
+
+import click
+
+
+class NoTerminal(Exception):
+    """pyinfra would ask for a confirmation where nobody can give one."""
+
+    def __str__(self) -> str:
+        return "There is no terminal to confirm on: add -y to deploy, or --dry to see the plan."
+
+
+@dataclass(frozen=True)
+class Options:
+    """The flags of pyinfra that a run acts on."""
+
+    dry: bool = False
+    verbosity: int = 0
+    fail_percent: int | None = None
+
+
+def read() -> Options:
+    """The options of the pyinfra command that loads the inventory now. Raises NoTerminal."""
+    context = click.get_current_context(silent=True)
+    given = context.params if context else {}
+    deploys = any(str(item).endswith(".py") for item in given.get("operations", ()))
+    asks = deploys and not (given.get("yes") or given.get("dry") or given.get("json_output"))
+    if asks and not sys.stdin.isatty():
+        raise NoTerminal
+    return Options(
+        dry=bool(given.get("dry")),
+        verbosity=int(given.get("verbosity") or 0),
+        fail_percent=given.get("fail_percent"),
+    )
