@@ -93,15 +93,17 @@ class Store:
 
 
 def _runs(pid: int) -> bool:
+    """Whether this is another pyinfra that runs now, and not a process that got its number."""
     if pid == os.getpid():
         return False
     try:
         os.kill(pid, 0)
+        return b"pyinfra" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except ProcessLookupError:
         return False
-    except PermissionError:
-        pass
-    return True
+    except OSError:
+        # It is somebody else's, or this computer has no /proc: the careful answer.
+        return True
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -42,7 +42,8 @@ def put_text(
     same_text = found is not None and found["sha256"] == wanted
     if same_text and found is not None:
         if (found["mode"], found["user"], found["group"]) != (mode.lstrip("0"), user, group):
-            yield StringCommand(f"chown {user}:{group} {path} && chmod {mode} {path}")
+            there = shlex.quote(path)
+            yield StringCommand(f"chown {user}:{group} {there} && chmod {mode} {there}")
         return
     if state.config.DIFF:
         _print_diff(path, text, show)
@@ -60,14 +61,15 @@ def replace_script(path: str, mode: str, user: str, group: str, check: str | Non
         "set -e",
         f"mkdir -p {shlex.quote(folder)}",
         "umask 077",
-        f"trap 'rm -f {new}' EXIT",
-        f"cat > {new}",
-        f"chown {user}:{group} {new}",
-        f"chmod {mode} {new}",
+        f"new={new}",
+        "trap 'rm -f \"$new\"' EXIT",
+        'cat > "$new"',
+        f'chown {user}:{group} "$new"',
+        f'chmod {mode} "$new"',
     ]
     if check:
         steps.append(f"{_in_place(new, folder, name, check)} || exit 1")
-    steps.append(f"mv -fT {new} {shlex.quote(path)}")
+    steps.append(f'mv -fT "$new" {shlex.quote(path)}')
     return "; ".join(steps)
 
 

@@ -1,0 +1,22 @@
+"""What deploy.py does, with stacks of two small components. FAKE_UNFIT: a target that is unfit."""
+
+import os
+
+from pyinfra import host
+
+from state.run import current
+from tasks.component import Site, declare
+from tasks.preflight import Finding
+from tests.unit.fakerun.stacks import STACKS
+from tests.unit.helpers import hardware
+
+run = current()
+with run.preparing(host) as target:
+    findings = []
+    if host.name.endswith(os.environ.get("FAKE_UNFIT", "nobody")):
+        findings = [Finding("memory", "1 MB", "at least 900 MB", "take a larger server")]
+    if host.name.endswith(os.environ.get("FAKE_BROKEN", "nobody")):
+        raise KeyError("a mistake in a component")
+    if run.checked(host, hardware(), findings):
+        site = Site(target, hardware(), run.targets)
+        run.plan(host, target.role, declare(STACKS, site), [f"http://{target.address}/"])

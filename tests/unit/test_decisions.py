@@ -1,0 +1,164 @@
+"""What the operations decide from what a host answers."""
+
+from typing import Any
+
+import pytest
+
+from facts.databases import Databases
+from facts.existing import Existing
+from facts.files import FileState
+from facts.firewall import Firewall, allow_command, rule_tuple
+from facts.packages import Packages, Sources
+from facts.services import ServiceData, ServiceState, hash_command
+from facts.versions import Versions
+from tasks.operations import service_steps
+
+SHOWN = [
+    "LoadState=loaded",
+    "ActiveState=active",
+    "UnitFileState=enabled",
+    "NeedDaemonReload=no",
+    "ConditionResult=yes",
+    "same_runs=yes",
+    "same_reads=yes",
+    "ready=yes",
+]
+
+
+def service(**changes: Any) -> ServiceData:
+    return ServiceData(**{**ServiceState().process(SHOWN), **changes})  # type: ignore[typeddict-item]
+
+
+def test_a_service_as_it_should_be_is_left_alone() -> None:
+    assert service_steps("a.service", service(), []) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"stale_unit": True}, "daemon-reload"),
+        ({"exists": False}, "daemon-reload"),
+        ({"enabled": False}, "enable a.service"),
+        ({"active": False}, "start a.service"),
+        ({"same_runs": False}, "restart a.service"),
+        ({"same_reads": False}, "reload a.service"),
+        ({"ready": False}, "true"),
+    ],
+)
+def test_each_difference_has_its_step(changes: dict[str, bool], word: str) -> None:
+    (step,) = service_steps("a.service", service(**changes), ["/etc/a"])
+    assert word in step
+
+
+def test_a_restart_makes_a_reload_needless() -> None:
+    steps = service_steps("a.service", service(same_runs=False, same_reads=False), ["/etc/a"])
+    assert steps == ["systemctl restart a.service"]
+
+
+def test_a_service_that_its_condition_keeps_off_is_left_alone() -> None:
+    off = service(active=False, held_off=True, same_runs=False, ready=False)
+    assert service_steps("a.service", off, []) == []
+    assert service_steps("a.service", {**off, "enabled": False}, []) != []
+
+
+def test_a_reload_writes_down_what_is_read_before_it_is_read() -> None:
+    (step,) = service_steps("a.service", service(same_reads=False), ["/etc/a"])
+    assert step.index("sha256sum") < step.index("reload") < step.index("mv ")
+
+
+def test_a_service_nobody_knows() -> None:
+    found = ServiceState().process(["LoadState=not-found", "ActiveState=inactive"])
+    assert not found["exists"] and not found["active"] and not found["held_off"]
+
+
+def test_hashes_follow_what_matches_a_pattern() -> None:
+    assert hash_command(["/etc/a b", "/etc/x/*.conf"]) == (
+        "sha256sum '/etc/a b' /etc/x/*.conf 2>/dev/null"
+    )
+    assert hash_command([]) == "true"
+
+
+def test_packages_are_read_with_the_age_of_the_lists() -> None:
+    assert Packages().process(["pkg=nginx|1.26.3-3", "unfinished=no", "age=42"]) == {
+        "versions": {"nginx": "1.26.3-3"},
+        "unfinished": False,
+        "lists_age_s": 42,
+    }
+    assert Packages().process(["unfinished=yes"]) == {
+        "versions": {},
+        "unfinished": True,
+        "lists_age_s": None,
+    }
+
+
+def test_sources_are_read_as_suites() -> None:
+    assert Sources().process(["trixie http://mirror.example/debian"]) == {
+        "trixie": "http://mirror.example/debian"
+    }
+
+
+def test_the_firewall_is_read_from_its_files() -> None:
+    lines = [
+        "### tuple ### allow tcp 22 0.0.0.0/0 any 0.0.0.0/0 in",
+        "ENABLED=yes",
+        'DEFAULT_INPUT_POLICY="DROP"',
+        "LOADED=yes",
+    ]
+    assert Firewall().process(lines) == {
+        "enabled": True,
+        "loaded": True,
+        "default_deny": True,
+        "rules": ["allow tcp 22 0.0.0.0/0 any 0.0.0.0/0 in"],
+    }
+    assert not any(Firewall().process(["LOADED=no"]).values())
+
+
+@pytest.mark.parametrize(
+    ("source", "command", "rule"),
+    [
+        (None, "ufw allow 80/tcp", "allow tcp 80 0.0.0.0/0 any 0.0.0.0/0 in"),
+        (
+            "10.0.0.5/32",
+            "ufw allow from 10.0.0.5 to any port 80 proto tcp",
+            "allow tcp 80 0.0.0.0/0 any 10.0.0.5 in",
+        ),
+        (
+            "10.0.0.0/8",
+            "ufw allow from 10.0.0.0/8 to any port 80 proto tcp",
+            "allow tcp 80 0.0.0.0/0 any 10.0.0.0/8 in",
+        ),
+        (
+            "2001:db8::5",
+            "ufw allow from 2001:db8::5 to any port 80 proto tcp",
+            "allow tcp 80 ::/0 any 2001:db8::5 in",
+        ),
+    ],
+)
+def test_a_rule_as_a_command_and_as_ufw_keeps_it(
+    source: str | None, command: str, rule: str
+) -> None:
+    assert allow_command(80, source) == command
+    assert rule_tuple(command) == rule
+
+
+def test_a_file_its_owner_and_its_hash() -> None:
+    assert FileState().process(["regular file|640|root|adm", "abc  -"]) == {
+        "kind": "regular file",
+        "mode": "640",
+        "user": "root",
+        "group": "adm",
+        "sha256": "abc",
+    }
+    assert FileState().process(["directory|755|root|root"])["sha256"] == ""  # type: ignore[index]
+
+
+def test_what_exists_and_versions_keep_odd_names() -> None:
+    assert Existing().process(["files=/a=b"]) == [("files", "/a=b")]
+    assert Versions().process(["php=8.4.1=x"]) == {"php": "8.4.1=x"}
+    assert Databases().process(["database/laravel"]) == ["database/laravel"]
+
+
+def test_only_kinds_that_are_asked_for_are_looked_up() -> None:
+    command = str(Existing().command([("users", "laravel")]))
+    assert "getent passwd" in command
+    assert "mariadb" not in command and "dpkg-query" not in command

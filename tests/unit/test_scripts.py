@@ -1,0 +1,209 @@
+"""The shell scripts of the operations, run for real in a folder of their own."""
+
+import hashlib
+import os
+import pwd
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tasks.operations import (
+    apt_script,
+    artifact_script,
+    replace_script,
+    service_script,
+    sources_text,
+)
+
+ME = pwd.getpwuid(os.getuid()).pw_name
+MY_GROUP = str(os.getgid())
+
+
+def sh(script: str, stdin: str = "", **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["sh", "-c", script],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env={**os.environ, **environment},
+    )
+
+
+def stub(folder: Path, programs: Mapping[str, str]) -> str:
+    """Programs of this name that only do as told; returns a PATH that finds them first."""
+    for name, body in programs.items():
+        path = folder / name
+        path.write_text(f"#!/bin/sh\n{body}\n")
+        path.chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
+def test_a_file_is_replaced_with_its_mode(tmp_path: Path) -> None:
+    target = tmp_path / "new folder" / "a.conf"
+    done = sh(replace_script(str(target), "640", ME, MY_GROUP, None), "one\n")
+    assert done.returncode == 0, done.stderr
+    assert target.read_text() == "one\n"
+    assert target.stat().st_mode & 0o777 == 0o640
+    assert [path.name for path in target.parent.iterdir()] == ["a.conf"]
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    target = tmp_path / "a.conf"
+    target.write_text("old\n")
+    done = sh(replace_script(str(target), "640", "no-such-user", MY_GROUP, None), "new\n")
+    assert done.returncode != 0
+    assert target.read_text() == "old\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.conf"]
+
+
+def test_a_refused_file_leaves_the_old_one(tmp_path: Path) -> None:
+    """Without root there is no mount namespace, so ``unshare`` only runs its script here."""
+    target = tmp_path / "a.conf"
+    target.write_text("old\n")
+    programs = {
+        "unshare": 'shift; exec "$@"',
+        "mount": "true",
+        "checker": "echo bad line 3; exit 1",
+    }
+    (tmp_path / "bin").mkdir()
+    path = stub(tmp_path / "bin", programs)
+    done = sh(replace_script(str(target), "644", ME, MY_GROUP, "checker"), "new\n", PATH=path)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "bad line 3\nthe new a.conf was refused by its checker; the old one stays\n"
+    )
+    assert target.read_text() == "old\n"
+    accepted = {**programs, "checker": "echo fine"}
+    done = sh(
+        replace_script(str(target), "644", ME, MY_GROUP, "checker"),
+        "new\n",
+        PATH=stub(tmp_path / "bin", accepted),
+    )
+    assert (done.returncode, done.stderr, target.read_text()) == (0, "", "new\n")
+
+
+@pytest.fixture
+def tarball(tmp_path: Path) -> Path:
+    release = tmp_path / "thing-1.0"
+    release.mkdir()
+    (release / "program").write_text("#!/bin/sh\n")
+    archive = tmp_path / "thing-1.0.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(release, arcname="thing-1.0")
+    return archive
+
+
+needs_curl = pytest.mark.skipif(
+    shutil.which("curl") is None, reason="curl fetches the artifact: apt-get install curl"
+)
+
+
+@needs_curl
+def test_an_artifact_is_unpacked_with_its_checksum(tmp_path: Path, tarball: Path) -> None:
+    sha256 = hashlib.sha256(tarball.read_bytes()).hexdigest()
+    into = tmp_path / "opt" / "thing" / "1.0"
+    for _ in range(2):
+        done = sh(artifact_script(tarball.as_uri(), sha256, str(into)))
+        assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in into.iterdir()) == [".sha256", "program"]
+    assert (into / ".sha256").read_text() == f"{sha256}\n"
+    assert [path.name for path in into.parent.iterdir()] == ["1.0"]
+
+
+@needs_curl
+def test_a_wrong_checksum_unpacks_nothing(tmp_path: Path, tarball: Path) -> None:
+    into = tmp_path / "opt" / "thing" / "1.0"
+    done = sh(artifact_script(tarball.as_uri(), "0" * 64, str(into)))
+    came = hashlib.sha256(tarball.read_bytes()).hexdigest()
+    assert done.returncode == 1
+    assert f"expected sha256 {'0' * 64}, but {came} came; nothing was unpacked" in done.stderr
+    assert list(into.parent.iterdir()) == []
+
+
+SYSTEMCTL = """case "$*" in
+*is-active*) exit {active} ;;
+*is-failed*) exit {failed} ;;
+*ConditionResult*) echo {condition} ;;
+*) echo "$@" >> "$LOG"; exit {status} ;;
+esac"""
+
+
+@pytest.mark.parametrize(
+    ("active", "failed", "condition", "status", "code", "words"),
+    [
+        (0, 1, "yes", 0, 0, ""),
+        (
+            1,
+            0,
+            "yes",
+            0,
+            1,
+            "a.service: it failed to start; the last lines of its journal:\nboom\n",
+        ),
+        (1, 1, "yes", 0, 1, "a.service: not ready within 1 s; the last lines"),
+        (1, 1, "no", 0, 0, ""),
+        (0, 1, "yes", 1, 1, "a.service: systemctl failed; the last lines of its journal:\nboom\n"),
+    ],
+    ids=["ready", "failed", "never ready", "kept off by its condition", "systemctl fails"],
+)
+def test_a_service_is_awaited(
+    tmp_path: Path, active: int, failed: int, condition: str, status: int, code: int, words: str
+) -> None:
+    systemctl = SYSTEMCTL.format(active=active, failed=failed, condition=condition, status=status)
+    path = stub(tmp_path, {"systemctl": systemctl, "journalctl": "echo boom"})
+    script = service_script("a.service", ["systemctl restart a.service"], None, 1)
+    done = sh(script, PATH=path, LOG=str(tmp_path / "log"))
+    assert done.returncode == code
+    assert done.stderr.startswith(words)
+    assert (tmp_path / "log").read_text() == "restart a.service\n"
+
+
+def test_one_apt_transaction_does_what_is_needed_only() -> None:
+    both = apt_script(["nginx", "curl"], True, 300)
+    assert "apt-get" in both and " update " in both and "install nginx curl" in both
+    assert "DPkg::Lock::Timeout=300" in both
+    assert " install " not in apt_script([], True, 300)
+    assert " update " not in apt_script(["nginx"], False, 300)
+
+
+def test_services_of_new_packages_are_held_back_while_apt_runs_only(tmp_path: Path) -> None:
+    """The policy answers 101 (do not start) for as long as the shell that wrote it lives."""
+    policy = tmp_path / "policy-rc.d"
+    script = apt_script(["nginx"], False, 1).replace("/usr/sbin/policy-rc.d", str(policy))
+    script = script.replace("/run/chom", str(tmp_path / "run"))
+    script = script.replace("/var/log/chom-apt.log", str(tmp_path / "log"))
+    programs = {
+        "apt-get": f"{policy}; echo during=$?",
+        "dpkg": "true",
+        "systemctl": "true",
+    }
+    (tmp_path / "bin").mkdir()
+    done = sh(script, PATH=stub(tmp_path / "bin", programs))
+    assert done.returncode == 0, done.stderr
+    assert "during=101" in (tmp_path / "log").read_text()
+    assert not policy.exists()
+
+
+def test_a_failing_apt_shows_the_end_of_its_log(tmp_path: Path) -> None:
+    script = apt_script(["nginx"], False, 1).replace("/run/chom", str(tmp_path / "run"))
+    script = script.replace("/usr/sbin/policy-rc.d", str(tmp_path / "policy-rc.d"))
+    script = script.replace("/var/log/chom-apt.log", str(tmp_path / "log"))
+    programs = {"apt-get": "echo E: Unable to locate package nginx; exit 100", "dpkg": "true"}
+    (tmp_path / "bin").mkdir()
+    done = sh(script, PATH=stub(tmp_path / "bin", programs))
+    assert done.returncode == 1
+    assert done.stderr == "E: Unable to locate package nginx\n"
+    assert not (tmp_path / "policy-rc.d").exists()
+
+
+def test_missing_suites_become_deb822_stanzas() -> None:
+    text = sources_text({"trixie-security": "http://mirror.example/debian-security"})
+    assert (
+        "Types: deb\nURIs: http://mirror.example/debian-security\nSuites: trixie-security\n" in text
+    )
+    assert "Signed-By: /usr/share/keyrings/" in text

@@ -1,0 +1,125 @@
+"""The seam in pyinfra: the names that it replaces, and the sockets that it makes prompt."""
+
+import inspect
+import re
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+import pytest
+from pyinfra.api import State
+from pyinfra_cli import cli
+
+from state import options, seam
+from tests.unit.helpers import fake_state
+
+
+class Witness:
+    """Writes down which hooks were called."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def before_connect(self, state: State) -> None:
+        self.calls.append("before_connect")
+
+    def operate(self, state: State, serial: bool, usual: Callable[[], None]) -> None:
+        self.calls.append(f"operate serial={serial}")
+        usual()
+
+    def report(self, state: State, usual: Callable[[], None]) -> None:
+        self.calls.append("report")
+
+    def finish(self, state: State) -> None:
+        self.calls.append("finish")
+
+    def interrupted(self, exit_code: int) -> None:
+        self.calls.append(f"interrupted {exit_code}")
+
+
+@pytest.fixture(autouse=True)
+def as_it_was() -> Iterator[None]:
+    """Put pyinfra and the signals back after each test."""
+    names = {name: getattr(cli, name) for name in seam.NAMES}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for name, value in names.items():
+        setattr(cli, name, value)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def test_pyinfra_calls_each_name_once() -> None:
+    source = inspect.getsource(cli)
+    for name in seam.NAMES:
+        assert len(re.findall(rf"^\s+{name}\(", source, re.MULTILINE)) == 1, name
+
+
+def test_pyinfra_hands_over_what_the_seam_takes() -> None:
+    assert "run_ops(state, serial=serial, no_wait=no_wait)" in inspect.getsource(cli)
+
+
+def test_the_hooks_stand_around_what_pyinfra_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    for name in seam.NAMES:
+        monkeypatch.setattr(cli, name, lambda *_, _name=name, **__: done.append(_name))
+    witness = Witness()
+    seam.install(witness)
+    state: Any = fake_state(["a"])
+    cli.connect_all(state)
+    cli.run_ops(state, serial=True, no_wait=False)
+    cli.print_results(state)
+    cli.disconnect_all(state)
+    assert witness.calls == ["before_connect", "operate serial=True", "report", "finish"]
+    assert done == ["connect_all", "run_ops", "disconnect_all"]
+
+
+def test_hosts_are_disconnected_even_if_closing_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(cli, "disconnect_all", lambda state: done.append("disconnected"))
+
+    class Broken(Witness):
+        def finish(self, state: State) -> None:
+            raise OSError("disk full")
+
+    seam.install(Broken())
+    with pytest.raises(OSError, match="disk full"):
+        cli.disconnect_all(fake_state(["a"]))
+    assert done == ["disconnected"]
+
+
+def test_a_pyinfra_without_one_of_the_names_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(cli, "run_ops")
+    with pytest.raises(RuntimeError, match=r"no pyinfra_cli\.cli\.run_ops; 3\.10 is needed"):
+        seam.install(Witness())
+
+
+def test_every_ssh_socket_sends_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        sock = socket.create_connection(server.getsockname())
+        transport = seam.prompt_transport(sock, disabled_algorithms=None)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        transport.close()
+
+
+def read(**given: Any) -> options.Options:
+    """The options as they are read while pyinfra's command runs with ``given``."""
+    with click.Context(click.Command("pyinfra")) as context:
+        context.params = {"operations": ("deploy.py",), **given}
+        return options.read()
+
+
+def test_options_are_those_of_the_command() -> None:
+    found = read(yes=True, dry=False, verbosity=2, fail_percent=50)
+    assert found == options.Options(dry=False, verbosity=2, fail_percent=50)
+
+
+def test_a_question_without_a_terminal_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", open("/dev/null"))  # noqa: SIM115
+    with pytest.raises(options.NoTerminal, match="add -y to deploy, or --dry"):
+        read()
+    assert read(dry=True).dry
+    read(json_output=True)
+    read(operations=("debug-inventory",))
