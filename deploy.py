@@ -18,5 +18,5 @@ with run.preparing(host) as target:
     hardware = host.get_fact(Hardware)
     findings = check(target, hardware, host.get_fact(Health))
     if run.checked(host, hardware, findings) and hardware:
-        site = Site(target, hardware, run.targets)
+        site = Site(target, hardware, run.targets, run.taking_part(host.state))
         run.plan(host, target.role, declare(STACKS, site), addresses(site))

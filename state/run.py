@@ -197,14 +197,14 @@ class Run(BaseStateCallback):
             ),
             tools={"python": platform.python_version(), "pyinfra": version("pyinfra")},
             previous=self.store.newest(),
-            targets={name: self._target_record(name) for name in self._taking_part(state)},
+            targets={name: self._target_record(name) for name in self.taking_part(state)},
         )
         recorder = Recorder(state, record, self.store)
         recorder.open(lanes)
         return recorder
 
-    def _taking_part(self, state: State) -> list[str]:
-        """The targets of this run, those that failed to connect or were left out included."""
+    def taking_part(self, state: State) -> list[str]:
+        """The targets that ``--limit`` leaves, those that failed or were left out included."""
         chosen = {host.name for host in state.inventory if state.is_host_in_limit(host)}
         return [target.name for target in self.targets if target.name in chosen]
 

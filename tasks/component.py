@@ -18,13 +18,14 @@ from facts.hardware import HardwareData
 class Site:
     """What a component knows of where it is deployed.
 
-    ``target`` with its settings, its detected ``hardware``, and ``targets``: all of the
-    inventory, this one included.
+    ``target`` with its settings, its detected ``hardware``, ``targets``: all of the inventory,
+    this one included, and ``in_this_run``: the names of those that ``--limit`` leaves.
     """
 
     target: Target
     hardware: HardwareData
     targets: Sequence[Target]
+    in_this_run: Sequence[str]
 
     @property
     def settings(self) -> Any:

@@ -18,7 +18,12 @@ class Declaration:
 
     def __init__(self, state: State, role: str, folder: Path) -> None:
         settings = configuration(folder)
-        self.site = Site(settings.targets[role], hardware(), list(settings.targets.values()))
+        self.site = Site(
+            settings.targets[role],
+            hardware(),
+            list(settings.targets.values()),
+            list(settings.targets),
+        )
         self.host = state.inventory.get_host(f"@fake/{role}")
         with ctx_state.use(state), ctx_host.use(self.host):
             self.steps: list[Step] = declare(STACKS, self.site)

@@ -42,7 +42,7 @@ def test_who_needs_no_password_is_not_asked(tmp_path: Path) -> None:
 def test_the_password_travels_by_standard_input_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     state = fake_state(["a"], {"mktemp": ["/tmp/chom-askpass-abc"]})
     (host,) = state.inventory
-    seen = {}
+    seen: dict[str, object] = {}
     plain = host.connector.run_shell_command
 
     def spy(command: object, **arguments: object) -> object:

@@ -18,5 +18,5 @@ with run.preparing(host) as target:
     if host.name.endswith(os.environ.get("FAKE_BROKEN", "nobody")):
         raise KeyError("a mistake in a component")
     if run.checked(host, hardware(), findings):
-        site = Site(target, hardware(), run.targets)
+        site = Site(target, hardware(), run.targets, run.taking_part(host.state))
         run.plan(host, target.role, declare(STACKS, site), [f"http://{target.address}/"])

@@ -1,0 +1,1 @@
+"""Measurements: ratios of two things that were run side by side."""

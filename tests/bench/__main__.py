@@ -1,0 +1,110 @@
+"""``make bench``: what a deploy costs, each figure against another of the same hour.
+
+Needs root and the lab; uses a lab of its own and takes it down. Nothing here can fail a build:
+a goal that is missed is printed as missed.
+"""
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import configs
+from tasks.component import Site
+from tasks.stacks import STACKS
+from tests.bench.measure import Measured, machine, measure
+from tests.lab import Lab, LabError
+from tests.unit.helpers import hardware
+
+EMPTY = "tests/bench/empty.py"
+
+
+class Bench:
+    """The lab and the runs on it."""
+
+    def __init__(self, lab: Lab, logs: Path) -> None:
+        self.lab = lab
+        self.logs = logs
+
+    def pyinfra(self, name: str, *arguments: str) -> Measured:
+        """Run pyinfra against the lab as it is; its output goes to a log called ``name``."""
+        command = [sys.executable, "-m", "pyinfra", "inventory.py", *arguments, "-y"]
+        environment = {"CHOM_INVENTORY": str(self.lab.inventory)}
+        return measure(command, self.logs / f"{name}.log", environment)
+
+    def first_deploy(self, name: str, *arguments: str) -> Measured:
+        """Deploy to fresh machines."""
+        self.lab.reset()
+        return self.pyinfra(name, "deploy.py", *arguments)
+
+    def apt_by_hand(self) -> Measured:
+        """The packages of both stacks by a bare shell script, on fresh machines, side by side."""
+        self.lab.reset()
+        targets = configs.load(self.lab.inventory).targets
+        with ThreadPoolExecutor() as pool:
+            done = pool.map(lambda name: self._apt_by_hand(name, targets), targets)
+            return max(done, key=lambda each: each.seconds)
+
+    def _apt_by_hand(self, name: str, targets: dict[str, configs.Target]) -> Measured:
+        target = targets[name]
+        site = Site(target, hardware(), list(targets.values()), list(targets))
+        packages = {each for item in STACKS[target.role] for each in item.packages(site)}
+        script = (
+            "export DEBIAN_FRONTEND=noninteractive; apt-get update -q && "
+            f"apt-get install -y -q --no-install-recommends {' '.join(sorted(packages))}"
+        )
+        command = [*self.lab.login.command(target.address, "root"), script]
+        return measure(command, self.logs / f"apt-{name}.log", {})
+
+
+def row(what: str, one: float, other: float, unit: str, goal: float | None) -> str:
+    """A line of the table: two figures, their ratio, and whether the goal was reached."""
+    ratio = one / other
+    verdict = "" if goal is None else f"≤ {goal:.2f}  {'reached' if ratio <= goal else 'MISSED'}"
+    return f"{what:<52} {one:8.1f} {other:8.1f} {unit:<3} {ratio:6.2f}  {verdict}"
+
+
+def report(bench: Bench) -> Sequence[str]:
+    """Measure everything; returns the lines of the table."""
+    by_hand = bench.apt_by_hand()
+    alone = {
+        role: bench.first_deploy(role, "--limit", role) for role in ("observability", "vpsmanager")
+    }
+    both = bench.first_deploy("both")
+    bench.pyinfra("settled", "deploy.py")
+    empty = bench.pyinfra("empty", EMPTY)
+    unchanged = bench.pyinfra("unchanged", "deploy.py")
+    slower = max(each.seconds for each in alone.values())
+    total = sum(each.seconds for each in alone.values())
+    return [
+        f"{'':<52} {'this':>8} {'against':>8}     {'ratio':>6}  goal",
+        row("first deploy of both, against the slower lane alone", both.seconds, slower, "s", 1.10),
+        row("first deploy of both, against the sum of both alone", both.seconds, total, "s", None),
+        row("first deploy of both, against its apt work by hand",
+            both.seconds, by_hand.seconds, "s", 1.25),
+        row("no-change run, against an empty deploy",
+            unchanged.seconds, empty.seconds, "s", 4.0),
+        row("peak memory of the controller, against 150 MB", both.peak_mb, 150, "MB", 1.0),
+    ]  # fmt: skip
+
+
+def main() -> int:
+    """Measure on a lab of its own; exit code 1 only when something could not be run."""
+    lab = Lab("bench", "10.65.0.0/24", say=lambda text: print(f"  {text}", file=sys.stderr))
+    logs = Path(tempfile.mkdtemp(prefix="chom-bench-"))
+    try:
+        lab.up()
+        lines = report(Bench(lab, logs))
+    except (LabError, RuntimeError) as error:
+        print(f"bench: {error}\nthe logs are in {logs}", file=sys.stderr)
+        return 1
+    finally:
+        lab.down()
+    print(f"{machine()}; one run each\n")
+    print("\n".join(lines))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

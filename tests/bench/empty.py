@@ -1,0 +1,1 @@
+"""A deploy of nothing: start-up and the SSH handshakes."""

@@ -1,0 +1,42 @@
+"""One run of a command, measured."""
+
+import os
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Wall time in seconds, and the most memory that the command itself held, in MB."""
+
+    seconds: float
+    peak_mb: float
+
+
+def measure(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> Measured:
+    """Run ``command`` to its end, its output to ``log``. Raises RuntimeError when it fails."""
+    started = time.monotonic()
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **environment},
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.monotonic() - started
+    if os.waitstatus_to_exitcode(status) != 0:
+        tail = "\n".join(log.read_text().splitlines()[-20:])
+        raise RuntimeError(f"{' '.join(command)} failed:\n{tail}")
+    return Measured(seconds, usage.ru_maxrss / 1024)
+
+
+def machine() -> str:
+    """The computer that measured: its processors, memory and kernel."""
+    uname = os.uname()
+    memory_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    return f"{os.cpu_count()} CPUs, {memory_mb} MB, Linux {uname.release} {uname.machine}"
