@@ -3,23 +3,21 @@
 Everything goes to standard error, so that ``--json`` leaves standard output to pyinfra.
 """
 
+import itertools
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+import gevent
 
 from state.graph import Node
 from state.lanes import Lane, Observer, Operation, Step
 from state.record import Error, Record
 
-MARKS = {
-    "completed": ("ok", "green"),
-    "failed": ("FAILED", "red"),
-    "skipped": ("skipped", "yellow"),
-}
 SLOW_S = 2.0
+HEARTBEAT_S = 15
 
 
 def say(text: str = "", **style: Any) -> None:
@@ -73,6 +71,7 @@ class Console(Observer):
         self.every_operation = every_operation
         self.started: dict[tuple[str, str], float] = {}
         self.counts: dict[tuple[str, str], list[int]] = {}
+        self.heartbeats: dict[str, gevent.Greenlet] = {}
 
     def step_started(self, lane: Lane, step: Step) -> None:
         self.started[lane.host.name, step.component] = time.monotonic()
@@ -87,10 +86,25 @@ class Console(Observer):
     def operation_starts(self, lane: Lane, step: Step, operation: Operation) -> None:
         if self.every_operation:
             self._line(lane, f"{step.component} | {operation.label} …")
+        self.heartbeats[lane.host.name] = gevent.spawn(self._beat, lane, operation)
+
+    def _beat(self, lane: Lane, operation: Operation) -> None:
+        """Say now and then that a long operation still goes on."""
+        for seconds in itertools.count(HEARTBEAT_S, HEARTBEAT_S):
+            gevent.sleep(HEARTBEAT_S)
+            self._line(lane, f"  {operation.label}: {seconds} s so far …")
+
+    def lane_ended(self, lane: Lane, completed: bool) -> None:
+        self._stop_beat(lane)
+
+    def _stop_beat(self, lane: Lane) -> None:
+        if beat := self.heartbeats.pop(lane.host.name, None):
+            beat.kill(block=False)
 
     def operation_ended(
         self, lane: Lane, step: Step, operation: Operation, changed: bool, seconds: float
     ) -> None:
+        self._stop_beat(lane)
         self.counts[lane.host.name, step.component][not changed] += 1
         if changed and (self.every_operation or seconds >= SLOW_S):
             self._line(lane, f"  {operation.label} ({seconds:.1f} s)")
@@ -108,6 +122,7 @@ class Console(Observer):
     def step_failed(
         self, lane: Lane, step: Step, operation: Operation | None, message: str
     ) -> None:
+        self._stop_beat(lane)
         label = f" | {operation.label}" if operation else ""
         self._line(lane, click.style(f"{step.component}{label}: {message}", fg="red"))
 
