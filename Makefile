@@ -8,12 +8,14 @@ LAB_TOOLS := debootstrap systemd-nspawn nft ip ssh-keygen
 LAB_PACKAGES := debootstrap systemd-container nftables iproute2 openssh-client ca-certificates
 INVENTORY := .lab/demo/inventory.yaml
 
-.PHONY: demo test unit e2e lint bench lab-up lab-down setup
+.PHONY: venv demo test unit e2e lint bench lab-up lab-down setup
 
 demo: lab-up
 	$(SUDO) env CHOM_INVENTORY=$(INVENTORY) .venv/bin/pyinfra inventory.py deploy.py -y
 
 test: unit e2e
+
+venv: .venv/ready
 
 unit: .venv/ready
 	$(PYTHON) -m pytest tests/unit

@@ -6,6 +6,7 @@ afterwards, each target's in a lane of its own (state/lanes.py), and are recorde
 
 from pyinfra import host
 
+from configs import Target
 from facts.hardware import Hardware
 from facts.health import Health
 from state.run import current
@@ -14,9 +15,15 @@ from tasks.preflight import check
 from tasks.stacks import STACKS, addresses
 
 run = current()
-with run.preparing(host) as target:
-    hardware = host.get_fact(Hardware)
-    findings = check(target, hardware, host.get_fact(Health))
-    if run.checked(host, hardware, findings) and hardware:
-        site = Site(target, hardware, run.targets, run.taking_part(host.state))
+
+
+def prepare(target: Target) -> None:
+    """Check the target; if it is fit, declare what should be true on it."""
+    hardware, health = host.get_fact(Hardware), host.get_fact(Health)
+    if run.checked(host, hardware, check(target, hardware, health)) and hardware:
+        in_this_run = run.taking_part(host.state)
+        site = Site(target, hardware, run.targets, in_this_run, health["ssh_ports"])
         run.plan(host, target.role, declare(STACKS, site), addresses(site))
+
+
+run.prepare(host, prepare)

@@ -9,16 +9,18 @@ class HealthData(TypedDict):
     """``root``: commands run as root. ``resolves``: the package mirror's name has an address.
 
     ``mirror``: its name. ``broken_packages``: packages that dpkg cannot repair by configuring.
+    ``ssh_ports``: where sshd is configured to listen, which need not be where we came in.
     """
 
     root: bool
     mirror: str
     resolves: bool
     broken_packages: list[str]
+    ssh_ports: list[int]
 
 
 class Health(FactBase[HealthData]):
-    """Ask for root, name resolution and dpkg's state in one command."""
+    """Ask for root, name resolution, dpkg's state and sshd's ports in one command."""
 
     # `R` as dpkg's third letter means "reinstallation required": configuring cannot repair it.
     def command(self) -> str:
@@ -30,15 +32,17 @@ class Health(FactBase[HealthData]):
             'echo "mirror=$mirror"; '
             '[ -z "$mirror" ] || { timeout 10 getent ahosts "$mirror" >/dev/null'
             " && echo resolves=yes; }; "
-            "dpkg-query -W -f='${db:Status-Abbrev}${Package}\\n' | sed -n 's/^..R/broken=/p'"
+            "dpkg-query -W -f='${db:Status-Abbrev}${Package}\\n' | sed -n 's/^..R/broken=/p'; "
+            "/usr/sbin/sshd -T 2>/dev/null | sed -n 's/^port /ssh_port=/p'"
         )
 
     def process(self, output: list[str]) -> HealthData:
         lines = [line.split("=", 1) for line in output if "=" in line]
-        found = {key: value for key, value in lines if key != "broken"}
+        found = dict(lines)
         return HealthData(
             root=found.get("uid") == "0",
             mirror=found.get("mirror", ""),
             resolves=found.get("resolves") == "yes",
             broken_packages=[value for key, value in lines if key == "broken"],
+            ssh_ports=[int(value) for key, value in lines if key == "ssh_port"],
         )

@@ -145,7 +145,7 @@ def print_summary(record: Record, path: Path, urls: Mapping[str, Sequence[str]])
         changed = sum(item.changed for item in target.components.values())
         say(
             f"    {name.ljust(width)}  {target.status}: {len(done)} of {len(target.components)}"
-            f" components, {changed} operations changed something"
+            f" components, {changed} changes"
         )
     for name, target in record.targets.items():
         if target.error:

@@ -2,8 +2,7 @@
 
 import logging
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, Protocol
 
 from pyinfra import logger
 from pyinfra.api import Host, State
-from pyinfra.api.exceptions import ConnectError, PyinfraError
+from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.state import BaseStateCallback
 
 from configs import Configuration, Target
@@ -78,12 +77,16 @@ class Run(BaseStateCallback):
     def host_connect(self, state: State, host: Host) -> None:  # type: ignore[override]
         """Prepare a fresh connection: exit codes are kept, the sudo password is handed over."""
         _keep_exit_codes(host)
-        password = self.passwords.get(host.name)
-        if password is not None:
-            try:
-                sudo.hand_over(host, password)
-            except ConnectError as error:
-                logger.error(f"{host.print_prefix}{error}")
+        ssh = self.configuration.targets[host.name].ssh
+        try:
+            if host.name in self.passwords:
+                sudo.hand_over(host, self.passwords[host.name])
+            elif ssh.sudo:
+                sudo.check_without_password(host)
+        except sudo.Refused as refusal:
+            self.errors[host.name] = Error(
+                stage="preflight", message=f"sudo: {refusal}", remedy=refusal.remedy
+            )
 
     def host_connect_error(  # type: ignore[override]
         self, state: State, host: Host, error: Exception
@@ -97,11 +100,18 @@ class Run(BaseStateCallback):
 
     # From deploy.py
 
-    @contextmanager
-    def preparing(self, host: Host) -> Iterator[Target]:
-        """Prepare one target; whatever goes wrong there leaves out this target alone."""
+    def prepare(self, host: Host, declare: Callable[[Target], None]) -> None:
+        """Let ``declare`` check and plan one target.
+
+        Whatever goes wrong there leaves out this target alone. One whose sudo refused is not
+        asked anything more.
+        """
         try:
-            yield self.configuration.targets[host.name]
+            if host.name in self.errors:
+                self._note_machine(host, None)
+                self.leave_out(host, self.errors[host.name])
+            else:
+                declare(self.configuration.targets[host.name])
         except PyinfraError:
             raise
         except Exception as error:
@@ -112,11 +122,7 @@ class Run(BaseStateCallback):
     def checked(
         self, host: Host, hardware: Mapping[str, Any] | None, findings: Sequence[Finding]
     ) -> bool:
-        """Take the preflight's result; returns whether the target can be deployed to.
-
-        When the last target has been checked, the table of all machines is printed.
-        """
-        self.hardware[host.name] = hardware
+        """Take the preflight's result; returns whether the target can be deployed to."""
         if hardware and not self.options.dry:
             self.store.save_hardware(host.name, hardware)
         failed = [finding for finding in findings if not finding.warning]
@@ -127,11 +133,16 @@ class Run(BaseStateCallback):
                 message="; ".join(map(str, failed)),
                 remedy="; ".join(finding.remedy for finding in failed),
             )
-        if set(self.hardware) >= {each.name for each in host.state.activated_hosts}:
-            self._print_preflight()
+        self._note_machine(host, hardware)
         if failed:
             self.leave_out(host, self.errors[host.name])
         return not failed
+
+    def _note_machine(self, host: Host, hardware: Mapping[str, Any] | None) -> None:
+        """Keep what a machine is; the last one lets the table of all be printed."""
+        self.hardware[host.name] = hardware
+        if set(self.hardware) >= {each.name for each in host.state.activated_hosts}:
+            self._print_preflight()
 
     def _print_preflight(self) -> None:
         ordered = {t.name: self.hardware[t.name] for t in self.targets if t.name in self.hardware}
@@ -144,14 +155,17 @@ class Run(BaseStateCallback):
                 console.print_failure(name, self.errors[name])
 
     def leave_out(self, host: Host, error: Error) -> None:
-        """Let a target take no part; raises PyinfraError when none is left."""
+        """Let a target take no part; raises SystemExit when none is left."""
         self.errors[host.name] = error
         if error.stage == "prepare":
             console.print_failure(host.name, error)
         try:
             host.state.fail_hosts({_itself(host)})
         except PyinfraError:
-            raise PyinfraError("no target can be deployed to; nothing was changed") from None
+            console.say(
+                "--> No target can be deployed to; nothing was changed", fg="red", bold=True
+            )
+            raise SystemExit(1) from None
 
     def plan(self, host: Host, role: str, steps: Sequence[Step], urls: Sequence[str]) -> None:
         """Take what deploy.py declared for one target."""

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from pyinfra.api import Host, StringCommand
-from pyinfra.api.exceptions import ConnectError
+from pyinfra.connectors.util import CommandOutput
 
 # What pyinfra hands on in the password's place; it makes it use the askpass file.
 PLACEHOLDER = "in-the-askpass-file"
@@ -72,17 +72,56 @@ def find_passwords(targets: Iterable[Target], environ: Mapping[str, str]) -> dic
     return found
 
 
+class Refused(Exception):
+    """A host's sudo did not let us; ``remedy`` says what to do."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+def check_without_password(host: Host) -> None:
+    """See that sudo asks for no password. Raises Refused.
+
+    pyinfra would otherwise ask for one, and then show it in process lists.
+    """
+    succeeded, output = host.connector.run_shell_command(StringCommand(_said("sudo -n true")))  # type: ignore[call-arg]
+    if not succeeded:
+        raise Refused(
+            f"found {_last_line(output)!r}, expected to become root without a password",
+            "let the user use sudo; if it asks for a password, set ssh.sudo_password to true in"
+            " the inventory and give it in CHOM_SUDO_PASSWORD",
+        )
+
+
 def hand_over(host: Host, password: str) -> None:
-    """Place the askpass file on a host that was just connected to. Raises ConnectError."""
+    """Place the askpass file on a host that was just connected to, and try it. Raises Refused."""
     script = f"#!/bin/sh\nprintf '%s\\n' {shlex.quote(password)}\n"
     place = (
         "umask 077; find /tmp -maxdepth 1 -name 'chom-askpass-*' -user \"$(id -un)\""
         " -mmin +1440 -delete 2>/dev/null;"
         " f=$(mktemp /tmp/chom-askpass-XXXXXX) && cat > $f && chmod 700 $f && echo $f"
+        " && " + _said("SUDO_ASKPASS=$f sudo -A -k true")
     )
-    succeeded, output = host.run_shell_command(StringCommand(place), _stdin=script)
-    if not succeeded or not output.stdout_lines:
-        raise ConnectError("could not place the askpass file for sudo in /tmp")
-    # The name under which pyinfra looks for an askpass file that it has placed itself.
-    key = f"sudo_askpass_path__{host.get_temp_dir_config()}"
-    host.connector_data[key] = output.stdout_lines[0]
+    succeeded, output = host.connector.run_shell_command(  # type: ignore[call-arg]
+        StringCommand(place), _stdin=script
+    )
+    if output.stdout_lines:
+        # The name under which pyinfra looks for an askpass file, and removes it at the end.
+        key = f"sudo_askpass_path__{host.get_temp_dir_config()}"
+        host.connector_data[key] = output.stdout_lines[0]
+    if not succeeded:
+        raise Refused(
+            f"found {_last_line(output)!r}, expected the password to be accepted",
+            f"give the right one in {variable_of(host.name)} or CHOM_SUDO_PASSWORD",
+        )
+
+
+def _last_line(output: CommandOutput) -> str:
+    lines = output.stderr_lines or output.stdout_lines or ["no answer"]
+    return lines[-1].removeprefix("said ")
+
+
+def _said(command: str) -> str:
+    """Let sudo's words come in a form that does not make pyinfra ask for a password itself."""
+    return f'{{ o=$({command} 2>&1) || {{ printf "said %s\\n" "$o" >&2; false; }}; }}'

@@ -1,10 +1,12 @@
 """Components: what a target runs, declared once, in the order of its stack."""
 
 import inspect
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,15 @@ class Site:
     """What a component knows of where it is deployed.
 
     ``target`` with its settings, its detected ``hardware``, ``targets``: all of the inventory,
-    this one included, and ``in_this_run``: the names of those that ``--limit`` leaves.
+    this one included, ``in_this_run``: the names of those that ``--limit`` leaves, and
+    ``ssh_ports``: where the target's sshd listens.
     """
 
     target: Target
     hardware: HardwareData
     targets: Sequence[Target]
     in_this_run: Sequence[str]
+    ssh_ports: Sequence[int]
 
     @property
     def settings(self) -> Any:
@@ -33,6 +37,13 @@ class Site:
 
     def of_role(self, role: str) -> list[Target]:
         return [target for target in self.targets if target.role == role]
+
+    def ip_of(self, target: Target) -> str:
+        """A target's address as a number, which firewall rules need; names are looked up here."""
+        try:
+            return str(ip_address(target.address))
+        except ValueError:
+            return str(socket.getaddrinfo(target.address, None)[0][4][0])
 
     @property
     def debian_architecture(self) -> str:

@@ -168,7 +168,12 @@ def apt_script(missing: Sequence[str], update: bool, lock_timeout_s: int) -> str
         " -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef"
         " -o Dpkg::Options::=--force-confold --no-install-recommends"
     )
-    steps = ["dpkg --configure -a"]
+    # dpkg itself does not wait for its lock; unattended-upgrades may hold it for minutes.
+    repair = (
+        f"n=0; until dpkg --configure -a; do n=$((n + 1)); [ $n -lt {lock_timeout_s // 2} ]"
+        " || exit 1; sleep 2; done"
+    )
+    steps = [f'{{ [ -z "$(dpkg --audit)" ] || {{ {repair}; }}; }}']
     if update:
         steps.append(f"{apt} update && touch /var/lib/apt/lists")
     if missing:

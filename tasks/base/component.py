@@ -32,7 +32,9 @@ def base(site: Site) -> None:
     """Packages of the whole stack first, then the firewall: SSH is let in before it closes."""
     apt_sources(site.settings.apt.mirror)
     packages()
-    allow(site.target.ssh.port)
+    # Behind a port forwarding sshd listens elsewhere than where we came in: admit both.
+    for port in sorted({site.target.ssh.port, *site.ssh_ports}):
+        allow(port)
     firewall()
     automatic = text_file(
         "/etc/apt/apt.conf.d/20auto-upgrades",

@@ -16,7 +16,7 @@ def node_exporter(site: Site) -> None:
     )
     for observer in site.of_role("observability"):
         if observer.name != site.target.name:
-            allow(port, observer.address)
+            allow(port, site.ip_of(observer))
     service(
         "prometheus-node-exporter",
         runs=[arguments],

@@ -48,7 +48,7 @@ class Bench:
 
     def _apt_by_hand(self, name: str, targets: dict[str, configs.Target]) -> Measured:
         target = targets[name]
-        site = Site(target, hardware(), list(targets.values()), list(targets))
+        site = Site(target, hardware(), list(targets.values()), list(targets), [22])
         packages = {each for item in STACKS[target.role] for each in item.packages(site)}
         script = (
             "export DEBIAN_FRONTEND=noninteractive; apt-get update -q && "

@@ -24,7 +24,9 @@ def target(tmp_path: Path) -> Target:
 
 
 def health(**changes: Any) -> HealthData:
-    fit = HealthData(root=True, mirror="mirror.example", resolves=True, broken_packages=[])
+    fit = HealthData(
+        root=True, mirror="mirror.example", resolves=True, broken_packages=[], ssh_ports=[22]
+    )
     return HealthData(**{**fit, **changes})  # type: ignore[typeddict-item]
 
 
@@ -81,7 +83,8 @@ def test_other_specs_than_detected_are_worth_a_note(tmp_path: Path) -> None:
 
 def test_health_is_read_from_what_a_host_says() -> None:
     lines = ["uid=0", "mirror=mirror.example", "resolves=yes", "broken=foo", "broken=bar"]
+    lines.append("ssh_port=22")
     assert Health().process(lines) == health(broken_packages=["foo", "bar"])
     assert Health().process(["uid=1000", "mirror="]) == health(
-        root=False, mirror="", resolves=False
+        root=False, mirror="", resolves=False, ssh_ports=[]
     )

@@ -173,7 +173,7 @@ def test_a_mistake_while_preparing_leaves_out_that_target_alone(fake: FakeRun) -
 def test_when_no_target_is_fit_nothing_is_changed_or_recorded(fake: FakeRun) -> None:
     done = fake("-y", FAKE_UNFIT="")
     assert done.returncode == 1
-    assert "no target can be deployed to; nothing was changed" in done.stderr
+    assert "No target can be deployed to; nothing was changed" in done.stderr
     assert fake.records == []
 
 

@@ -23,6 +23,7 @@ class Declaration:
             hardware(),
             list(settings.targets.values()),
             list(settings.targets),
+            [22, 2222],
         )
         self.host = state.inventory.get_host(f"@fake/{role}")
         with ctx_state.use(state), ctx_host.use(self.host):
@@ -74,6 +75,7 @@ def test_ssh_is_let_in_before_the_firewall_closes(both: list[Declaration]) -> No
         labels = [each.label for each in declaration.steps[0].operations]
         closed = labels.index("Firewall: deny by default, and in force")
         assert labels.index("Firewall: ufw allow 22/tcp") < closed
+        assert labels.index("Firewall: ufw allow 2222/tcp") < closed
 
 
 def test_all_packages_of_a_target_come_in_one_transaction(both: list[Declaration]) -> None:

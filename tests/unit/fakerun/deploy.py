@@ -1,9 +1,13 @@
-"""What deploy.py does, with stacks of two small components. FAKE_UNFIT: a target that is unfit."""
+"""What deploy.py does, with stacks of two small components.
+
+FAKE_UNFIT and FAKE_BROKEN: the end of the names of targets that are unfit, or have a mistake.
+"""
 
 import os
 
 from pyinfra import host
 
+from configs import Target
 from state.run import current
 from tasks.component import Site, declare
 from tasks.preflight import Finding
@@ -11,12 +15,18 @@ from tests.unit.fakerun.stacks import STACKS
 from tests.unit.helpers import hardware
 
 run = current()
-with run.preparing(host) as target:
+
+
+def prepare(target: Target) -> None:
+    """Check and declare as the environment says."""
     findings = []
     if host.name.endswith(os.environ.get("FAKE_UNFIT", "nobody")):
         findings = [Finding("memory", "1 MB", "at least 900 MB", "take a larger server")]
     if host.name.endswith(os.environ.get("FAKE_BROKEN", "nobody")):
         raise KeyError("a mistake in a component")
     if run.checked(host, hardware(), findings):
-        site = Site(target, hardware(), run.targets, run.taking_part(host.state))
+        site = Site(target, hardware(), run.targets, run.taking_part(host.state), [22])
         run.plan(host, target.role, declare(STACKS, site), [f"http://{target.address}/"])
+
+
+run.prepare(host, prepare)
