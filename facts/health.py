@@ -23,6 +23,8 @@ class Health(FactBase[HealthData]):
     """Ask for root, name resolution, dpkg's state and sshd's ports in one command."""
 
     # `R` as dpkg's third letter means "reinstallation required": configuring cannot repair it.
+    # While dpkg works, packages pass through that state, so it is not asked then; ours and
+    # everybody's lock tell.
     def command(self) -> str:
         return (
             'echo "uid=$(id -u)"; '
@@ -32,7 +34,10 @@ class Health(FactBase[HealthData]):
             'echo "mirror=$mirror"; '
             '[ -z "$mirror" ] || { timeout 10 getent ahosts "$mirror" >/dev/null'
             " && echo resolves=yes; }; "
-            "dpkg-query -W -f='${db:Status-Abbrev}${Package}\\n' | sed -n 's/^..R/broken=/p'; "
+            "i=$(stat -c %i /var/lib/dpkg/lock-frontend 2>/dev/null || echo none); "
+            'grep -q ":$i " /proc/locks || { [ -e /run/chom/apt.lock ]'
+            " && ! flock -n /run/chom/apt.lock true; } "
+            "|| dpkg-query -W -f='${db:Status-Abbrev}${Package}\\n' | sed -n 's/^..R/broken=/p'; "
             "/usr/sbin/sshd -T 2>/dev/null | sed -n 's/^port /ssh_port=/p'"
         )
 

@@ -79,16 +79,25 @@ class _Progress:
 
 
 class Lanes:
-    """Runs lanes concurrently, at most ``slots`` at a time; a waiting lane holds no slot."""
+    """Runs lanes concurrently, at most ``slots`` at a time; a waiting lane holds no slot.
+
+    ``left_out``: target → role, of those that should have taken part but cannot; what needs a
+    component of theirs is skipped.
+    """
 
     def __init__(
-        self, state: State, lanes: Sequence[Lane], observers: Sequence[Observer], slots: int
+        self,
+        state: State,
+        lanes: Sequence[Lane],
+        observers: Sequence[Observer],
+        slots: int,
+        left_out: Mapping[str, str] | None = None,
     ) -> None:
         self.state = state
         self.lanes = lanes
         self.observers = observers
         self.slots = Semaphore(max(1, slots))
-        self.roles: Mapping[str, str] = {lane.host.name: lane.role for lane in lanes}
+        self.roles = {**(left_out or {}), **{lane.host.name: lane.role for lane in lanes}}
         self.progress: dict[Node, _Progress] = {
             (lane.host.name, step.component): _Progress() for lane in lanes for step in lane.steps
         }
@@ -166,15 +175,22 @@ class Lanes:
     def _wait_for_needs(self, lane: Lane, step: Step) -> str:
         """Wait, without a slot, until all needs have ended; returns which one is not met."""
         nodes = sorted(needed_nodes(step.needs, lane.role, lane.host.name, self.roles))
-        waits = [node for node in nodes if not self.progress[node].event.is_set()]
+        waits = [node for node in nodes if not self._has_ended(node)]
         if waits:
             self._tell("step_waits", lane, step, waits)
             self.slots.release()
             for node in waits:
                 self.progress[node].event.wait()
             self.slots.acquire()
-        unmet = [node for node in nodes if self.progress[node].outcome != "completed"]
+        unmet = [node for node in nodes if not self._has_ended(node, "completed")]
         return ", ".join(f"{name} of {target} was not completed" for target, name in unmet)
+
+    def _has_ended(self, node: Node, outcome: str | None = None) -> bool:
+        """Whether a component has ended, with this outcome; one of no lane never began."""
+        if node not in self.progress:
+            return outcome is None
+        progress = self.progress[node]
+        return progress.event.is_set() and outcome in (None, progress.outcome)
 
     def _tell(self, event: str, *details: object) -> None:
         for observer in self.observers:

@@ -189,8 +189,14 @@ class Run(BaseStateCallback):
         quiet = _Quiet(self.options.verbosity)
         logger.addFilter(quiet)
         slots = 1 if serial else state.config.PARALLEL or len(lanes)
+        running = {lane.host.name for lane in lanes}
+        left_out = {
+            name: self.configuration.targets[name].role
+            for name in self.taking_part(state)
+            if name not in running
+        }
         try:
-            Lanes(state, lanes, [self.recorder, watcher], slots).run()
+            Lanes(state, lanes, [self.recorder, watcher], slots, left_out).run()
         finally:
             logger.removeFilter(quiet)
 

@@ -168,6 +168,18 @@ def test_a_component_behind_a_failed_one_never_keeps_others_waiting() -> None:
     assert ("skipped", "a", "proof: late of @fake/b was not completed") in diary.entries
 
 
+def test_what_needs_a_target_that_was_left_out_is_skipped() -> None:
+    state = fake_state(["a"])
+    only = lane(state, "a", "x", {"proof": ["echo 1"]}, proof=["y.two"])
+    diary = Diary()
+    state.is_executing = True
+    Lanes(state, [only], [diary], 10, left_out={"b": "y"}).run()
+    assert diary.entries == [
+        ("skipped", "a", "proof: two of b was not completed"),
+        ("lane", "a", "completed"),
+    ]
+
+
 def test_one_slot_runs_one_target_after_the_other() -> None:
     state = fake_state(["a", "b"], delays={"a": 0.01, "b": 0.01})
     lanes = [lane(state, name, name, {"one": ["echo 1", "echo 2"]}) for name in "ab"]
