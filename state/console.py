@@ -4,6 +4,7 @@ Everything goes to standard error, so that ``--json`` leaves standard output to 
 """
 
 import itertools
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -61,6 +62,19 @@ def print_failure(target: str, error: Error) -> None:
         say(f"    | {line}")
     if error.remedy:
         say(f"    do: {error.remedy}")
+
+
+class Quiet(logging.Filter):
+    """Keeps pyinfra's line per operation away, unless it was asked for with ``-v``."""
+
+    def __init__(self, verbosity: int) -> None:
+        super().__init__()
+        self.verbosity = verbosity
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = str(record.msg)
+        noise = ("Success", "No changes")
+        return self.verbosity > 0 or not any(word in text for word in noise)
 
 
 class Console(Observer):

@@ -3,11 +3,12 @@
 import time
 from collections.abc import Sequence
 
-from pyinfra.api import Host, State
+from pyinfra.api import State
 from pyinfra.connectors.util import CommandOutput
 
 from facts.existing import Existing
 from facts.versions import Versions
+from state.connection import last_exit_code
 from state.lanes import Lane, Observer, Operation, Step
 from state.record import Component, Error, Record, ResourcesCreated, Status
 from state.store import Store, now
@@ -115,7 +116,7 @@ class Recorder(Observer):
             component=step.component,
             operation=operation.label if operation else None,
             command=command,
-            exit_code=_exit_code(lane.host),
+            exit_code=last_exit_code(lane.host),
             output=output,
             remedy="mend what the output names, then run this target again: "
             f"pyinfra inventory.py deploy.py --limit {lane.host.name}",
@@ -136,9 +137,3 @@ class Recorder(Observer):
 
     def _component(self, lane: Lane, step: Step) -> Component:
         return self.record.targets[lane.host.name].components[step.component]
-
-
-def _exit_code(host: Host) -> int | None:
-    """The exit code of the last command on a host, where its connector keeps the channel."""
-    channel = host.connector_data.get("last_channel")
-    return channel.exit_status if channel is not None and channel.exit_status >= 0 else None

@@ -1,6 +1,6 @@
 """One run of pyinfra in this project: from the settings to the closed record."""
 
-import logging
+import json
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
@@ -15,10 +15,11 @@ from pyinfra.api.state import BaseStateCallback
 
 from configs import Configuration, Target
 from state import console, sudo
+from state.connection import connect_remedy, keep_exit_codes
 from state.deployer import identify
 from state.lanes import Lane, Lanes, Step
 from state.options import Options
-from state.record import Config, Error, Record
+from state.record import Config, Error, Record, Status
 from state.record import Target as TargetRecord
 from state.recorder import Recorder
 from state.store import Store, new_id, now
@@ -76,7 +77,7 @@ class Run(BaseStateCallback):
 
     def host_connect(self, state: State, host: Host) -> None:  # type: ignore[override]
         """Prepare a fresh connection: exit codes are kept, the sudo password is handed over."""
-        _keep_exit_codes(host)
+        keep_exit_codes(host)
         ssh = self.configuration.targets[host.name].ssh
         try:
             if host.name in self.passwords:
@@ -183,10 +184,13 @@ class Run(BaseStateCallback):
             usual()
             return
         state.is_executing = True
-        self.recorder = self._open_record(state, lanes)
+        try:
+            self.recorder = self._open_record(state, lanes)
+        except OSError as error:
+            raise PyinfraError(f"nothing was changed: {self._unwritable(error)}") from error
         names = [lane.host.name for lane in lanes]
         watcher = console.Console(names, every_operation=self.options.verbosity > 0)
-        quiet = _Quiet(self.options.verbosity)
+        quiet = console.Quiet(self.options.verbosity)
         logger.addFilter(quiet)
         slots = 1 if serial else state.config.PARALLEL or len(lanes)
         running = {lane.host.name for lane in lanes}
@@ -197,8 +201,16 @@ class Run(BaseStateCallback):
         }
         try:
             Lanes(state, lanes, [self.recorder, watcher], slots, left_out).run()
+        except OSError as error:
+            raise PyinfraError(self._unwritable(error)) from error
         finally:
             logger.removeFilter(quiet)
+
+    def _unwritable(self, error: OSError) -> str:
+        return (
+            f"the record could not be written: {error}; make room for {self.store.folder.name},"
+            " or let your user write there, and run it again"
+        )
 
     def _open_record(self, state: State, lanes: Sequence[Lane]) -> Recorder:
         deployer = identify(self.root, self.targets[0].address)
@@ -213,7 +225,7 @@ class Run(BaseStateCallback):
                 inventory_sha256=self.configuration.inventory_sha256,
                 script_version=SCRIPT_VERSION,
                 settings=settings,
-                settings_sha256=sha256(repr(settings).encode()).hexdigest(),
+                settings_sha256=sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
             ),
             tools={"python": platform.python_version(), "pyinfra": version("pyinfra")},
             previous=self.store.newest(),
@@ -254,70 +266,19 @@ class Run(BaseStateCallback):
         if self.recorder is None:
             return
         record = self.recorder.record
-        if self.exit_code is not None:
-            self.recorder.close("interrupted")
-        else:
-            unfinished = any(each.status != "completed" for each in record.targets.values())
-            self.recorder.close("failed" if unfinished else "completed")
+        unfinished = any(each.status != "completed" for each in record.targets.values())
+        status: Status = "failed" if unfinished else "completed"
+        try:
+            self.recorder.close(status if self.exit_code is None else "interrupted")
+        except OSError as error:
+            console.say(f"--> {self._unwritable(error)}", fg="red")
         path = self.store.path_of(record.deployment_id)
         console.print_summary(record, path.relative_to(self.root), self.urls)
-
-
-class _Quiet(logging.Filter):
-    """Keeps pyinfra's line per operation away, unless it was asked for with ``-v``."""
-
-    def __init__(self, verbosity: int) -> None:
-        super().__init__()
-        self.verbosity = verbosity
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        text = str(record.msg)
-        noise = ("Success", "No changes")
-        return self.verbosity > 0 or not any(word in text for word in noise)
 
 
 def _itself(host: Host) -> Host:
     """The host behind ``pyinfra.host``, which means another one in every greenlet."""
     return host.inventory.get_host(host.name)
-
-
-def _keep_exit_codes(host: Host) -> None:
-    """Keep the channel of the last command in ``connector_data``: pyinfra drops exit codes."""
-    client = getattr(host.connector, "client", None)
-    if client is None:
-        return
-    plain = client.exec_command
-
-    def exec_command(*args: Any, **kwargs: Any) -> Any:
-        streams = plain(*args, **kwargs)
-        host.connector_data["last_channel"] = streams[1].channel
-        return streams
-
-    client.exec_command = exec_command
-
-
-def connect_remedy(target: Target, message: str) -> str:
-    """What to do about a connection that failed, by pyinfra's words for it."""
-    known, port, address = target.ssh.known_hosts, target.ssh.port, target.address
-    text = message.lower()
-    if "no host key" in text:
-        return (
-            f"compare the server's fingerprint with your provider's console, then:"
-            f" ssh-keyscan -p {port} {address} >> {known}"
-        )
-    if "does not match" in text:
-        return (
-            "the host key has changed: the server was reinstalled, or someone is in between;"
-            f" when you know which: ssh-keygen -f {known} -R {address}, then add the new key"
-        )
-    if "authentication" in text:
-        return (
-            f"let {target.ssh.user} log in with {target.ssh.key}:"
-            f" ssh-copy-id -i {target.ssh.key}.pub -p {port} {target.ssh.user}@{address}"
-        )
-    if "resolve" in text:
-        return f"check the address {address} in the inventory"
-    return f"check that {address} is up and that sshd listens on port {port}"
 
 
 _current: Run | None = None

@@ -21,8 +21,9 @@ from pyinfra.operations import server as pyinfra_server
 
 from facts.firewall import allow_command
 from facts.services import STARTED_WITH, hash_command
-from tasks import operations
 from tasks.component import noted, stage
+from tasks.operations import apt, artifacts, databases, files, services, waiting
+from tasks.operations import firewall as firewalls
 from tasks.sandbox import Sandbox
 
 _templates = Environment(
@@ -106,7 +107,7 @@ def text_file(
         text += "\n"
     folder = path.rpartition("/")[0]
     with noted(f"File {path}", ("directories", folder), ("files", path)) as label:
-        done = operations.put_text(
+        done = files.put_text(
             name=label,
             path=path,
             text=text,
@@ -122,7 +123,7 @@ def text_file(
 def secret_made_here(path: str, script: str, *, owner: str, group: str) -> Managed:
     """A secret that a host makes for itself, once, and that never leaves it; mode 0640."""
     with noted(f"Secret {path}", ("files", path)) as label:
-        done = operations.make_once(
+        done = files.make_once(
             name=label, path=path, script=script, mode="640", user=owner, group=group
         )
     return Managed(path, done)
@@ -138,7 +139,7 @@ def link(path: str, target: str) -> Managed:
 def absent(path: str) -> Managed:
     """Nothing at ``path``: for a file of a package that would get in the way."""
     with noted(f"No file {path}") as label:
-        done = operations.remove_file(name=label, path=path)
+        done = files.remove_file(name=label, path=path)
     return Managed(path, done)
 
 
@@ -149,21 +150,21 @@ def apt_sources(mirror: str | None) -> None:
     """
     path = "/etc/apt/sources.list.d/chom.sources"
     with noted("Package sources", ("files", path)) as label:
-        operations.add_suites(name=label, path=path, mirror=mirror)
+        apt.add_suites(name=label, path=path, mirror=mirror)
 
 
 def packages() -> None:
     """All Debian packages of the target's stack, in one apt transaction."""
     here = stage()
     names = sorted({name for item in here.stack for name in item.packages(here.site)})
-    apt = here.site.settings.apt
+    settings = here.site.settings.apt
     created = [("packages", name) for name in names]
     with noted(f"Packages of the stack ({len(names)})", *created) as label:
-        operations.install_packages(
+        apt.install_packages(
             name=label,
             names=names,
-            cache_hours=apt.cache_hours,
-            lock_timeout_s=apt.lock_timeout_s,
+            cache_hours=settings.cache_hours,
+            lock_timeout_s=settings.lock_timeout_s,
         )
 
 
@@ -190,7 +191,7 @@ def service(
     if ready and ready.startswith("http"):
         ready = f"curl -fsS -m 5 -o /dev/null {ready}"
     with noted(f"Service {name}", ("services", unit)) as label:
-        operations.run_service(
+        services.run_service(
             name=label,
             unit=unit,
             runs=[drop_in.path, *run_paths],
@@ -220,25 +221,25 @@ def allow(port: int, from_: str | None = None) -> None:
     """Admit TCP ``port`` through the firewall, from one address or network or from anywhere."""
     rule = allow_command(port, from_)
     with noted(f"Firewall: {rule}", ("firewall_rules", rule)) as label:
-        operations.add_rule(name=label, rule=rule)
+        firewalls.add_rule(name=label, rule=rule)
 
 
 def firewall() -> None:
     """The firewall in force, denying by default; declare what it must admit before this."""
     with noted("Firewall: deny by default, and in force") as label:
-        operations.enable_firewall(name=label)
+        firewalls.enable_firewall(name=label)
 
 
 def database(name: str, owner: str) -> None:
     """A MariaDB database and the user that owns it, who logs in as that system user."""
     with noted(f"Database {name}", ("databases", name)) as label:
-        operations.make_database(name=label, database=name, user=owner)
+        databases.make_database(name=label, database=name, user=owner)
 
 
 def artifact(url: str, sha256: str, into: str) -> Managed:
     """An upstream release tarball with its pinned checksum, unpacked as the folder ``into``."""
     with noted(f"Artifact {url.rsplit('/', 1)[1]}", ("artifacts", into)) as label:
-        done = operations.unpack_artifact(name=label, url=url, sha256=sha256, into=into)
+        done = artifacts.unpack_artifact(name=label, url=url, sha256=sha256, into=into)
     return Managed(f"{into}/.sha256", done)
 
 
@@ -250,7 +251,7 @@ def release(folder: str, root: str) -> Managed:
     archive = _archive(stage().component.folder / folder)
     release_id = hashlib.sha256(archive).hexdigest()[:12]
     with noted(f"Release {release_id} of {root}", ("directories", f"{root}/releases")) as label:
-        done = operations.unpack_release(
+        done = artifacts.unpack_release(
             name=label,
             archive_base64=base64.encodebytes(archive).decode(),
             release_id=release_id,
@@ -278,4 +279,4 @@ def _archive(folder: Path) -> bytes:
 def proof(label: str, condition: str, limit_s: int, complaint: str) -> None:
     """Wait until ``condition``, a read-only shell command, succeeds on the host."""
     with noted(label) as name:
-        operations.wait_until(name=name, condition=condition, limit_s=limit_s, complaint=complaint)
+        waiting.wait_until(name=name, condition=condition, limit_s=limit_s, complaint=complaint)

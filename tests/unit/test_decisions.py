@@ -11,7 +11,7 @@ from facts.firewall import Firewall, allow_command, rule_tuple
 from facts.packages import Packages, Sources
 from facts.services import ServiceData, ServiceState, hash_command
 from facts.versions import Versions
-from tasks.operations import service_steps
+from tasks.operations.services import service_steps
 
 SHOWN = [
     "LoadState=loaded",

@@ -218,6 +218,15 @@ def test_a_lane_that_stops_the_others_is_recorded(fake: FakeRun) -> None:
     assert "Over 0% of hosts failed" in done.stderr
 
 
+def test_a_record_that_cannot_be_written_stops_before_any_change(fake: FakeRun) -> None:
+    (fake.folder / ".deploy-state").mkdir()
+    (fake.folder / ".deploy-state" / "history").touch()
+    done = fake("-y")
+    assert done.returncode == 1
+    assert "nothing was changed: the record could not be written" in done.stderr
+    assert "make room for .deploy-state" in done.stderr
+
+
 def test_only_the_chosen_target_is_in_the_record(fake: FakeRun) -> None:
     assert fake("-y", "--limit", "vpsmanager").returncode == 0
     assert statuses(fake.records[0]) == {"vpsmanager": "completed"}

@@ -11,13 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks.operations import (
-    apt_script,
-    artifact_script,
-    replace_script,
-    service_script,
-    sources_text,
-)
+from tasks.operations.apt import apt_script, sources_text
+from tasks.operations.artifacts import artifact_script
+from tasks.operations.files import replace_script
+from tasks.operations.services import service_script
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 MY_GROUP = str(os.getgid())

@@ -9,6 +9,7 @@ from pyinfra.api.operation import OperationMeta
 from pyinfra.context import ctx_host, ctx_state
 
 from tasks.component import Site, Step, declare
+from tasks.operations import files
 from tasks.stacks import STACKS, addresses
 from tests.unit.helpers import configuration, fake_state, hardware
 
@@ -33,16 +34,14 @@ class Declaration:
 @pytest.fixture
 def texts(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Path → text of every file that is declared."""
-    from tasks import operations
-
     found: dict[str, str] = {}
-    real = operations.put_text
+    real = files.put_text
 
     def spy(**arguments: Any) -> OperationMeta:
         found[arguments["path"]] = arguments["text"]
         return real(**arguments)
 
-    monkeypatch.setattr(operations, "put_text", spy)
+    monkeypatch.setattr(files, "put_text", spy)
     return found
 
 

@@ -1,0 +1,52 @@
+"""Connections: what pyinfra drops of them, and what to do about those that fail."""
+
+from typing import Any
+
+from pyinfra.api import Host
+
+from configs import Target
+
+
+def keep_exit_codes(host: Host) -> None:
+    """Keep the channel of the last command in ``connector_data``: pyinfra drops exit codes."""
+    client = getattr(host.connector, "client", None)
+    if client is None:
+        return
+    plain = client.exec_command
+
+    def exec_command(*args: Any, **kwargs: Any) -> Any:
+        streams = plain(*args, **kwargs)
+        host.connector_data["last_channel"] = streams[1].channel
+        return streams
+
+    client.exec_command = exec_command
+
+
+def last_exit_code(host: Host) -> int | None:
+    """The exit code of the last command on a host; None where it is not known."""
+    channel = host.connector_data.get("last_channel")
+    return channel.exit_status if channel is not None and channel.exit_status >= 0 else None
+
+
+def connect_remedy(target: Target, message: str) -> str:
+    """What to do about a connection that failed, by pyinfra's words for it."""
+    known, port, address = target.ssh.known_hosts, target.ssh.port, target.address
+    text = message.lower()
+    if "no host key" in text:
+        return (
+            f"compare the server's fingerprint with your provider's console, then:"
+            f" ssh-keyscan -p {port} {address} >> {known}"
+        )
+    if "does not match" in text:
+        return (
+            "the host key has changed: the server was reinstalled, or someone is in between;"
+            f" when you know which: ssh-keygen -f {known} -R {address}, then add the new key"
+        )
+    if "authentication" in text:
+        return (
+            f"let {target.ssh.user} log in with {target.ssh.key}:"
+            f" ssh-copy-id -i {target.ssh.key}.pub -p {port} {target.ssh.user}@{address}"
+        )
+    if "resolve" in text:
+        return f"check the address {address} in the inventory"
+    return f"check that {address} is up and that sshd listens on port {port}"

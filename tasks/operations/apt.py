@@ -1,0 +1,98 @@
+"""Packages: their sources, and one apt transaction that survives us."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+
+from pyinfra import host
+from pyinfra.api import StringCommand, operation
+
+from facts.packages import Packages, Sources
+from facts.services import STARTED_WITH
+from tasks.operations.commands import Commands
+from tasks.operations.files import replace_script
+
+RELEASE = "trixie"
+APT_LOG = "/var/log/chom-apt.log"
+
+
+@operation()
+def add_suites(path: str, mirror: str | None) -> Commands:
+    """Have apt read Debian 13's main, security and updates suites.
+
+    Only what the host lacks is added, from ``mirror`` or, without one, from the host's own.
+    """
+    found = host.get_fact(Sources)
+    own = (mirror or found.get(RELEASE, "")).rstrip("/")
+    wanted = {
+        RELEASE: own,
+        f"{RELEASE}-updates": own,
+        f"{RELEASE}-security": f"{own}-security",
+    }
+    lacking = {
+        suite: uri
+        for suite, uri in wanted.items()
+        if (found.get(suite, "").rstrip("/") != uri if mirror else suite not in found)
+    }
+    if lacking:
+        text = sources_text(lacking)
+        yield StringCommand(replace_script(path, "644", "root", "root", None), _stdin=text)
+
+
+def sources_text(suites: Mapping[str, str]) -> str:
+    """deb822 stanzas for suites with their URIs, signed by Debian's own keyring."""
+    keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
+    stanzas = [
+        f"Types: deb\nURIs: {uri}\nSuites: {suite}\nComponents: main\nSigned-By: {keyring}\n"
+        for suite, uri in suites.items()
+    ]
+    return "\n".join(["# written by chom; changes are overwritten", *stanzas])
+
+
+@operation()
+def install_packages(names: Sequence[str], cache_hours: int, lock_timeout_s: int) -> Commands:
+    """Bring ``names`` onto the host in one apt transaction, with fresh package lists.
+
+    Lists older than ``cache_hours``, or than a changed source, are fetched first. An interrupted
+    dpkg is repaired. Services of the packages are not started: their configuration comes next.
+    The work goes on when the connection is lost, and the next run waits for it.
+    """
+    found = host.get_fact(Packages, names=sorted(names))
+    missing = sorted(set(names) - set(found["versions"]))
+    age = found["lists_age_s"]
+    stale = age is None or age > cache_hours * 3600
+    if missing or stale or found["unfinished"]:
+        yield StringCommand(apt_script(missing, stale, lock_timeout_s))
+
+
+def apt_script(missing: Sequence[str], update: bool, lock_timeout_s: int) -> str:
+    """The shell script of one apt transaction; prints the end of its log when it fails."""
+    apt = (
+        f"apt-get -y -q -o DPkg::Lock::Timeout={lock_timeout_s} -o Acquire::Retries=3"
+        " -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef"
+        " -o Dpkg::Options::=--force-confold --no-install-recommends"
+    )
+    # dpkg itself does not wait for its lock; unattended-upgrades may hold it for minutes.
+    repair = (
+        f"n=0; until dpkg --configure -a; do n=$((n + 1)); [ $n -lt {lock_timeout_s // 2} ]"
+        " || exit 1; sleep 2; done"
+    )
+    steps = [f'{{ [ -z "$(dpkg --audit)" ] || {{ {repair}; }}; }}']
+    if update:
+        steps.append(f"{apt} update && touch /var/lib/apt/lists")
+    if missing:
+        steps.append(f"{apt} install {shlex.join(missing)}")
+        steps.append("systemctl start timers.target")
+    work = " && ".join(steps)
+    policy = "/usr/sbin/policy-rc.d"
+    # The policy is void once this shell has ended, however it ended.
+    held = (
+        f"export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1; "
+        f'[ -e {policy} ] || {{ printf "#!/bin/sh\\nkill -0 $$ 2>/dev/null && exit 101; exit 0\\n"'
+        f" > {policy}; chmod 755 {policy}; ours=1; }}; "
+        f'{work}; rc=$?; [ -z "$ours" ] || rm -f {policy}; exit $rc'
+    )
+    return (
+        f"mkdir -p {STARTED_WITH}; flock -w {lock_timeout_s * 2} {STARTED_WITH}/apt.lock"
+        f" sh -c {shlex.quote(held)} </dev/null >{APT_LOG} 2>&1"
+        f" || {{ tail -n 25 {APT_LOG} >&2; exit 1; }}"
+    )

@@ -1,0 +1,102 @@
+"""Files on a host: checked, then replaced whole; made once; removed."""
+
+import difflib
+import hashlib
+import shlex
+
+from pyinfra import host, logger, state
+from pyinfra.api import StringCommand, operation
+
+from facts.files import FileState, FileText
+from tasks.operations.commands import Commands
+
+
+@operation()
+def put_text(
+    path: str,
+    text: str,
+    mode: str,
+    user: str,
+    group: str,
+    check: str | None,
+    show: bool,
+) -> Commands:
+    """Make ``path`` hold ``text``; the old file stays until the new one is whole and checked.
+
+    ``check`` runs on the host in a mount namespace of its own where the new file already stands
+    in its place, so that a checker sees what the service would see. ``text`` travels by standard
+    input, never on a command line. ``show``: whether a diff may print it.
+    """
+    found = host.get_fact(FileState, path=path)
+    wanted = hashlib.sha256(text.encode()).hexdigest()
+    same_text = found is not None and found["sha256"] == wanted
+    if same_text and found is not None:
+        if (found["mode"], found["user"], found["group"]) != (mode.lstrip("0"), user, group):
+            there = shlex.quote(path)
+            yield StringCommand(f"chown {user}:{group} {there} && chmod {mode} {there}")
+        return
+    if state.config.DIFF:
+        _print_diff(path, text, show)
+    yield StringCommand(replace_script(path, mode, user, group, check), _stdin=text)
+
+
+def replace_script(path: str, mode: str, user: str, group: str, check: str | None) -> str:
+    """A shell script that puts its standard input in the place of ``path``, checked first.
+
+    A folder that is not there yet is made.
+    """
+    folder, _, name = path.rpartition("/")
+    new = shlex.quote(f"{folder}/.{name}.chom-new")
+    steps = [
+        "set -e",
+        f"mkdir -p {shlex.quote(folder)}",
+        "umask 077",
+        f"new={new}",
+        "trap 'rm -f \"$new\"' EXIT",
+        'cat > "$new"',
+        f'chown {user}:{group} "$new"',
+        f'chmod {mode} "$new"',
+    ]
+    if check:
+        steps.append(f"{_in_place(new, folder, name, check)} || exit 1")
+    steps.append(f'mv -fT "$new" {shlex.quote(path)}')
+    return "; ".join(steps)
+
+
+def _in_place(new: str, folder: str, name: str, check: str) -> str:
+    inner = (
+        f"set -e; c=$(mktemp -d); mount -t tmpfs tmpfs $c; cp -p {new} $c/{shlex.quote(name)}; "
+        f"mount -t overlay overlay -o ro,lowerdir=$c:{folder} {folder}; {check}"
+    )
+    return (
+        f"{{ o=$(unshare --mount sh -c {shlex.quote(inner)} 2>&1)"
+        f" || {{ printf '%s\\n' \"$o\" >&2;"
+        f" echo 'the new {name} was refused by its checker; the old one stays' >&2; false; }}; }}"
+    )
+
+
+def _print_diff(path: str, text: str, show: bool) -> None:
+    if not show:
+        logger.info(f"{host.print_prefix}{path}: changed (its content is not shown)")
+        return
+    before = host.get_fact(FileText, path=path)
+    for line in difflib.unified_diff(before, text.splitlines(), path, path, lineterm=""):
+        logger.info(f"{host.print_prefix}{line}")
+
+
+@operation()
+def remove_file(path: str) -> Commands:
+    """Have no file and no link at ``path``."""
+    if host.get_fact(FileState, path=path) is not None:
+        yield StringCommand(f"rm -f {shlex.quote(path)}")
+
+
+@operation()
+def make_once(path: str, script: str, mode: str, user: str, group: str) -> Commands:
+    """Make ``path`` from the output of ``script`` on the host, unless it is there already.
+
+    For secrets that nobody needs to know: they never leave the host.
+    """
+    if host.get_fact(FileState, path=path) is None:
+        fill = replace_script(path, mode, user, group, None)
+        yield StringCommand(f"({script}) | sh -c {shlex.quote(fill)}")

@@ -1,0 +1,77 @@
+"""Services: restarted by what their process was started with, done when they answer."""
+
+from collections.abc import Sequence
+
+from pyinfra import host, state
+from pyinfra.api import StringCommand, operation
+from pyinfra.api.operation import OperationMeta
+
+from facts.services import STARTED_WITH, ServiceData, ServiceState, hash_command
+from tasks.operations.commands import Commands
+
+
+@operation()
+def run_service(
+    unit: str,
+    runs: Sequence[str],
+    reads: Sequence[str],
+    ready: str | None,
+    limit_s: int,
+    upcoming: Sequence[OperationMeta],
+) -> Commands:
+    """Have ``unit`` enabled, running with the present content of its files, and ready.
+
+    It is restarted when a file of ``runs`` differs from what its process was started with, and
+    reloaded when one of ``reads`` does. ``upcoming``: the operations that write those files;
+    before they ran, a plan asks them. Fails with the end of the unit's journal when ``ready`` (a
+    shell command) does not succeed within ``limit_s`` seconds.
+    """
+    found = host.get_fact(ServiceState, unit=unit, runs=list(runs), reads=list(reads), ready=ready)
+    steps = service_steps(unit, found, reads)
+    if not steps and not state.is_executing and any(op.will_change for op in upcoming):
+        steps = [f"systemctl restart {unit}"]
+    if steps:
+        yield StringCommand(service_script(unit, steps, ready, limit_s))
+
+
+def service_steps(unit: str, found: ServiceData, reads: Sequence[str]) -> list[str]:
+    """What must be done to a unit in this state; an empty list where nothing must."""
+    steps = []
+    if found["stale_unit"] or not found["exists"]:
+        steps.append("systemctl daemon-reload")
+    if not found["enabled"]:
+        steps.append(f"systemctl -q enable {unit}")
+    if found["held_off"] and found["enabled"] and not steps:
+        return []
+    if not found["active"]:
+        steps.append(f"systemctl reset-failed {unit} 2>/dev/null; systemctl start {unit}")
+    elif not found["same_runs"]:
+        steps.append(f"systemctl restart {unit}")
+    elif not found["same_reads"]:
+        stamp = f"{STARTED_WITH}/{unit}.reads"
+        steps.append(
+            f"{{ {hash_command(list(reads))} > {stamp}.new || true; }}"
+            f" && systemctl reload {unit} && mv {stamp}.new {stamp}"
+        )
+    elif not found["ready"]:
+        steps.append("true")
+    return steps
+
+
+def service_script(unit: str, steps: Sequence[str], ready: str | None, limit_s: int) -> str:
+    """Run ``steps``, then wait for readiness; the unit's journal explains a failure."""
+    # A unit that systemd's own condition keeps off (a clock daemon in a container) is no failure.
+    return "\n".join(
+        [
+            f'explain() {{ echo "{unit}: $1; the last lines of its journal:" >&2;'
+            f" journalctl -u {unit} -n 20 --no-pager -o cat >&2; exit 1; }}",
+            *(f"{{ {step}; }} || explain 'systemctl failed'" for step in steps),
+            "n=0",
+            f"until {{ {ready or f'systemctl -q is-active {unit}'}; }} >/dev/null 2>&1; do",
+            f'[ "$(systemctl show -P ConditionResult {unit})" != no ] || exit 0',
+            f"! systemctl -q is-failed {unit} || explain 'it failed to start'",
+            f"n=$((n + 1)); [ $n -lt {limit_s * 5} ] || explain 'not ready within {limit_s} s'",
+            "sleep 0.2",
+            "done",
+        ]
+    )
