@@ -17,12 +17,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pyinfra.api.operation import OperationMeta
 from pyinfra.operations import files as pyinfra_files
-from pyinfra.operations import server as pyinfra_server
 
 from facts.firewall import allow_command
 from facts.services import STARTED_WITH, hash_command
 from tasks.component import noted, stage
-from tasks.operations import apt, artifacts, databases, files, services, waiting
+from tasks.operations import apt, artifacts, databases, files, services, users, waiting
 from tasks.operations import firewall as firewalls
 from tasks.sandbox import Sandbox
 
@@ -49,19 +48,10 @@ def matching(pattern: str, *members: Managed) -> Managed:
     return Managed(pattern, operations_of[0] if operations_of else None)
 
 
-def user(name: str, home: str = "/nonexistent", groups: Sequence[str] = ()) -> None:
+def user(name: str, home: str = "/nonexistent") -> None:
     """A system user and group of its own, without a login shell."""
     with noted(f"User {name}", ("users", name)) as label:
-        pyinfra_server.user(
-            name=label,
-            user=name,
-            home=home,
-            shell="/usr/sbin/nologin",
-            groups=list(groups) or None,
-            system=True,
-            create_home=False,
-            ensure_home=False,
-        )
+        users.make_system_user(name=label, user=name, home=home)
 
 
 def directory(path: str, owner: str = "root", group: str | None = None, mode: str = "755") -> None:
@@ -126,13 +116,6 @@ def secret_made_here(path: str, script: str, *, owner: str, group: str) -> Manag
         done = files.make_once(
             name=label, path=path, script=script, mode="640", user=owner, group=group
         )
-    return Managed(path, done)
-
-
-def link(path: str, target: str) -> Managed:
-    """A symbolic link."""
-    with noted(f"Link {path}", ("files", path)) as label:
-        done = pyinfra_files.link(name=label, path=path, target=target)
     return Managed(path, done)
 
 

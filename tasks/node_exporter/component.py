@@ -20,7 +20,7 @@ def node_exporter(site: Site) -> None:
     service(
         "prometheus-node-exporter",
         runs=[arguments],
-        ready=f"http://127.0.0.1:{port}/metrics",
+        ready=f"http://127.0.0.1:{port}/",
         sandbox=Sandbox(
             home=True, extra=("User=node_exporter", "Group=node_exporter", "ProtectClock=no")
         ),

@@ -10,6 +10,7 @@ from facts.files import FileState
 from facts.firewall import Firewall, allow_command, rule_tuple
 from facts.packages import Packages, Sources
 from facts.services import ServiceData, ServiceState, hash_command
+from facts.users import User
 from facts.versions import Versions
 from tasks.operations.services import service_steps
 
@@ -162,3 +163,8 @@ def test_only_kinds_that_are_asked_for_are_looked_up() -> None:
     command = str(Existing().command([("users", "laravel")]))
     assert "getent passwd" in command
     assert "mariadb" not in command and "dpkg-query" not in command
+
+
+def test_a_user_is_read_from_the_account_database() -> None:
+    line = "laravel:x:995:993::/var/www/laravel:/usr/sbin/nologin"
+    assert User().process([line]) == {"home": "/var/www/laravel", "shell": "/usr/sbin/nologin"}
