@@ -1,4 +1,4 @@
-"""`python -m configs check | schema | show`; connects to nothing."""
+"""`python -m configs check | schema | show | secrets`; connects to nothing."""
 
 import argparse
 import os
@@ -33,6 +33,10 @@ def _run(chosen: argparse.Namespace) -> int:
             _schema(write=chosen.write)
         case "show":
             _show(chosen)
+        case "secrets":
+            from configs.secrets import commands
+
+            return commands.run(chosen)
     return 0
 
 
