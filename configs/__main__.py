@@ -1,4 +1,4 @@
-"""`python -m configs check | schema | show | secrets`; connects to nothing."""
+"""`python -m configs check | schema | show | secrets | migrate`; connects to nothing."""
 
 import argparse
 import os
@@ -37,6 +37,10 @@ def _run(chosen: argparse.Namespace) -> int:
             from configs.secrets import commands
 
             return commands.run(chosen)
+        case "migrate":
+            from configs.migration import command
+
+            command.run(chosen)
     return 0
 
 

@@ -1,6 +1,7 @@
 """The command line of `python -m configs`; kept apart, so that it imports no command's code."""
 
 import argparse
+from pathlib import Path
 from typing import NoReturn
 
 
@@ -29,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
             "--data", metavar="KEY=VALUE", action="append", default=[], help="as pyinfra's --data"
         )
     _secrets(commands.add_parser("secrets", help="keep the secrets, encrypted"))
+    _migrate(commands.add_parser("migrate", help="take over an inventory of version 4"))
     return whole
 
 
@@ -51,3 +53,13 @@ def _secrets(secrets: argparse.ArgumentParser) -> None:
         actions.add_parser(name, help=text).add_argument("--json", action="store_true")
     actions.add_parser("rotate", help="seal everything with a new key")
     actions.add_parser("export-key", help="print the key, for CI or a colleague")
+
+
+def _migrate(migrate: argparse.ArgumentParser) -> None:
+    migrate.add_argument("inventory", metavar="OLD_INVENTORY", type=Path)
+    migrate.add_argument("state", metavar="OLD_STATE", type=Path, nargs="?")
+    migrate.add_argument("--output", metavar="DIR", type=Path, help="default: configs")
+    migrate.add_argument(
+        "--force", action="store_true", help="replace an inventory or a secret that differs"
+    )
+    migrate.add_argument("--json", action="store_true", help="the report as JSON")
