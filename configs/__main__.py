@@ -1,42 +1,69 @@
-"""`python -m configs check` and `python -m configs schema [--write]`; connects to nothing."""
+"""`python -m configs check | schema | show | secrets | migrate`; connects to nothing."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
-from configs.loader import load
+from configs.arguments import parser
+from configs.loader import inventory_path, judge, load, read_sources
 from configs.problems import ConfigurationError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0, or 1 with problems in the settings."""
-    parser = argparse.ArgumentParser(prog="python -m configs")
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("check", help="check the settings, without any connection")
-    schema = commands.add_parser("schema", help="print the inventory's JSON Schema")
-    schema.add_argument("--write", action="store_true", help="write it to inventory.schema.json")
-    chosen = parser.parse_args(arguments)
-    return _check() if chosen.command == "check" else _schema(write=chosen.write)
-
-
-def _check() -> int:
+    """The exit code: 0, 1 with problems in the settings, or 130 after Ctrl-C."""
+    chosen = parser().parse_args(arguments)
     try:
-        load()
+        return _run(chosen)
     except ConfigurationError as error:
-        print(error)
+        # `check` was asked for the problems; for the others they are why nothing came out.
+        print(error, file=sys.stdout if chosen.command == "check" else sys.stderr)
         return 1
-    print("ok")
+    except (KeyboardInterrupt, EOFError):
+        print("\ninterrupted", file=sys.stderr)
+        return 130
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    match chosen.command:
+        case "check":
+            load(data=_data(chosen))
+            print("ok")
+        case "schema":
+            _schema(write=chosen.write)
+        case "show":
+            _show(chosen)
+        case "secrets":
+            from configs.secrets import commands
+
+            return commands.run(chosen)
+        case "migrate":
+            from configs.migration import command
+
+            command.run(chosen)
     return 0
 
 
-def _schema(*, write: bool) -> int:
+def _data(chosen: argparse.Namespace) -> dict[str, str]:
+    return {key: value for key, _, value in (each.partition("=") for each in chosen.data)}
+
+
+def _schema(*, write: bool) -> None:
     from configs import json_schema
 
     if write:
         json_schema.PUBLISHED.write_text(json_schema.text(), encoding="utf-8")
     else:
         print(json_schema.text(), end="")
-    return 0
+
+
+def _show(chosen: argparse.Namespace) -> None:
+    from configs import showing
+
+    path = inventory_path()
+    sources = read_sources(path, os.environ, _data(chosen))
+    targets = showing.effective(judge(path, sources, allow_example=True), sources, chosen.target)
+    print(showing.as_json(targets) if chosen.json else showing.as_text(targets))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from configs.documents import Location, dotted
+from configs.documents import Document, Location
 from configs.explaining import describe
 from configs.keyfiles import Trouble, key_trouble, known_hosts_trouble
 from configs.merging import Sources
@@ -13,6 +13,8 @@ from configs.schema import Ssh
 from configs.values import canonical_address, example_network
 
 _Origin = tuple[str, str]
+_Layer = tuple[Document, Location]
+_PROMETHEUS = ("settings", "prometheus")
 
 
 def cross_check(
@@ -110,13 +112,14 @@ class _Check:
             first.setdefault(place, target.name)
 
     def pins(self) -> Iterator[Problem]:
-        common = ("settings", "prometheus")
-        layers = [self._layer(common)]
-        yield from self._pin(layers, common)
+        common = (self.sources.inventory, _PROMETHEUS)
+        overrides = [(document, _PROMETHEUS) for document in self.sources.overrides]
+        yield from self._pin([], common)
         targets = self.merged.get("targets")
         for name in targets if isinstance(targets, dict) else ():
-            own = ("targets", name, "settings", "prometheus")
-            yield from self._pin([*layers, self._layer(own)], own)
+            layers = [common, (self.sources.inventory, ("targets", name, *_PROMETHEUS)), *overrides]
+            for position in range(1, len(layers)):
+                yield from self._pin(layers[:position], layers[position])
 
     def keys(self, targets: list[_Seen]) -> Iterator[Problem]:
         for target in targets:
@@ -158,27 +161,23 @@ class _Check:
             }
         )
 
-    def _layer(self, location: Location) -> dict[str, Any]:
-        inventory = self.sources.inventory
-        layer = inventory.at(location) if inventory.holds(location) else None
-        return layer if isinstance(layer, dict) else {}
-
-    def _pin(self, layers: list[dict[str, Any]], location: Location) -> Iterator[Problem]:
-        """A version in the last layer must come with checksums in that layer.
+    def _pin(self, below: list[_Layer], layer: _Layer) -> Iterator[Problem]:
+        """A version in the layer must come with checksums in that layer.
 
         Unless the layers below already have that version: then the checksums are below, too.
         """
-        defaults = self.sources.defaults.data.get("prometheus")
-        below = [defaults if isinstance(defaults, dict) else {}, *layers[:-1]]
-        pinned = next((layer["version"] for layer in reversed(below) if "version" in layer), None)
-        version = layers[-1].get("version", pinned)
-        place = (*location, "version")
-        if version == pinned or "sha256" in layers[-1] or self._is_refused(place):
+        sections = [_section(each) for each in ((self.sources.defaults, _PROMETHEUS[1:]), *below)]
+        versions = [section["version"] for section in sections if "version" in section]
+        pinned = versions[-1] if versions else None
+        own, (document, location) = _section(layer), layer
+        version = own.get("version", pinned)
+        origin = (document.file, document.key((*location, "version")))
+        if version == pinned or "sha256" in own or origin in self.refused:
             return
         if not isinstance(pinned, str):
             return  # refused already, so it says nothing about the checksums
-        yield self._problem(
-            place,
+        yield Problem(
+            *origin,
             f"{describe(version)} without its checksums; the pinned checksums belong to {pinned}",
             f"{pinned}, or another version together with its sha256",
             f"give prometheus.sha256 too: the page of release {version} has them in sha256sums.txt",
@@ -189,10 +188,19 @@ class _Check:
 
     def _origin(self, location: Location) -> _Origin:
         document, place = self.sources.origin(location)
-        return document.file, dotted(place)
+        return document.file, document.key(place)
 
     def _problem(self, location: Location, found: str, expected: str, remedy: str) -> Problem:
         return Problem(*self._origin(location), found, expected, remedy)
 
     def _trouble(self, origin: _Origin, trouble: Trouble) -> Problem:
         return Problem(*origin, trouble.found, trouble.expected, trouble.remedy)
+
+
+def _section(layer: _Layer) -> dict[str, Any]:
+    document, location = layer
+    try:
+        section = document.at(location)
+    except (KeyError, IndexError, TypeError):
+        return {}
+    return section if isinstance(section, dict) else {}

@@ -39,6 +39,10 @@ class Document:
             return False
         return True
 
+    def key(self, location: Location) -> str:
+        """The location as an operator would name it."""
+        return dotted(location)
+
     def at(self, location: Location) -> Any:
         """The value written at the location; KeyError, IndexError or TypeError without one."""
         value: Any = self.data

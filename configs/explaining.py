@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from configs.documents import Location, dotted
+from configs.documents import Location
 from configs.merging import Sources
 from configs.problems import Problem
 from configs.schema import Inventory
@@ -40,7 +40,9 @@ def explain(error: ErrorDetails, sources: Sources) -> Problem:
     document, place = sources.origin(location)
     if document is sources.defaults:
         remedy = _IN_DEFAULTS
-    return Problem(document.file, dotted(place), found, expected, remedy)
+    elif document is not sources.inventory:
+        remedy = remedy.replace("remove the line", "remove it")
+    return Problem(document.file, document.key(place), found, expected, remedy)
 
 
 def describe(value: Any) -> str:
@@ -93,21 +95,21 @@ def _walk(location: Location) -> tuple[FieldInfo | None, Any]:
     field: FieldInfo | None = None
     annotation: Any = Inventory
     for step in location:
-        kind = _plain(annotation)
+        kind = plain_type(annotation)
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             field = kind.model_fields[str(step)]
             annotation = field.annotation
         else:
             annotation = get_args(kind)[0 if isinstance(step, int) else 1]
-    return field, _plain(annotation)
+    return field, plain_type(annotation)
 
 
-def _plain(annotation: Any) -> Any:
+def plain_type(annotation: Any) -> Any:
     """The type without its metadata and without None."""
     if get_origin(annotation) is Annotated:
-        return _plain(get_args(annotation)[0])
+        return plain_type(get_args(annotation)[0])
     if _optional(annotation):
-        return _plain(next(kind for kind in get_args(annotation) if kind is not type(None)))
+        return plain_type(next(kind for kind in get_args(annotation) if kind is not type(None)))
     return annotation
 
 

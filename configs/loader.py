@@ -13,6 +13,7 @@ from configs.checks import cross_check
 from configs.documents import read
 from configs.explaining import explain
 from configs.merging import Sources
+from configs.overrides import from_data, from_environment
 from configs.problems import ConfigurationError, Problem
 from configs.schema import PROJECT, Inventory, Target
 
@@ -41,30 +42,45 @@ def load(
     path: Path | None = None,
     *,
     environ: Mapping[str, str] = os.environ,
+    data: Mapping[str, Any] | None = None,
     allow_example: bool = False,
 ) -> Configuration:
     """Read, merge and check the settings; connects to nothing and changes nothing.
 
     path: the inventory; without one CHOM_INVENTORY names it, else it is configs/inventory.yaml.
+    environ: its CHOM_SETTING__… variables go before what the files say.
+    data: settings by dotted key (`prometheus.retention_days`), which go before all others; keys
+        that begin with no section of the settings are passed over.
     allow_example: accept addresses that are reserved for examples; nothing answers there, so no
         key is asked of such a target.
 
     Raises ConfigurationError with every problem at once.
     """
     path = path or inventory_path(environ)
-    sources = Sources(
+    return judge(path, read_sources(path, environ, data or {}), allow_example=allow_example)
+
+
+def read_sources(path: Path, environ: Mapping[str, str], data: Mapping[str, Any]) -> Sources:
+    """What is written where, not judged yet. Raises nothing."""
+    return Sources(
         read(DEFAULTS, remedy="put the file back as it was released"),
         read(
             path,
             remedy="write your servers into it as the released inventory.yaml shows, or "
             "set CHOM_INVENTORY to the path of your inventory",
         ),
+        (from_environment(environ), from_data(data)),
     )
-    problems = [*sources.defaults.problems, *sources.inventory.problems]
+
+
+def judge(path: Path, sources: Sources, *, allow_example: bool = False) -> Configuration:
+    """The configuration of these sources. Raises ConfigurationError with every problem at once."""
+    documents = (sources.defaults, sources.inventory, *sources.overrides)
+    problems = [problem for document in documents for problem in document.problems]
     inventory: Inventory | None = None
     if sources.defaults.usable and sources.inventory.usable:
         merged = sources.merged()
-        inventory, refused = _validate(merged, sources)
+        inventory, refused = validate(merged, sources)
         problems += refused
         problems += cross_check(merged, sources, refused, allow_example=allow_example)
     if problems or inventory is None:
@@ -84,7 +100,8 @@ def inventory_path(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(named).expanduser() if named else INVENTORY
 
 
-def _validate(merged: dict[str, Any], sources: Sources) -> tuple[Inventory | None, list[Problem]]:
+def validate(merged: dict[str, Any], sources: Sources) -> tuple[Inventory | None, list[Problem]]:
+    """The inventory, or what the schema refuses in it. Raises nothing."""
     try:
         return Inventory.model_validate(merged), []
     except ValidationError as error:

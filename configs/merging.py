@@ -11,15 +11,20 @@ REPLACED = frozenset({("prometheus", "sha256")})
 
 @dataclass(frozen=True)
 class Sources:
-    """The two files that a configuration is made of."""
+    """What a configuration is made of.
+
+    overrides: single settings that go before the files', for every target; later ones first.
+    """
 
     defaults: Document
     inventory: Document
+    overrides: tuple[Document, ...] = ()
 
     def merged(self) -> dict[str, Any]:
         """The inventory with every target complete.
 
-        A target's own value goes before the common one, and that before the default. A section
+        An override goes before a target's own value, that before the common one, and that before
+        the default. A section
         without content (`php:`) says nothing. What has the wrong shape stays as it is written,
         but only where it is written: the targets do without it.
         """
@@ -33,12 +38,19 @@ class Sources:
             "ssh": merge({}, written.get("ssh"), strict=False),
             "settings": merge(defaults, written.get("settings"), strict=False),
         }
-        result = {**written, **common}
+        result: dict[str, Any] = self._overridden({**written, **common})
         if isinstance(targets := written.get("targets"), dict):
             result["targets"] = {
-                name: _complete(entry, inherited) for name, entry in targets.items()
+                name: self._overridden(_complete(entry, inherited))
+                for name, entry in targets.items()
             }
         return result
+
+    def _overridden(self, entry: Any) -> Any:
+        # An entry that is none is left as it is written, to be refused there.
+        for document in self.overrides if isinstance(entry, dict) else ():
+            entry = {**entry, **_laid(entry, document.data)}
+        return entry
 
     def origin(self, location: Location) -> tuple[Document, Location]:
         """The file and the location in it where the merged value was written.
@@ -55,6 +67,7 @@ class Sources:
             places.append((self.inventory, location))
         if location[0] == "settings":
             places.append((self.defaults, location[1:]))
+            places = [*((each, location) for each in reversed(self.overrides)), *places]
         return places
 
 
@@ -72,6 +85,18 @@ def merge(base: Any, over: Any, location: tuple[str, ...] = (), *, strict: bool 
         known = key in base
         merged[key] = merge(base[key], value, (*location, key), strict=strict) if known else value
     return merged
+
+
+def _laid(base: Any, over: Any, location: tuple[str, ...] = ()) -> Any:
+    """`over` on `base`, but for what stands in place of a section and is none."""
+    if not isinstance(over, dict) or location[1:] in REPLACED:
+        return over
+    if not isinstance(base, dict):
+        return base
+    return {
+        **base,
+        **{key: _laid(base.get(key, {}), value, (*location, key)) for key, value in over.items()},
+    }
 
 
 def _complete(entry: Any, inherited: dict[str, Any]) -> Any:

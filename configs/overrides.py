@@ -1,0 +1,138 @@
+"""Settings from the environment and from `--data`, which go before those of the files."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel
+
+from configs.documents import Document, Location, dotted
+from configs.explaining import plain_type
+from configs.problems import Problem
+from configs.schema import Settings
+
+PREFIX = "CHOM_SETTING__"
+_BEGINNING = "CHOM_SETTING"  # CHOM_SETTINGS__ or a single _ is a typing mistake, never meant so
+
+
+@dataclass(frozen=True)
+class Overrides(Document):
+    """Single settings; names: what the operator wrote for each location."""
+
+    names: Mapping[Location, str] = field(default_factory=dict)
+
+    def holds(self, location: Location) -> bool:
+        """Whether the location is one of the settings, or lies in one."""
+        return self._named(location) is not None
+
+    def key(self, location: Location) -> str:
+        """The variable or the key of `--data`."""
+        return self._named(location) or dotted(location)
+
+    def _named(self, location: Location) -> str | None:
+        places = (location[:length] for length in range(len(location), 0, -1))
+        return next((self.names[place] for place in places if place in self.names), None)
+
+
+def from_environment(environ: Mapping[str, str]) -> Overrides:
+    """CHOM_SETTING__PROMETHEUS__RETENTION_DAYS=30: a YAML value; `__` between the levels.
+
+    An unknown variable that begins so is a problem. Raises nothing.
+    """
+    written = {name: text for name, text in environ.items() if name.startswith(_BEGINNING)}
+    return _overrides("the environment", {_variable(key): key for key in settings()}, written)
+
+
+def from_data(data: Mapping[str, Any]) -> Overrides:
+    """`prometheus.retention_days`: 30 or "30". Raises nothing.
+
+    Keys that begin with no section of the settings are meant for something else.
+    """
+    written = {
+        key: value for key, value in data.items() if key.partition(".")[0] in Settings.model_fields
+    }
+    return _overrides("--data", {key: key for key in settings()}, written)
+
+
+def settings() -> dict[str, Any]:
+    """Every setting by its dotted key, with its type."""
+    return {".".join(path): kind for path, kind in _settings(Settings, ())}
+
+
+def _settings(model: type[BaseModel], above: tuple[str, ...]) -> Iterator[tuple[Any, Any]]:
+    for name, described in model.model_fields.items():
+        kind, path = plain_type(described.annotation), (*above, name)
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _settings(kind, path)
+        elif get_origin(kind) is dict:
+            keys, values = get_args(kind)
+            yield from (((*path, key), plain_type(values)) for key in get_args(keys))
+        else:
+            yield path, kind
+
+
+def _variable(key: str) -> str:
+    return PREFIX + key.upper().replace(".", "__")
+
+
+def _overrides(file: str, known: Mapping[str, str], written: Mapping[str, Any]) -> Overrides:
+    kinds = settings()
+    data: dict[str, Any] = {}
+    names: dict[Location, str] = {}
+    problems: list[Problem] = []
+    for name, value in written.items():
+        if name not in known:
+            problems.append(_unknown(file, name, list(known)))
+            continue
+        try:
+            value = _value(value, kinds[known[name]])
+        except ValueError:
+            problems.append(_no_value(file, name))
+            continue
+        location = ("settings", *known[name].split("."))
+        _put(data, location, value)
+        names[location] = name
+    return Overrides(file, data=data, problems=tuple(problems), names=names)
+
+
+def _put(data: dict[str, Any], location: tuple[str, ...], value: Any) -> None:
+    for step in location[:-1]:
+        data = data.setdefault(step, {})
+    data[location[-1]] = value
+
+
+def _value(written: Any, kind: Any) -> Any:
+    """The value that is meant. Raises ValueError for a section or for no YAML."""
+    if not isinstance(written, str):
+        value = written
+    else:
+        try:
+            value = yaml.safe_load(written)
+        except (yaml.YAMLError, ValueError):
+            if kind is not str:
+                raise ValueError from None
+            value = written
+        # A shell takes the quotes away, so 8.4 is the text where a text is wanted.
+    if kind is str and not isinstance(value, str | None):
+        value = written if isinstance(written, str) else str(written)
+    if isinstance(value, dict):
+        raise ValueError
+    return value
+
+
+def _unknown(file: str, name: str, known: list[str]) -> Problem:
+    divider = "__" if name.startswith(_BEGINNING) else "."
+    if inside := [each for each in known if each.startswith(name + divider)]:
+        found, expected = "a section", f"one setting of it: {', '.join(inside)}"
+        return Problem(file, name, found, expected, "name the setting, too")
+    remedy = "remove it; configs/defaults.yaml has all settings"
+    if near := get_close_matches(name, known, n=1, cutoff=0.55):
+        remedy = f"did you mean {near[0]}? Rename it, or remove it"
+    return Problem(file, name, "an unknown setting", "a setting of configs/defaults.yaml", remedy)
+
+
+def _no_value(file: str, name: str) -> Problem:
+    expected = "a single value, or a list such as [a, b]"
+    return Problem(file, name, "no single value in YAML", expected, "correct it, or remove it")

@@ -1,0 +1,168 @@
+"""The secrets, opened: the file together with its key."""
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from configs.problems import ConfigurationError, Problem, shown
+from configs.schema import PROJECT
+from configs.secrets.cipher import Key, Unsealable
+from configs.secrets.files import alone, refusal, write_whole
+from configs.secrets.keys import Ask, Found, find
+from configs.secrets.secret import NAME, NAME_EXPECTED, Secret
+from configs.secrets.sheet import INIT, SET, Entry, Sheet, read
+
+FILE = PROJECT / "configs" / ".secrets.env"
+FILE_VARIABLE = "CHOM_SECRETS_FILE"
+
+
+def secrets_path(environ: Mapping[str, str] = os.environ) -> Path:
+    """The file that CHOM_SECRETS_FILE names, else configs/.secrets.env."""
+    named = environ.get(FILE_VARIABLE, "")
+    return Path(os.path.expanduser(named)) if named else FILE
+
+
+def load_secrets(
+    path: Path | None = None,
+    *,
+    required: Collection[str] = (),
+    environ: Mapping[str, str] = os.environ,
+    ask: Ask | None = None,
+) -> Mapping[str, Secret]:
+    """All secrets by name, in the file's order; changes nothing.
+
+    path: the file; without one CHOM_SECRETS_FILE names it, else it is configs/.secrets.env.
+    required: names that must be there. Without any, a missing file means no secrets.
+    ask: asks for the passphrase, if there is one; without it the terminal does.
+
+    Raises ConfigurationError with every problem at once.
+    """
+    path = path or secrets_path(environ)
+    if not required and not os.path.exists(path):
+        return MappingProxyType({})
+    secrets = open_store(path, environ, ask).secrets()
+    if missing := [_missing(path, name) for name in required if name not in secrets]:
+        raise ConfigurationError(missing)
+    return MappingProxyType(secrets)
+
+
+@dataclass(frozen=True)
+class Store:
+    """A secrets file and the key that opens it."""
+
+    sheet: Sheet
+    found: Found
+
+    @property
+    def key(self) -> Key:
+        """The key."""
+        return self.found.key
+
+    def secrets(self, *, plain: bool = False) -> dict[str, Secret]:
+        """All secrets. Raises ConfigurationError with every value that cannot be opened.
+
+        plain: take an unencrypted value as it is, instead of refusing it.
+        """
+        opened: dict[str, Secret] = {}
+        problems: list[Problem] = []
+        for entry in self.sheet.entries():
+            try:
+                opened[entry.name] = self._open(entry, plain=plain)
+            except ConfigurationError as error:
+                problems += error.problems
+        if problems:
+            raise ConfigurationError(problems)
+        return opened
+
+    def secret(self, name: str) -> Secret:
+        """One secret, whatever is wrong with the others. Raises ConfigurationError."""
+        for entry in self.sheet.entries():
+            if entry.name == name:
+                return self._open(entry)
+        raise ConfigurationError([_missing(self.sheet.path, name)])
+
+    def write(self, values: Mapping[str, str | None]) -> None:
+        """Seal and write these values (None: take the name out). Raises ConfigurationError."""
+        tokens = {name: self._seal(name, value) for name, value in values.items()}
+        write_whole(self.sheet.path, self.sheet.changed(tokens).text)
+
+    def _seal(self, name: str, value: str | None) -> str | None:
+        if value is None:
+            return None
+        check_name(name)
+        try:
+            return self.key.seal(name, value)
+        except UnicodeEncodeError:
+            raise refusal(
+                name, "", "bytes that are not UTF-8", "text", "store it in base64"
+            ) from None
+
+    def _open(self, entry: Entry, *, plain: bool = False) -> Secret:
+        if not entry.sealed:
+            if plain and entry.written:
+                return Secret(entry.name, entry.written)
+            raise ConfigurationError([_unencrypted(self.sheet.path, entry)])
+        try:
+            return Secret(entry.name, self.key.unseal(entry.name, entry.written))
+        except Unsealable as error:
+            problem = _tampered(self.sheet.path, entry, error.actual)
+            raise ConfigurationError([problem]) from None
+
+
+def open_store(path: Path, environ: Mapping[str, str], ask: Ask | None = None) -> Store:
+    """Read the file and find its key. Raises ConfigurationError."""
+    sheet = read(path)
+    sheet.entries()
+    return Store(sheet, find(sheet, environ, ask))
+
+
+@contextmanager
+def changing(path: Path, environ: Mapping[str, str], ask: Ask | None = None) -> Iterator[Store]:
+    """The store, for this command alone: nothing is lost between reading and writing it."""
+    with alone(path):
+        yield open_store(path, environ, ask)
+
+
+def check_name(name: str) -> None:
+    """Raises ConfigurationError unless a secret can have this name."""
+    if not NAME.fullmatch(name):
+        # Not repeated: it may be the value itself, at the wrong place.
+        raise refusal(
+            "the name", "", "a name that no secret can have", NAME_EXPECTED, "such as SMTP_PASSWORD"
+        )
+
+
+def _missing(path: Path, name: str) -> Problem:
+    if not os.path.exists(path):
+        return Problem(shown(path), name, "no such file", "an encrypted value", INIT)
+    return Problem(shown(path), name, "nothing", "an encrypted value", f"{SET} {name}")
+
+
+def _unencrypted(path: Path, entry: Entry) -> Problem:
+    where = f"on line {entry.line}"
+    if not entry.written:
+        return Problem(
+            shown(path), entry.name, f"nothing {where}", "an encrypted value", f"{SET} {entry.name}"
+        )
+    return Problem(
+        shown(path),
+        entry.name,
+        f"an unencrypted value {where}",
+        "an encrypted value",
+        f"{SET} {entry.name}\n"
+        "and if the file was ever committed or sent, with a value that nobody has read",
+    )
+
+
+def _tampered(path: Path, entry: Entry, actual: str) -> Problem:
+    found = f"the value of {actual}" if actual else "a value that was changed, cut off, or sealed"
+    return Problem(
+        shown(path),
+        entry.name,
+        f"{found} {'' if actual else 'with another key '}(line {entry.line})",
+        f"the value that was sealed for {entry.name} with this key",
+        f"take the line from an earlier version of the file (git log -p), or {SET} {entry.name}",
+    )
