@@ -32,7 +32,7 @@ def _connection(target: configs.Target) -> tuple[str, dict[str, object]]:
 try:
     _options = options.read()
     graph.check(STACKS)
-    _configuration = configs.load()
+    _configuration = configs.load(data=_options.data)
     _targets = _configuration.targets.values()
     _passwords = sudo.find_passwords(_targets, os.environ)
 except (

@@ -1,7 +1,8 @@
 """How pyinfra was called, as far as a run must know it."""
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import click
 
@@ -15,11 +16,12 @@ class NoTerminal(Exception):
 
 @dataclass(frozen=True)
 class Options:
-    """The flags of pyinfra that a run acts on."""
+    """The flags of pyinfra that a run acts on; ``data``: those of ``--data``, unparsed."""
 
     dry: bool = False
     verbosity: int = 0
     fail_percent: int | None = None
+    data: Mapping[str, str] = field(default_factory=dict)
 
 
 def read() -> Options:
@@ -34,4 +36,5 @@ def read() -> Options:
         dry=bool(given.get("dry")),
         verbosity=int(given.get("verbosity") or 0),
         fail_percent=given.get("fail_percent"),
+        data=dict(each.split("=", 1) for each in given.get("data", ()) if "=" in each),
     )
