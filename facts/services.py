@@ -46,7 +46,10 @@ class ServiceState(FactBase[ServiceData]):
     def command(
         self, unit: str, runs: list[str], reads: list[str], ready: str | None
     ) -> StringCommand:
-        properties = "LoadState,ActiveState,UnitFileState,NeedDaemonReload,ConditionResult"
+        properties = (
+            "LoadState,ActiveState,UnitFileState,NeedDaemonReload,ConditionResult,"
+            "ConditionTimestampMonotonic"
+        )
         stamp = f"{STARTED_WITH}/{unit}"
         return StringCommand(
             f"systemctl show -p {properties}", QuoteString(unit), ";",
@@ -62,7 +65,9 @@ class ServiceState(FactBase[ServiceData]):
             enabled=found.get("UnitFileState") in ("enabled", "static", "alias", "indirect"),
             active=found.get("ActiveState") in ("active", "reloading"),
             failed=found.get("ActiveState") == "failed",
+            # A unit that was never started has no result yet, and says "no", too.
             held_off=found.get("ConditionResult") == "no"
+            and found.get("ConditionTimestampMonotonic", "0") != "0"
             and found.get("ActiveState") == "inactive",
             stale_unit=found.get("NeedDaemonReload") == "yes",
             same_runs=found.get("same_runs") == "yes",

@@ -172,7 +172,7 @@ def service(
         f"/etc/systemd/system/{unit}.d/chom.conf", _drop_in(unit, run_paths, read_paths, sandbox)
     )
     if ready and ready.startswith("http"):
-        ready = f"curl -fsS -m 5 -o /dev/null {ready}"
+        ready = services.answers(unit, ready)
     with noted(f"Service {name}", ("services", unit)) as label:
         services.run_service(
             name=label,

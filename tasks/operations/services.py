@@ -1,6 +1,7 @@
 """Services: restarted by what their process was started with, done when they answer."""
 
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
@@ -66,12 +67,26 @@ def service_script(unit: str, steps: Sequence[str], ready: str | None, limit_s: 
             f'explain() {{ echo "{unit}: $1; the last lines of its journal:" >&2;'
             f" journalctl -u {unit} -n 20 --no-pager -o cat >&2; exit 1; }}",
             *(f"{{ {step}; }} || explain 'systemctl failed'" for step in steps),
-            "n=0",
-            f"until {{ {ready or f'systemctl -q is-active {unit}'}; }} >/dev/null 2>&1; do",
+            f"end=$(($(date +%s) + {limit_s}))",
+            f"until systemctl -q is-active {unit} && {{ {ready or 'true'}; }} >/dev/null 2>&1; do",
             f'[ "$(systemctl show -P ConditionResult {unit})" != no ] || exit 0',
             f"! systemctl -q is-failed {unit} || explain 'it failed to start'",
-            f"n=$((n + 1)); [ $n -lt {limit_s * 5} ] || explain 'not ready within {limit_s} s'",
+            f'[ "$(systemctl show -P NRestarts {unit})" -lt 3 ]'
+            " || explain 'it ends again and again'",
+            f"[ $(date +%s) -lt $end ] || explain 'not ready within {limit_s} s'",
             "sleep 0.2",
             "done",
         ]
     )
+
+
+def answers(unit: str, url: str, any_status: bool = False) -> str:
+    """A shell command that succeeds when ``unit`` itself answers at a local ``url``.
+
+    Another program that has the port is not taken for it. With ``any_status`` an error page is
+    an answer, too.
+    """
+    port = urlsplit(url).port or 80
+    owner = f"$(ss -Hltnp 'sport = :{port}' | sed -n 's/.*pid=\\([0-9]*\\).*/\\1/p' | head -n 1)"
+    fail = "" if any_status else "-f "
+    return f"grep -qs /{unit} /proc/{owner}/cgroup && curl {fail}-sS -m 5 -o /dev/null {url}"

@@ -67,6 +67,12 @@ def test_a_reload_writes_down_what_is_read_before_it_is_read() -> None:
     assert step.index("sha256sum") < step.index("reload") < step.index("mv ")
 
 
+def test_a_service_that_was_never_started_is_not_kept_off() -> None:
+    lines = ["LoadState=loaded", "ActiveState=inactive", "ConditionResult=no"]
+    assert not ServiceState().process([*lines, "ConditionTimestampMonotonic=0"])["held_off"]
+    assert ServiceState().process([*lines, "ConditionTimestampMonotonic=123"])["held_off"]
+
+
 def test_a_service_nobody_knows() -> None:
     found = ServiceState().process(["LoadState=not-found", "ActiveState=inactive"])
     assert not found["exists"] and not found["active"] and not found["held_off"]

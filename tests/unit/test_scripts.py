@@ -14,7 +14,7 @@ import pytest
 from tasks.operations.apt import apt_script, sources_text
 from tasks.operations.artifacts import artifact_script
 from tasks.operations.files import replace_script
-from tasks.operations.services import service_script
+from tasks.operations.services import answers, service_script
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 MY_GROUP = str(os.getgid())
@@ -126,38 +126,59 @@ SYSTEMCTL = """case "$*" in
 *is-active*) exit {active} ;;
 *is-failed*) exit {failed} ;;
 *ConditionResult*) echo {condition} ;;
+*NRestarts*) echo {restarts} ;;
 *) echo "$@" >> "$LOG"; exit {status} ;;
 esac"""
 
 
 @pytest.mark.parametrize(
-    ("active", "failed", "condition", "status", "code", "words"),
+    ("active", "failed", "condition", "restarts", "status", "code", "words"),
     [
-        (0, 1, "yes", 0, 0, ""),
+        (0, 1, "yes", 0, 0, 0, ""),
         (
             1,
             0,
             "yes",
             0,
+            0,
             1,
-            "a.service: it failed to start; the last lines of its journal:\nboom\n",
+            "a.service: it failed to start; the last lines of its journal:\nboom",
         ),
-        (1, 1, "yes", 0, 1, "a.service: not ready within 1 s; the last lines"),
-        (1, 1, "no", 0, 0, ""),
-        (0, 1, "yes", 1, 1, "a.service: systemctl failed; the last lines of its journal:\nboom\n"),
+        (1, 1, "yes", 0, 0, 1, "a.service: not ready within 1 s; the last lines"),
+        (1, 1, "yes", 3, 0, 1, "a.service: it ends again and again; the last lines"),
+        (1, 1, "no", 0, 0, 0, ""),
+        (0, 1, "yes", 0, 1, 1, "a.service: systemctl failed; the last lines of its journal:\nboom"),
     ],
-    ids=["ready", "failed", "never ready", "kept off by its condition", "systemctl fails"],
+    ids=["ready", "failed", "never ready", "restarting", "kept off by its condition", "systemctl"],
 )
 def test_a_service_is_awaited(
-    tmp_path: Path, active: int, failed: int, condition: str, status: int, code: int, words: str
+    tmp_path: Path,
+    active: int,
+    failed: int,
+    condition: str,
+    restarts: int,
+    status: int,
+    code: int,
+    words: str,
 ) -> None:
-    systemctl = SYSTEMCTL.format(active=active, failed=failed, condition=condition, status=status)
+    systemctl = SYSTEMCTL.format(
+        active=active, failed=failed, condition=condition, restarts=restarts, status=status
+    )
     path = stub(tmp_path, {"systemctl": systemctl, "journalctl": "echo boom"})
     script = service_script("a.service", ["systemctl restart a.service"], None, 1)
     done = sh(script, PATH=path, LOG=str(tmp_path / "log"))
     assert done.returncode == code
     assert done.stderr.startswith(words)
     assert (tmp_path / "log").read_text() == "restart a.service\n"
+
+
+def test_only_the_unit_itself_answers_for_it(tmp_path: Path) -> None:
+    """``ss`` names this very process, which is no part of the unit."""
+    path = stub(tmp_path, {"ss": f"echo 'users:((\"x\",pid={os.getpid()},fd=3))'", "curl": "true"})
+    assert sh(answers("no-such.service", "http://127.0.0.1:9/"), PATH=path).returncode == 1
+    cgroup = Path("/proc/self/cgroup").read_text().strip().rpartition("/")[2]
+    if cgroup:
+        assert sh(answers(cgroup, "http://127.0.0.1:9/"), PATH=path).returncode == 0
 
 
 def test_one_apt_transaction_does_what_is_needed_only() -> None:
