@@ -50,8 +50,12 @@ class Bench:
         target = targets[name]
         site = Site(target, hardware(), list(targets.values()), list(targets), [22])
         packages = {each for item in STACKS[target.role] for each in item.packages(site)}
+        # The same suites as we make of what the machine has.
         script = (
-            "export DEBIAN_FRONTEND=noninteractive; apt-get update -q && "
+            "cd /etc/apt; { sed -n 's/ trixie main/ trixie-updates main/p' sources.list;"
+            " sed -n 's#debian trixie main#debian-security trixie-security main#p' sources.list; }"
+            " > sources.list.d/more.list;"
+            " export DEBIAN_FRONTEND=noninteractive; apt-get update -q && "
             f"apt-get install -y -q --no-install-recommends {' '.join(sorted(packages))}"
         )
         command = [*self.lab.login.command(target.address, "root"), script]
