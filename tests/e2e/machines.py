@@ -1,0 +1,99 @@
+"""What is true on a machine right now, asked of the machine itself."""
+
+import socket
+import urllib.error
+import urllib.request
+from typing import NamedTuple
+
+from tests.lab import Lab
+
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class Unit(NamedTuple):
+    """One life of a service: a restart changes all of it, a reload only ``since``."""
+
+    pid: int
+    invocation: str
+    since: str
+
+
+def units(lab: Lab, machine: str) -> dict[str, Unit]:
+    """The services that run now; those of logged-in users are left out: asking is a login."""
+    listed = lab.run(
+        machine,
+        "systemctl show -p Id,MainPID,InvocationID,StateChangeTimestampMonotonic"
+        " $(systemctl list-units --type=service --state=running --plain --no-legend"
+        " | awk '{print $1}')",
+    ).stdout
+    blocks = [dict(line.split("=", 1) for line in b.splitlines()) for b in listed.split("\n\n")]
+    return {
+        block["Id"]: Unit(
+            int(block["MainPID"]), block["InvocationID"], block["StateChangeTimestampMonotonic"]
+        )
+        for block in blocks
+        if block and not block["Id"].startswith("user@")
+    }
+
+
+def all_units(lab: Lab) -> dict[str, dict[str, Unit]]:
+    """The running services of all machines."""
+    return {machine.name: units(lab, machine.name) for machine in lab.machines}
+
+
+def restarted(
+    before: dict[str, dict[str, Unit]], after: dict[str, dict[str, Unit]]
+) -> set[tuple[str, str]]:
+    """The (machine, unit) pairs that run as another process than before, or no longer."""
+    return {
+        (machine, unit)
+        for machine, its in before.items()
+        for unit in its.keys() | after[machine].keys()
+        if (old := its.get(unit)) is None
+        or (new := after[machine].get(unit)) is None
+        or old[:2] != new[:2]
+    }
+
+
+def answer(lab: Lab, machine: str, command: str) -> str:
+    """What a command says on a machine, as root; it must succeed."""
+    return lab.run(machine, command).stdout.strip()
+
+
+def properties(lab: Lab, machine: str, unit: str, *names: str) -> dict[str, str]:
+    """Properties of a unit, as systemd has them."""
+    shown = answer(lab, machine, f"systemctl show -p {','.join(names)} {unit}")
+    return dict(line.split("=", 1) for line in shown.splitlines())
+
+
+def listeners(lab: Lab, machine: str, port: int) -> set[str]:
+    """The local addresses on which something listens at a TCP port."""
+    shown = answer(lab, machine, f"ss -Hltn 'sport = :{port}' | awk '{{print $4}}'")
+    return {line.rsplit(":", 1)[0] for line in shown.splitlines()}
+
+
+def processes(lab: Lab, machine: str) -> list[tuple[str, str]]:
+    """User and command line of every process."""
+    shown = answer(lab, machine, "ps -eo user:32=,args=")
+    pairs = (line.split(maxsplit=1) for line in shown.splitlines())
+    return [(user, command) for user, command in pairs]
+
+
+def reachable(address: str, port: int, timeout_s: float = 2) -> bool:
+    """Whether this computer can open a TCP connection."""
+    try:
+        with socket.create_connection((address, port), timeout_s):
+            return True
+    except OSError:
+        return False
+
+
+def page(url: str) -> tuple[int, str]:
+    """A page as this computer gets it: status and text; status 0 where nothing answers."""
+    try:
+        with _DIRECT.open(url, timeout=15) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError:
+        return 0, ""

@@ -1,0 +1,129 @@
+"""A copy of the project to deploy from: the records of its runs are nobody else's."""
+
+import copy
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from state.record import Record
+from tests.e2e.command import Command, Outcome
+from tests.lab import Lab
+from tests.lab.paths import PROJECT
+
+# What a deployment reads must come along, but nobody's own secrets.
+NOT_COPIED = shutil.ignore_patterns("__pycache__", ".secrets.env", "*.plain.env", "keys")
+DEPLOY = ("inventory.py", "deploy.py")
+LIMIT_S = 900.0
+
+
+class Project:
+    """The project's files in a folder of their own, for the machines of one lab."""
+
+    def __init__(self, folder: Path, lab: Lab) -> None:
+        self.folder = folder
+        self.lab = lab
+        self._written = 0
+        self._started: list[Command] = []
+        for source in PROJECT.iterdir():
+            if source.suffix == ".py":
+                shutil.copy(source, folder)
+            elif (source / "__init__.py").exists() and source.name != "tests":
+                shutil.copytree(source, folder / source.name, ignore=NOT_COPIED)
+
+    @property
+    def state(self) -> Path:
+        """Where the records are."""
+        return self.folder / ".deploy-state"
+
+    def inventory(self, changes: Mapping[str, Any] | None = None) -> Path:
+        """Write the lab's inventory with ``changes``, by dotted key, and return its path."""
+        data = yaml.safe_load(self.lab.inventory.read_text())
+        data["ssh"]["key"] = str(self.lab.login.key)
+        data["ssh"]["known_hosts"] = str(self.lab.login.known_hosts)
+        for key, value in (changes or {}).items():
+            *parents, last = key.split(".")
+            place = data
+            for name in parents:
+                place = place.setdefault(name, {})
+            place[last] = copy.deepcopy(value)
+        self._written += 1
+        path = self.folder / f"inventory-{self._written}.yaml"
+        path.write_text(yaml.safe_dump(data, sort_keys=False))
+        return path
+
+    def start(
+        self,
+        *arguments: str,
+        changes: Mapping[str, Any] | None = None,
+        inventory: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Command:
+        """Start ``pyinfra`` with ``arguments`` on an inventory: the lab's own, with ``changes``.
+
+        ``env``: what its environment has beside this process's, where nothing tunes a deploy.
+        """
+        path = inventory or self.inventory(changes)
+        plain = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("CHOM_", "PYINFRA_")) and name != "CI"
+        }
+        environment = {**plain, "CHOM_INVENTORY": str(path), **(env or {})}
+        command = Command(arguments, self.folder, environment)
+        self._started.append(command)
+        return command
+
+    def pyinfra(
+        self,
+        *arguments: str,
+        changes: Mapping[str, Any] | None = None,
+        inventory: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout_s: float = LIMIT_S,
+    ) -> Outcome:
+        """The same as ``start``, to its end."""
+        command = self.start(*arguments, changes=changes, inventory=inventory, env=env)
+        return command.wait(timeout_s)
+
+    def deploy(
+        self,
+        *arguments: str,
+        changes: Mapping[str, Any] | None = None,
+        inventory: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout_s: float = LIMIT_S,
+    ) -> Outcome:
+        """``pyinfra inventory.py deploy.py`` with ``-y``, or with other ``arguments``."""
+        given = arguments or ("-y",)
+        return self.pyinfra(
+            *DEPLOY, *given, changes=changes, inventory=inventory, env=env, timeout_s=timeout_s
+        )
+
+    def kill_all(self) -> None:
+        """End every command that is still running: of a test that did not wait for it."""
+        for command in self._started:
+            command.kill()
+        self._started.clear()
+
+    def records(self) -> list[Record]:
+        """All records, oldest first; each must be valid."""
+        paths = sorted((self.state / "history").glob("*.json"))
+        return [Record.model_validate_json(path.read_bytes()) for path in paths]
+
+    def record(self) -> Record:
+        """The record that ``current.json`` points to; it must be valid."""
+        return Record.model_validate_json((self.state / "current.json").read_bytes())
+
+
+def changed(record: Record) -> dict[tuple[str, str], int]:
+    """The (target, component) pairs that changed something, with how many operations did."""
+    return {
+        (target, component): found.changed
+        for target, its in record.targets.items()
+        for component, found in its.components.items()
+        if found.changed
+    }

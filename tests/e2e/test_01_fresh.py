@@ -1,0 +1,207 @@
+"""Fresh machines: a dry run leaves no trace, a deployment makes a working, closed platform."""
+
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import pytest
+
+from tests.e2e.disks import differences
+from tests.e2e.first import First
+from tests.e2e.machines import answer, listeners, page, processes, properties, reachable
+from tests.e2e.polling import wait_for
+
+MACHINES = ("observability", "vpsmanager")
+SECURED = [
+    ("observability", "prometheus"),
+    ("observability", "prometheus-alertmanager"),
+    ("observability", "prometheus-node-exporter"),
+    ("observability", "nginx"),
+    ("vpsmanager", "prometheus-node-exporter"),
+    ("vpsmanager", "mariadb"),
+    ("vpsmanager", "redis-server"),
+    ("vpsmanager", "php8.4-fpm"),
+    ("vpsmanager", "nginx"),
+]
+# What serves requests, and the one user that may do so; root is never one of them.
+RUNS_AS = [
+    ("observability", "/prometheus --config", "prometheus-server"),
+    ("observability", "prometheus-alertmanager", "alertmanager"),
+    ("observability", "prometheus-node-exporter", "node_exporter"),
+    ("observability", "nginx: worker", "www-data"),
+    ("vpsmanager", "prometheus-node-exporter", "node_exporter"),
+    ("vpsmanager", "mariadbd", "mysql"),
+    ("vpsmanager", "redis-server", "redis"),
+    ("vpsmanager", "php-fpm: pool", "laravel"),
+    ("vpsmanager", "nginx: worker", "www-data"),
+]
+# sshd, sudo and systemd write down every login, whatever it is for.
+WRITTEN_BY_LOGINS = {"/var/log/journal": "the logins of the run itself"}
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_dry_run_leaves_every_byte(first: First, machine: str) -> None:
+    before, after = first.bare[machine], first.after_dry[machine]
+    assert len(before.disk) > 5000
+    assert differences(before.disk, after.disk, WRITTEN_BY_LOGINS) == set()
+    assert after.temporary == before.temporary
+
+
+def test_dry_run_shows_the_plan_and_writes_no_record(first: First) -> None:
+    assert first.dry.code == 0, first.dry
+    for promised in ("File /etc/redis/redis.conf", "Service prometheus", "Firewall: ufw allow 80"):
+        assert promised in first.dry.text, first.dry
+    assert first.written_by_dry == set()
+
+
+@pytest.mark.parametrize(("machine", "unit"), SECURED)
+def test_service_is_active_enabled_and_confined(first: First, machine: str, unit: str) -> None:
+    lab = first.platform.lab
+    found = properties(
+        lab, machine, unit, "ActiveState", "UnitFileState", "ProtectSystem", "NoNewPrivileges",
+        "ProtectHome", "PrivateTmp", "MainPID",
+    )  # fmt: skip
+    pid = found.pop("MainPID")
+    assert found.pop("ProtectHome") in ("yes", "read-only")
+    assert found == {
+        "ActiveState": "active",
+        "UnitFileState": "enabled",
+        "ProtectSystem": "strict",
+        "NoNewPrivileges": "yes",
+        "PrivateTmp": "yes",
+    }
+    # The running process itself is bound, and sees a read-only /usr.
+    assert answer(lab, machine, f"awk '/^NoNewPrivs/ {{print $2}}' /proc/{pid}/status") == "1"
+    mounted = answer(lab, machine, f"awk '$5 == \"/\" {{print $6}}' /proc/{pid}/mountinfo")
+    assert mounted.splitlines()[-1].split(",")[0] == "ro"
+
+
+@pytest.mark.parametrize(("machine", "command", "user"), RUNS_AS)
+def test_service_runs_as_its_own_user(first: First, machine: str, command: str, user: str) -> None:
+    running = processes(first.platform.lab, machine)
+    assert {owner for owner, line in running if command in line} == {user}
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_no_two_services_share_a_user(first: First, machine: str) -> None:
+    running = processes(first.platform.lab, machine)
+    expected = {user: command for where, command, user in RUNS_AS if where == machine}
+    shared = {
+        user: line
+        for user, line in running
+        if user in expected and expected[user] not in line and user != "root"
+    }
+    assert shared == {}
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_firewall_denies_by_default_and_admits_ssh(first: First, machine: str) -> None:
+    status = answer(first.platform.lab, machine, "ufw status verbose")
+    assert "Status: active" in status
+    assert "Default: deny (incoming)" in status
+    assert re.search(r"^22/tcp +ALLOW IN +Anywhere *$", status, re.MULTILINE)
+
+
+def test_only_the_web_page_of_the_application_is_reachable(first: First) -> None:
+    address = first.platform.address("vpsmanager")
+    ports = (22, 80, 3306, 6379, 9000, 9100)
+    with ThreadPoolExecutor() as pool:
+        answers = dict(zip(ports, pool.map(partial(reachable, address), ports), strict=True))
+    assert {port for port in ports if answers[port]} == {22, 80}
+
+
+def test_metrics_are_for_the_observability_machine_alone(first: First) -> None:
+    lab, address = first.platform.lab, first.platform.address("vpsmanager")
+    fetched = answer(lab, "observability", f"curl -fsS -m 5 http://{address}:9100/metrics")
+    assert "node_memory_MemTotal_bytes" in fetched
+    assert not reachable(first.platform.address("observability"), 9100)
+
+
+@pytest.mark.parametrize("port", [3306, 6379])
+def test_databases_listen_on_loopback_only(first: First, port: int) -> None:
+    addresses = listeners(first.platform.lab, "vpsmanager", port)
+    assert addresses
+    assert addresses <= {"127.0.0.1", "[::1]"}
+
+
+def test_application_reached_mariadb_and_redis(first: First) -> None:
+    address = first.platform.address("vpsmanager")
+    status, text = page(f"http://{address}/")
+    assert status == 200
+    assert re.search(r"<td>mariadb</td><td[^>]*>reached: [0-9.]+-MariaDB", text)
+    assert re.search(r"<td>redis</td><td[^>]*>reached: visit \d+", text)
+    assert page(f"http://{address}/health")[0] == 200
+
+
+def test_prometheus_sees_every_target_up(first: First) -> None:
+    address = first.platform.address("observability")
+
+    def down() -> list[dict[str, str]] | None:
+        status, text = page(f"http://{address}:9090/api/v1/query?query=up")
+        found = json.loads(text)["data"]["result"] if status == 200 else []
+        nodes = {each["metric"]["target"] for each in found if each["metric"]["job"] == "node"}
+        bad = [each["metric"] for each in found if each["value"][1] != "1"]
+        return bad if nodes == set(MACHINES) else None
+
+    wait_for("every target to be up", lambda: down() == [])
+
+
+def test_observability_page_names_the_targets(first: First) -> None:
+    status, text = page(f"http://{first.platform.address('observability')}/")
+    assert status == 200
+    assert all(machine in text for machine in MACHINES)
+
+
+def test_sizes_follow_the_hardware(first: First) -> None:
+    lab = first.platform.lab
+    pool = answer(lab, "vpsmanager", "mariadb -NBe 'select @@innodb_buffer_pool_size'")
+    assert int(pool) == 1024 * 1024 * 1024
+    redis = answer(lab, "vpsmanager", "redis-cli config get maxmemory")
+    assert redis.split() == ["maxmemory", str(256 * 1024 * 1024)]
+    children = answer(lab, "vpsmanager", "php-fpm8.4 -tt 2>&1 | grep pm.max_children")
+    assert children.endswith("pm.max_children = 24")
+
+
+@pytest.mark.parametrize(("machine", "vcpus"), [("observability", 1), ("vpsmanager", 2)])
+def test_one_nginx_worker_for_each_vcpu(first: First, machine: str, vcpus: int) -> None:
+    running = processes(first.platform.lab, machine)
+    assert len([line for _, line in running if "nginx: worker process" in line]) == vcpus
+
+
+def test_prometheus_may_fill_two_fifths_of_the_disk(first: First) -> None:
+    lab = first.platform.lab
+    total_mb = int(answer(lab, "observability", "df -Pm / | awk 'NR==2 {print $2}'"))
+    [command] = [line for _, line in processes(lab, "observability") if "--storage.tsdb" in line]
+    size = re.search(r"--storage\.tsdb\.retention\.size=(\d+)MB", command)
+    assert size
+    wanted = min(total_mb * 2 / 5, 51200)
+    assert wanted - 1024 < int(size[1]) <= wanted
+    assert "--storage.tsdb.retention.time=15d" in command
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_no_unit_failed(first: First, machine: str) -> None:
+    assert answer(first.platform.lab, machine, "systemctl --failed --plain --no-legend") == ""
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_no_scaffolding_is_left_behind(first: First, machine: str) -> None:
+    lab = first.platform.lab
+    assert answer(lab, machine, "find / -xdev -name '*chom-new*' -o -xdev -name '.chom-*'") == ""
+    assert answer(lab, machine, "find /usr/sbin -name policy-rc.d") == ""
+    left = answer(lab, machine, "find /tmp -mindepth 1 ! -path '/tmp/systemd-*'")
+    assert set(left.split()) - set(first.bare[machine].temporary.split()) == set()
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_security_updates_install_themselves(first: First, machine: str) -> None:
+    lab = first.platform.lab
+    settings = answer(lab, machine, "apt-config dump APT::Periodic")
+    assert 'APT::Periodic::Update-Package-Lists "1";' in settings
+    assert 'APT::Periodic::Unattended-Upgrade "1";' in settings
+    for unit in ("apt-daily.timer", "apt-daily-upgrade.timer", "unattended-upgrades.service"):
+        assert answer(lab, machine, f"systemctl is-active {unit}") == "active"
+    origins = answer(lab, machine, "apt-config dump Unattended-Upgrade::Origins-Pattern")
+    assert "label=Debian-Security" in origins
+    assert "l=Debian-Security" in answer(lab, machine, "apt-cache policy")

@@ -1,0 +1,51 @@
+"""A run that has nothing to do does nothing."""
+
+import hashlib
+from itertools import pairwise
+
+from tests.e2e.machines import all_units
+from tests.e2e.platform import Platform
+from tests.e2e.project import changed
+
+
+def test_second_run_changes_and_restarts_nothing(deployed: Platform) -> None:
+    project, lab = deployed.project, deployed.lab
+    before, last = all_units(lab), project.record()
+    outcome = project.deploy("-y", "--json")
+    assert outcome.code == 0, outcome
+    totals = outcome.json["results"]["totals"]
+    assert (totals["success"], totals["error"]) == (0, 0)
+    assert totals["no_change"] > 50
+
+    record = project.record()
+    assert record.deployment_id != last.deployment_id
+    assert record.status == "completed"
+    assert changed(record) == {}
+    for target in record.targets.values():
+        assert all(component.unchanged for component in target.components.values())
+        assert not any(target.resources_created.model_dump().values())
+    assert all_units(lab) == before
+
+
+def test_each_record_holds_the_hash_of_the_one_before(deployed: Platform) -> None:
+    history = deployed.project.state / "history"
+    if len(deployed.project.records()) < 2:
+        deployed.converge()
+    records = deployed.project.records()
+    assert records[0].previous is None
+    for older, newer in pairwise(records):
+        content = (history / f"{older.deployment_id}.json").read_bytes()
+        assert newer.previous is not None
+        assert newer.previous.deployment_id == older.deployment_id
+        assert newer.previous.sha256 == hashlib.sha256(content).hexdigest()
+
+
+def test_dry_run_plans_nothing_and_writes_no_record(deployed: Platform) -> None:
+    known = len(deployed.project.records())
+    outcome = deployed.project.deploy("--dry", "--json")
+    assert outcome.code == 0, outcome
+    plan = outcome.json["plan"]
+    assert len(plan) > 50
+    assert [each["name"] for each in plan if each["hosts_with_change"]] == []
+    assert [each["name"] for each in plan if each["hosts_with_conditional_change"]] == []
+    assert len(deployed.project.records()) == known

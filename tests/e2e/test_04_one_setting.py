@@ -1,0 +1,47 @@
+"""One changed setting changes its own file and its own service, and nothing else."""
+
+from tests.e2e.disks import Listing, differences, listing
+from tests.e2e.machines import all_units, answer, page, restarted
+from tests.e2e.platform import Platform
+from tests.e2e.polling import wait_for
+from tests.e2e.project import changed
+from tests.lab import Lab
+
+REDIS = {"settings.redis.memory_mb": 96}
+INTERVAL = {"settings.prometheus.scrape_interval_s": 7}
+
+
+def _configuration(lab: Lab) -> dict[str, Listing]:
+    return {each.name: listing(lab.rootfs(each.name), "etc") for each in lab.machines}
+
+
+def _differences(before: dict[str, Listing], after: dict[str, Listing]) -> set[tuple[str, str]]:
+    return {
+        (machine, path)
+        for machine in before
+        for path in differences(before[machine], after[machine], {})
+    }
+
+
+def test_memory_of_redis_restarts_redis_alone(deployed: Platform) -> None:
+    lab = deployed.lab
+    units, files = all_units(lab), _configuration(lab)
+    record = deployed.converge(REDIS)
+    assert changed(record) == {("vpsmanager", "redis"): 2}
+    assert _differences(files, _configuration(lab)) == {("vpsmanager", "/etc/redis/redis.conf")}
+    assert restarted(units, all_units(lab)) == {("vpsmanager", "redis-server.service")}
+    answered = answer(lab, "vpsmanager", "redis-cli config get maxmemory")
+    assert answered.split() == ["maxmemory", str(96 * 1024 * 1024)]
+
+
+def test_scrape_interval_reloads_prometheus(deployed: Platform) -> None:
+    lab = deployed.lab
+    units, files = all_units(lab), _configuration(lab)
+    record = deployed.converge(INTERVAL)
+    assert changed(record) == {("observability", "prometheus"): 2}
+    config = ("observability", "/etc/prometheus-server/prometheus.yml")
+    assert _differences(files, _configuration(lab)) == {config}
+    assert restarted(units, all_units(lab)) == set()
+    address = deployed.address("observability")
+    url = f"http://{address}:9090/api/v1/status/config"
+    wait_for("the new interval", lambda: "scrape_interval: 7s" in page(url)[1])

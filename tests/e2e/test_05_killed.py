@@ -1,0 +1,64 @@
+"""Killed between writing a file and restarting its service: the next run restarts it, once."""
+
+import time
+
+from tests.e2e.machines import answer, units
+from tests.e2e.platform import Platform
+from tests.e2e.project import DEPLOY, LIMIT_S, changed
+
+UNIT = "redis-server.service"
+# How much memory redis gets in each attempt, in MB.
+ATTEMPTS = (100, 104, 108, 112, 116)
+
+
+def test_next_run_restarts_what_a_killed_one_only_configured(deployed: Platform) -> None:
+    project, lab = deployed.project, deployed.lab
+    deployed.unsettle()
+    for memory_mb in ATTEMPTS:
+        before = units(lab, "vpsmanager")[UNIT]
+        starts = _starts(deployed)
+        if _kill_after_the_file_changed(deployed, memory_mb):
+            break
+    else:
+        raise AssertionError(f"the race was lost {len(ATTEMPTS)} times")
+
+    assert units(lab, "vpsmanager")[UNIT] == before
+    assert f"maxmemory {memory_mb}mb" in answer(lab, "vpsmanager", "cat /etc/redis/redis.conf")
+    assert _maxmemory_mb(deployed) != memory_mb
+    left_open = project.record()
+    assert left_open.status == "running"
+
+    record = deployed.converge({"settings.redis.memory_mb": memory_mb})
+    assert changed(record) == {("vpsmanager", "redis"): 1}
+    assert units(lab, "vpsmanager")[UNIT].invocation != before.invocation
+    assert _starts(deployed) == starts + 1
+    assert _maxmemory_mb(deployed) == memory_mb
+    [closed] = [each for each in project.records() if each.deployment_id == left_open.deployment_id]
+    assert closed.status == "interrupted"
+    assert closed.completed_at is not None
+    assert closed.targets["vpsmanager"].components["redis"].status == "interrupted"
+
+
+def _kill_after_the_file_changed(platform: Platform, memory_mb: int) -> bool:
+    """Kill a deployment once it has written redis.conf; whether redis was not restarted yet."""
+    lab = platform.lab
+    old = units(lab, "vpsmanager")[UNIT]
+    config = lab.rootfs("vpsmanager") / "etc/redis/redis.conf"
+    content = config.read_bytes()
+    command = platform.project.start(*DEPLOY, "-y", changes={"settings.redis.memory_mb": memory_mb})
+    deadline = time.monotonic() + LIMIT_S
+    while config.read_bytes() == content and command.running() and time.monotonic() < deadline:
+        time.sleep(0.001)
+    command.kill()
+    assert config.read_bytes() != content, command.printed()
+    return units(lab, "vpsmanager").get(UNIT) == old
+
+
+def _starts(platform: Platform) -> int:
+    journal = f"journalctl -u {UNIT} -o cat _PID=1 | grep -c ^Started"
+    return int(answer(platform.lab, "vpsmanager", journal))
+
+
+def _maxmemory_mb(platform: Platform) -> int:
+    said = answer(platform.lab, "vpsmanager", "redis-cli config get maxmemory")
+    return int(said.split()[1]) // 1024 // 1024

@@ -1,0 +1,106 @@
+"""What a machine must be is found out before anything changes."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.machines import all_units, page
+from tests.e2e.platform import Platform
+from tests.e2e.project import changed
+
+WRONG = "0" * 64
+
+
+@pytest.fixture
+def debian_12(deployed: Platform) -> Iterator[Platform]:
+    """vpsmanager says that it is a Debian 12, and is mended afterwards."""
+    etc = deployed.lab.rootfs("vpsmanager") / "etc"
+    files = [(etc / "../usr/lib/os-release").resolve(), etc / "debian_version"]
+    texts = [path.read_text() for path in files]
+    release = texts[0].replace('VERSION_ID="13"', 'VERSION_ID="12"')
+    assert release != texts[0]
+    files[0].write_text(release)
+    files[1].write_text("12.11\n")
+    yield deployed
+    for path, text in zip(files, texts, strict=True):
+        path.write_text(text)
+
+
+def test_other_system_is_left_out_alone(debian_12: Platform) -> None:
+    units = all_units(debian_12.lab)
+    outcome = debian_12.project.deploy()
+    assert outcome.code == 1, outcome
+    assert "operating system: found Debian 12.11, expected Debian 13" in outcome.text
+    assert "install Debian 13" in outcome.text
+
+    record = debian_12.project.record()
+    assert record.status == "failed"
+    assert record.targets["observability"].status == "completed"
+    target = record.targets["vpsmanager"]
+    assert target.status == "failed" and target.components == {}
+    assert target.error is not None and target.error.stage == "preflight"
+    assert "found Debian 12.11, expected Debian 13" in target.error.message
+    assert "install Debian 13" in (target.error.remedy or "")
+    assert all_units(debian_12.lab) == units
+
+
+def test_specs_that_differ_are_a_note(deployed: Platform) -> None:
+    specs = {
+        "targets.vpsmanager.specs": {"cpu": 7, "memory_mb": 16384},
+        "targets.observability.specs": {"cpu": 1, "memory_mb": 2048},
+    }
+    outcome = deployed.project.deploy("-y", changes=specs)
+    assert outcome.code == 0, outcome
+    notes = [line for line in outcome.text.splitlines() if "specs." in line]
+    assert len(notes) == 2
+    assert "vpsmanager: specs.cpu: found 2 detected, expected 7" in notes[0]
+    assert "vpsmanager: specs.memory_mb: found 4096 detected, expected 16384" in notes[1]
+    assert changed(deployed.project.record()) == {}
+
+
+@pytest.mark.parametrize("machine", ["observability", "vpsmanager"])
+def test_hardware_is_kept(deployed: Platform, machine: str) -> None:
+    kept = json.loads((deployed.project.state / "hardware" / f"{machine}.json").read_text())
+    size = deployed.lab.machine(machine).size
+    assert (kept["cpu"], kept["memory_mb"]) == (size.vcpus, size.memory_mb)
+    assert kept["os"].startswith("Debian 13")
+
+
+def test_too_small_a_machine_is_left_out(deployed: Platform) -> None:
+    needed = {"settings.preflight.vpsmanager.memory_mb": 8192}
+    outcome = deployed.project.deploy("-y", changes=needed)
+    assert outcome.code == 1, outcome
+    assert "memory: found 4096 MB, expected at least 8192 MB" in outcome.text
+    assert deployed.project.record().targets["observability"].status == "completed"
+
+
+def test_no_target_left_changes_nothing(deployed: Platform) -> None:
+    known = len(deployed.project.records())
+    needed = {
+        f"settings.preflight.{role}.memory_mb": 8192 for role in ("observability", "vpsmanager")
+    }
+    outcome = deployed.project.deploy("-y", changes=needed)
+    assert outcome.code == 1, outcome
+    assert "no target can be deployed to; nothing was changed" in outcome.text.lower()
+    assert len(deployed.project.records()) == known
+
+
+def test_wrong_checksum_stops_before_anything_is_unpacked(deployed: Platform) -> None:
+    units = all_units(deployed.lab)
+    text = deployed.project.inventory().read_text()
+    architecture = "arm64" if "arm64:" in text else "amd64"
+    outcome = deployed.deploy({"settings.prometheus.sha256": {architecture: WRONG}})
+    assert outcome.code == 1, outcome
+    error = deployed.project.record().targets["observability"].error
+    assert error is not None and error.component == "prometheus"
+    [words] = [line for line in error.output if "sha256" in line]
+    [came] = [word for word in text.replace("}", " ").split() if len(word) == 64]
+    assert f"expected sha256 {WRONG}" in words and f"but {came} came" in words
+    assert words in outcome.text
+
+    opt = deployed.lab.rootfs("observability") / "opt/prometheus"
+    assert sorted(opt.glob(".*")) == []
+    assert all_units(deployed.lab) == units
+    assert page(f"http://{deployed.address('observability')}:9090/-/ready")[0] == 200
+    assert changed(deployed.converge()) == {}
