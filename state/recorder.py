@@ -72,6 +72,7 @@ class Recorder(Observer):
     def step_started(self, lane: Lane, step: Step) -> None:
         component = self._component(lane, step)
         component.status, component.started_at = "running", now()
+        self.store.save(self.record)
 
     def step_completed(self, lane: Lane, step: Step) -> None:
         component = self._component(lane, step)

@@ -6,6 +6,7 @@ pyinfra has no hook for any of them. Measured with pyinfra 3.10, which ``pyproje
 therefore pins.
 """
 
+import logging
 import os
 import signal
 import socket
@@ -60,6 +61,8 @@ def install(hooks: Hooks) -> None:
         finally:
             disconnect_all(state)
 
+    # A connection that ends in the middle is told by pyinfra; paramiko would add a traceback.
+    logging.getLogger("paramiko").addHandler(logging.NullHandler())
     for name, replacement in zip(NAMES, (connect, operate, report, disconnect), strict=True):
         setattr(cli, name, replacement)
     _install_signals(hooks)

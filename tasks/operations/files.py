@@ -10,6 +10,9 @@ from pyinfra.api import StringCommand, operation
 from facts.files import FileState, FileText
 from tasks.operations.commands import Commands
 
+# Where a candidate stands while it is checked; what is mounted there is seen by its checker alone.
+CANDIDATES = "/run/chom/check"
+
 
 @operation()
 def put_text(
@@ -65,7 +68,8 @@ def replace_script(path: str, mode: str, user: str, group: str, check: str | Non
 
 def _in_place(new: str, folder: str, name: str, check: str) -> str:
     inner = (
-        f"set -e; c=$(mktemp -d); mount -t tmpfs tmpfs $c; cp -p {new} $c/{shlex.quote(name)}; "
+        f"set -e; c={CANDIDATES}; mkdir -p $c; mount -t tmpfs tmpfs $c; "
+        f"cp -p {new} $c/{shlex.quote(name)}; "
         f"mount -t overlay overlay -o ro,lowerdir=$c:{folder} {folder}; {check}"
     )
     return (

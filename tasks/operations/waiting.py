@@ -14,7 +14,7 @@ def wait_until(condition: str, limit_s: int, complaint: str) -> Commands:
     """Wait until a shell command succeeds; changes nothing, and does nothing if it does so now."""
     if not host.get_fact(Condition, shell=condition):
         yield StringCommand(
-            f"n=0; until {{ {condition}; }} >/dev/null 2>&1; do n=$((n + 1));"
-            f" [ $n -lt {limit_s * 2} ] || {{ echo {shlex.quote(complaint)} >&2; exit 1; }};"
+            f"end=$(($(date +%s) + {limit_s})); until {{ {condition}; }} >/dev/null 2>&1; do"
+            f" [ $(date +%s) -lt $end ] || {{ echo {shlex.quote(complaint)} >&2; exit 1; }};"
             " sleep 0.5; done"
         )

@@ -60,7 +60,9 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> Non
 
 def test_a_refused_file_leaves_the_old_one(tmp_path: Path) -> None:
     """Without root there is no mount namespace, so ``unshare`` only runs its script here."""
-    target = tmp_path / "a.conf"
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    target = folder / "a.conf"
     target.write_text("old\n")
     programs = {
         "unshare": 'shift; exec "$@"',
@@ -69,19 +71,18 @@ def test_a_refused_file_leaves_the_old_one(tmp_path: Path) -> None:
     }
     (tmp_path / "bin").mkdir()
     path = stub(tmp_path / "bin", programs)
-    done = sh(replace_script(str(target), "644", ME, MY_GROUP, "checker"), "new\n", PATH=path)
+    script = replace_script(str(target), "644", ME, MY_GROUP, "checker")
+    script = script.replace("/run/chom", str(tmp_path / "run"))
+    done = sh(script, "new\n", PATH=path)
     assert done.returncode == 1
     assert done.stderr == (
         "bad line 3\nthe new a.conf was refused by its checker; the old one stays\n"
     )
     assert target.read_text() == "old\n"
-    accepted = {**programs, "checker": "echo fine"}
-    done = sh(
-        replace_script(str(target), "644", ME, MY_GROUP, "checker"),
-        "new\n",
-        PATH=stub(tmp_path / "bin", accepted),
-    )
+    stub(tmp_path / "bin", {**programs, "checker": "echo fine"})
+    done = sh(script, "new\n", PATH=path)
     assert (done.returncode, done.stderr, target.read_text()) == (0, "", "new\n")
+    assert [each.name for each in folder.iterdir()] == ["a.conf"]
 
 
 @pytest.fixture
