@@ -22,7 +22,7 @@ from state.options import Options
 from state.record import Config, Error, Record, Status
 from state.record import Target as TargetRecord
 from state.recorder import Recorder
-from state.store import Store, new_id, now
+from state.store import Store, now
 
 SCRIPT_VERSION = "5.0.0"
 
@@ -218,7 +218,7 @@ class Run(BaseStateCallback):
             console.say(f"    note: the deployment {deployment_id} was interrupted; going on")
         settings = {target.name: target.settings.model_dump(mode="json") for target in self.targets}
         record = Record(
-            deployment_id=new_id(),
+            deployment_id=self.store.next_id(),
             deployer=deployer,
             started_at=now(),
             config=Config(

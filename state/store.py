@@ -4,8 +4,9 @@ import hashlib
 import json
 import os
 import secrets
+import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,15 @@ class Store:
     def save_hardware(self, target: str, hardware: Mapping[str, Any]) -> None:
         """Keep what a target's machine was found to be."""
         write_atomically(self.hardware / f"{target}.json", json.dumps(hardware, indent=2) + "\n")
+
+    def next_id(self) -> str:
+        """An id that sorts after all there are: at most a second passes until there is one."""
+        newest = max(self.ids(), default="")
+        while (deployment_id := new_id())[:15] <= newest[:15]:
+            if newest[:15] > f"{datetime.now(UTC) + timedelta(seconds=2):%Y%m%d-%H%M%S}":
+                break  # a record of the future: some clock was wrong, and waiting does not help
+            time.sleep(0.05)
+        return deployment_id
 
     def ids(self) -> list[str]:
         """The ids of all records, oldest first."""

@@ -140,6 +140,21 @@ def test_the_newest_record_is_named_with_its_hash(tmp_path: Path) -> None:
     )
 
 
+def test_ids_of_one_second_still_sort_in_their_order(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    ids = []
+    for _ in range(3):
+        ids.append(store.next_id())
+        store.save(record(ids[-1]))
+    assert store.ids() == ids
+
+
+def test_a_record_of_the_future_keeps_nobody_waiting(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.save(record("29990101-000000-ffffff"))
+    assert store.next_id() < "2999"
+
+
 def test_what_a_crash_left_open_is_closed(tmp_path: Path) -> None:
     store = Store(tmp_path)
     crashed = record("20260101-000000-aaaaaa", pid=gone_pid())
