@@ -73,8 +73,9 @@ class Quiet(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         text = str(record.msg)
-        noise = ("Success", "No changes")
-        return self.verbosity > 0 or not any(word in text for word in noise)
+        noise = any(word in text for word in ("Success", "No changes"))
+        # What a command prints when it fails comes as an error, whatever words are in it.
+        return self.verbosity > 0 or record.levelno > logging.INFO or not noise
 
 
 class Console(Observer):

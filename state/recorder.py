@@ -117,7 +117,7 @@ class Recorder(Observer):
             component=step.component,
             operation=operation.label if operation else None,
             command=command,
-            exit_code=last_exit_code(lane.host),
+            exit_code=last_exit_code(lane.host) if command else None,
             output=output,
             remedy="mend what the output names, then run this target again: "
             f"pyinfra inventory.py deploy.py --limit {lane.host.name}",

@@ -10,10 +10,11 @@ import re
 import shlex
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Protocol
 
 from pyinfra.api import Host, StringCommand
 from pyinfra.connectors.util import CommandOutput
+
+from configs import Target
 
 # What pyinfra hands on in the password's place; it makes it use the askpass file.
 PLACEHOLDER = "in-the-askpass-file"
@@ -26,26 +27,6 @@ class NoPassword(Exception):
 def variable_of(target: str) -> str:
     """The environment variable that may hold a target's own sudo password."""
     return "CHOM_SUDO_PASSWORD_" + re.sub(r"[^A-Z0-9]", "_", target.upper())
-
-
-class Login(Protocol):
-    """How a target is logged in to, as far as sudo goes."""
-
-    @property
-    def user(self) -> str: ...
-    @property
-    def sudo(self) -> bool: ...
-    @property
-    def sudo_password(self) -> bool: ...
-
-
-class Target(Protocol):
-    """A target with its name and its login."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def ssh(self) -> Login: ...
 
 
 def find_passwords(targets: Iterable[Target], environ: Mapping[str, str]) -> dict[str, str]:

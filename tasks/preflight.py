@@ -50,7 +50,7 @@ def _system(hardware: HardwareData) -> list[Finding]:
 
 
 def _sizes(target: Target, hardware: HardwareData) -> list[Finding]:
-    needed = getattr(target.settings.preflight, target.role)
+    needed = target.settings.preflight.of(target.role)
     findings = []
     if hardware["memory_mb"] < needed.memory_mb:
         findings.append(

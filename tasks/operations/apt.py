@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
+from pyinfra.api.exceptions import OperationError
 
 from facts.packages import Packages, Sources
 from facts.services import STARTED_WITH
@@ -20,9 +21,15 @@ def add_suites(path: str, mirror: str | None) -> Commands:
     """Have apt read Debian 13's main, security and updates suites.
 
     Only what the host lacks is added, from ``mirror`` or, without one, from the host's own.
+    Raises OperationError where neither is known.
     """
     found = host.get_fact(Sources)
     own = (mirror or found.get(RELEASE, "")).rstrip("/")
+    if not own:
+        raise OperationError(
+            f"apt reads no archive of {RELEASE} by that name (found: {', '.join(found) or 'none'});"
+            " set apt.mirror to the URL of a Debian mirror"
+        )
     wanted = {
         RELEASE: own,
         f"{RELEASE}-updates": own,

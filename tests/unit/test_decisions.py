@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from pyinfra.api.exceptions import OperationError
+from pyinfra.context import ctx_host, ctx_state
 
 from facts.databases import Databases
 from facts.existing import Existing
@@ -12,7 +14,9 @@ from facts.packages import Packages, Sources
 from facts.services import ServiceData, ServiceState, hash_command
 from facts.users import User
 from facts.versions import Versions
+from tasks.operations.apt import add_suites
 from tasks.operations.services import service_steps
+from tests.unit.helpers import fake_state
 
 SHOWN = [
     "LoadState=loaded",
@@ -174,3 +178,33 @@ def test_only_kinds_that_are_asked_for_are_looked_up() -> None:
 def test_a_user_is_read_from_the_account_database() -> None:
     line = "laravel:x:995:993::/var/www/laravel:/usr/sbin/nologin"
     assert User().process([line]) == {"home": "/var/www/laravel", "shell": "/usr/sbin/nologin"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "mirror", "lines"),
+    [
+        (["trixie http://m/debian"], None, ["trixie-updates", "trixie-security"]),
+        (["trixie http://m/debian", "trixie-updates u", "trixie-security s"], None, []),
+        (["stable http://m/debian"], "http://n/debian", ["trixie", "trixie-updates"]),
+    ],
+)
+def test_only_suites_that_are_lacking_are_added(
+    answer: list[str], mirror: str | None, lines: list[str]
+) -> None:
+    texts = _commands_for(answer, mirror)
+    assert bool(texts) == bool(lines)
+    assert all(f"Suites: {line}\n" in texts[0] for line in lines)
+
+
+def test_no_archive_by_its_name_is_said_and_nothing_is_written() -> None:
+    with pytest.raises(OperationError, match=r"found: stable\); set apt\.mirror"):
+        _commands_for(["stable http://m/debian"], None)
+
+
+def _commands_for(answer: list[str], mirror: str | None) -> list[str]:
+    """The texts that ``add_suites`` would write on a host whose apt answers so."""
+    state = fake_state(["a"], {"--print-uris": answer})
+    (host,) = state.inventory
+    with ctx_state.use(state), ctx_host.use(host):
+        commands = list(add_suites._inner(path="/etc/apt/x.sources", mirror=mirror))
+    return [str(command.connector_arguments["_stdin"]) for command in commands]

@@ -150,6 +150,13 @@ def test_a_failing_target_ends_alone_and_the_exit_code_is_1(fake: FakeRun) -> No
     assert (components["ground"].status, components["house"].status) == ("completed", "failed")
 
 
+def test_no_word_of_a_failing_command_is_taken_for_noise(fake: FakeRun) -> None:
+    answer = {"success": False, "stderr": ["Success is not what this was"]}
+    done = fake("-y", responses={"echo roof-of-observability": answer})
+    assert done.stderr.count("Success is not what this was") == 2
+    assert "] Success\n" not in done.stderr
+
+
 def test_an_unfit_target_is_left_out_alone(fake: FakeRun) -> None:
     done = fake("-y", FAKE_UNFIT="observability")
     assert done.returncode == 1

@@ -144,3 +144,13 @@ def test_the_pages_to_open(both: list[Declaration]) -> None:
         "http://10.9.0.11:9093/",
     ]
     assert vpsmanager == ["http://10.9.0.21/"]
+
+
+def test_a_target_named_by_a_host_name_is_looked_up_for_the_firewall(
+    both: list[Declaration], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [(2, 1, 6, "", ("10.9.9.9", 0))]
+    monkeypatch.setattr("socket.getaddrinfo", lambda name, port: found if name == "obs" else [])
+    site = both[0].site
+    assert site.ip_of(site.target) == "10.9.0.11"
+    assert site.ip_of(site.target.model_copy(update={"address": "obs"})) == "10.9.9.9"
