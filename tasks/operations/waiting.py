@@ -2,7 +2,7 @@
 
 import shlex
 
-from pyinfra import host
+from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
 
 from facts.conditions import Condition
@@ -11,10 +11,14 @@ from tasks.operations.commands import Commands
 
 @operation()
 def wait_until(condition: str, limit_s: int, complaint: str) -> Commands:
-    """Wait until a shell command succeeds; changes nothing, and does nothing if it does so now."""
-    if not host.get_fact(Condition, shell=condition):
-        yield StringCommand(
-            f"end=$(($(date +%s) + {limit_s})); until {{ {condition}; }} >/dev/null 2>&1; do"
-            f" [ $(date +%s) -lt $end ] || {{ echo {shlex.quote(complaint)} >&2; exit 1; }};"
-            " sleep 0.5; done"
-        )
+    """Wait until a read-only shell command succeeds; having waited is no change.
+
+    A plan does not wait. Fails with ``complaint`` after ``limit_s`` seconds.
+    """
+    wait = (
+        f"end=$(($(date +%s) + {limit_s})); until {{ {condition}; }}; do"
+        " [ $(date +%s) -lt $end ] || exit 1; sleep 0.5; done"
+    )
+    shell = f"( {wait} )" if state.is_executing else condition
+    if not host.get_fact(Condition, shell=shell):
+        yield StringCommand(f"echo {shlex.quote(complaint)} >&2; exit 1")
