@@ -7,6 +7,7 @@ from typing import Any
 from configs.documents import Document, Location
 from configs.explaining import describe
 from configs.keyfiles import Trouble, key_trouble, known_hosts_trouble
+from configs.mail import lacks
 from configs.merging import Sources
 from configs.problems import Problem
 from configs.schema import Ssh
@@ -29,6 +30,7 @@ def cross_check(
         *(() if allow_example else check.examples(targets)),
         *check.shared_addresses(real),
         *check.pins(),
+        *check.mail(targets),
         *check.keys(real),
         *check.host_keys(real),
     ]
@@ -121,6 +123,11 @@ class _Check:
             for position in range(1, len(layers)):
                 yield from self._pin(layers[:position], layers[position])
 
+    def mail(self, targets: list[_Seen]) -> Iterator[Problem]:
+        for target in targets:
+            if target.role == "observability":  # nobody else sends mail
+                yield from self._mail(target)
+
     def keys(self, targets: list[_Seen]) -> Iterator[Problem]:
         for target in targets:
             location = target.at("ssh", "key")
@@ -182,6 +189,19 @@ class _Check:
             f"{pinned}, or another version together with its sha256",
             f"give prometheus.sha256 too: the page of release {version} has them in sha256sums.txt",
         )
+
+    def _mail(self, target: _Seen) -> Iterator[Problem]:
+        settings = self.merged["targets"][target.name]["settings"]
+        sections = settings if isinstance(settings, dict) else {}
+        smtp, alertmanager = sections.get("smtp"), sections.get("alertmanager")
+        if not isinstance(smtp, dict) or not isinstance(alertmanager, dict):
+            return  # refused already
+        for lack in lacks(smtp, alertmanager.get("email_to") or []):
+            section, key = lack.setting
+            location = target.at("settings", section, key)
+            if not self._is_refused(location):
+                found = f"{describe(sections[section][key])}, {lack.found}"
+                yield self._problem(location, found, lack.expected, lack.remedy)
 
     def _is_refused(self, location: Location) -> bool:
         return self._origin(location) in self.refused

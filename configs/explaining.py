@@ -11,17 +11,14 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from configs.documents import Location
+from configs.documents import Location, dotted
 from configs.merging import Sources
 from configs.problems import Problem
 from configs.schema import Inventory
 
 _SECRET = re.compile(r"pass(word|wd|phrase)?($|_)|secret|token|credential|api_?key")
 _IN_DEFAULTS = "undo the change to this file; your own values belong in the inventory"
-_NO_SECRETS = (
-    "remove it, and change that secret since this file keeps none; "
-    "secrets belong in configs/.secrets.env"
-)
+_MAIL_PASSWORD = re.compile(r"smtp.*pass")
 
 
 def explain(error: ErrorDetails, sources: Sources) -> Problem:
@@ -43,6 +40,19 @@ def explain(error: ErrorDetails, sources: Sources) -> Problem:
     elif document is not sources.inventory:
         remedy = remedy.replace("remove the line", "remove it")
     return Problem(document.file, document.key(place), found, expected, remedy)
+
+
+def secret_advice(setting: str) -> str | None:
+    """Where the secret belongs that somebody wrote as a setting; None if its name is of no secret.
+
+    setting: its key, dotted, or the variable for it.
+    """
+    if not _SECRET.search(setting.lower()):
+        return None
+    advice = "secrets belong in configs/.secrets.env"
+    if _MAIL_PASSWORD.search(setting.lower()):
+        return f"{advice}: python -m configs secrets set SMTP_PASSWORD"
+    return advice
 
 
 def describe(value: Any) -> str:
@@ -83,8 +93,11 @@ def _unknown(location: Location) -> tuple[str, str, str]:
     known = list(cast(type[BaseModel], section).model_fields)
     expected = f"one of: {', '.join(known)}"
     found = "an unknown key"
-    if _SECRET.search(name.lower()) and name not in known:
-        return found, expected, _NO_SECRETS
+    # A target may have any name, so only what is below its settings says what the secret is for.
+    section = location[location.index("settings") :] if "settings" in location else ()
+    if advice := secret_advice(dotted((*section[1:-1], name))):
+        remedy = f"remove it, and change that secret since this file keeps none; {advice}"
+        return found, expected, remedy
     if near := get_close_matches(name, known, n=1, cutoff=0.55):
         return found, expected, f"did you mean {near[0]}? Rename it, or remove it"
     return found, expected, "remove it, or use one of these"

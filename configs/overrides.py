@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel
 
 from configs.documents import Document, Location, dotted
-from configs.explaining import plain_type
+from configs.explaining import plain_type, secret_advice
 from configs.problems import Problem
 from configs.schema import Settings
 
@@ -128,7 +128,9 @@ def _unknown(file: str, name: str, known: list[str]) -> Problem:
         found, expected = "a section", f"one setting of it: {', '.join(inside)}"
         return Problem(file, name, found, expected, "name the setting, too")
     remedy = "remove it; configs/defaults.yaml has all settings"
-    if near := get_close_matches(name, known, n=1, cutoff=0.55):
+    if advice := secret_advice(name):
+        remedy = f"remove it; {advice}"
+    elif near := get_close_matches(name, known, n=1, cutoff=0.55):
         remedy = f"did you mean {near[0]}? Rename it, or remove it"
     return Problem(file, name, "an unknown setting", "a setting of configs/defaults.yaml", remedy)
 

@@ -10,10 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from configs.values import (
     ADDRESS,
+    EMAIL,
     NAME,
     URL,
     Address,
     ApplicationName,
+    EmailAddress,
     Megabytes,
     Name,
     Network,
@@ -21,6 +23,7 @@ from configs.values import (
     Port,
     Sha256,
     Url,
+    UserName,
     setting,
 )
 
@@ -185,10 +188,38 @@ class PrometheusSettings(Model):
     scrape_interval_s: int = setting("Seconds between two scrapes.", ge=1, le=300)
 
 
+class SmtpSettings(Model):
+    """The mail server that takes the alerts; its password is the secret SMTP_PASSWORD."""
+
+    host: Address | None = setting(
+        "The mail server; null: no mail is sent.",
+        expected=ADDRESS,
+        remedy="write the mail server's address, such as smtp.example.org, or null",
+    )
+    port: Port = setting("The port it takes mail on, usually 587.")
+    username: UserName | None = setting(
+        "The user to log in as; null: no login.",
+        expected="a user name of at most 320 characters on one line",
+        remedy="write the user name in quotes, or null to send without a login",
+    )
+    sender: EmailAddress | None = setting(
+        "The address that mail comes from; null: the username, which must then be one.",
+        expected=EMAIL,
+        remedy="write the address alone, without a name, or null",
+    )
+    starttls: bool = setting("Whether to refuse to send without TLS.")
+
+
 class AlertmanagerSettings(Model):
     """The sender of alerts."""
 
     port: Port = setting("The port of its page.")
+    email_to: tuple[EmailAddress, ...] = setting(
+        "Who gets alerts by mail.",
+        strict=False,
+        expected=f"a list, each item {EMAIL}",
+        remedy="write each address alone, without a name, such as [alerts@example.org]",
+    )
 
 
 class NginxSettings(Model):
@@ -256,6 +287,7 @@ class Settings(Model):
     preflight: PreflightSettings
     node_exporter: NodeExporterSettings
     prometheus: PrometheusSettings
+    smtp: SmtpSettings
     alertmanager: AlertmanagerSettings
     nginx: NginxSettings
     php: PhpSettings

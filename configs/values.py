@@ -20,6 +20,13 @@ RESERVED_NAMES = frozenset({
 # fmt: on
 
 
+# What browsers take for an email address, but without quotes, braces and bars: where the address
+# is written to, a template would read them as its own.
+_LOCAL = r"[A-Za-z0-9.!#$%&*+/=?^_~-]{1,64}"
+_DOMAIN = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_EMAIL = rf"^{_LOCAL}@{_DOMAIN}(\.{_DOMAIN})*$"
+_EMAIL_LENGTH = 254
+
 _EXAMPLES = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
 
 
@@ -38,6 +45,11 @@ def example_network(address: str) -> str | None:
     except ValueError:
         return None
     return next((network for network in _EXAMPLES if parsed in ip_network(network)), None)
+
+
+def is_email(text: str) -> bool:
+    """Whether this is an email address, as a setting would have it."""
+    return len(text) <= _EMAIL_LENGTH and re.fullmatch(_EMAIL, text) is not None
 
 
 def _hostname(text: str) -> str:
@@ -69,6 +81,7 @@ def setting(description: str, *, expected: str = "", remedy: str = "", **field: 
 
 
 ADDRESS = "an IPv4 address, an IPv6 address or a host name"
+EMAIL = "an email address such as alerts@example.org"
 NAME = "a name of 1 to 31 small letters, digits and hyphens that begins with a letter"
 URL = "a URL that begins with http:// or https://, without a user name or password"
 
@@ -76,12 +89,15 @@ Address = Annotated[str, AfterValidator(canonical_address)]
 ApplicationName = Annotated[
     str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$"), AfterValidator(_application)
 ]
+EmailAddress = Annotated[str, Field(pattern=_EMAIL, max_length=_EMAIL_LENGTH)]
 Megabytes = Annotated[int, Field(ge=1, le=16_777_216)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 Network = Annotated[str, AfterValidator(lambda text: str(ip_network(text)))]
 PathText = Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$", max_length=4096)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+# Control characters and line ends would reach the files that the name is written into.
+UserName = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$", max_length=320)]
 Url = Annotated[
     str,
     Field(pattern=r"^https?://[A-Za-z0-9.:\[\]_-]+(/[!-~]*)?$", max_length=2048),

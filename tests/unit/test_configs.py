@@ -283,6 +283,26 @@ def test_an_example_is_not_asked_for_its_key(refuse: Refuse) -> None:
         ("grafana: {}", "grafana", "an unknown key", "one of: apt,", "remove it"),
         ("smtp_password: geheim", "smtp_password", "an unknown key", "one of: apt",
          "configs/.secrets.env"),
+        ("smtp: {password: geheim}", "smtp.password", "an unknown key", "one of: host, port,",
+         "configs/.secrets.env: python -m configs secrets set SMTP_PASSWORD"),
+        ("php: {api_token: geheim}", "php.api_token", "an unknown key", "one of: version,",
+         "secrets belong in configs/.secrets.env"),
+        ("smtp: {host: 'a b'}", "smtp.host", '"a b"', "a host name, or null", "or null"),
+        ("smtp: {port: 0}", "smtp.port", "0", "a whole number from 1 to 65535", "587"),
+        ("smtp: {username: 12}", "smtp.username", "12", "on one line, or null", "in quotes"),
+        ('smtp: {username: "a\\nb"}', "smtp.username", '"a…"', "on one line", "in quotes"),
+        ('smtp: {username: "a\\e[1m"}', "smtp.username", '"a?[1m"', "on one line", "in quotes"),
+        ("smtp: {username: ''}", "smtp.username", '""', "on one line", "without a login"),
+        ("smtp: {username: %s}" % ("x" * 321), "smtp.username", f'"{"x" * 60}…"',
+         "at most 320 characters", "in quotes"),
+        ("smtp: {sender: Ops <a@b.org>}", "smtp.sender", '"Ops <a@b.org>"',
+         "an email address such as alerts@example.org, or null", "without a name"),
+        ("smtp: {starttls: null}", "smtp.starttls", "nothing (null)", "true or false",
+         "use the default, true"),
+        ("alertmanager: {email_to: a@b.org}", "alertmanager.email_to", '"a@b.org"',
+         "a list, each item an email address", "[alerts@example.org]"),
+        ("alertmanager: {email_to: null}", "alertmanager.email_to", "nothing (null)",
+         "a list, each item an email address", "[alerts@example.org]"),
     ],
 )  # fmt: skip
 def test_a_wrong_setting_says_where_and_what_to_do(
@@ -295,6 +315,19 @@ def test_a_wrong_setting_says_where_and_what_to_do(
     assert expected in problem.expected
     assert remedy in problem.remedy
     assert "geheim" not in str(problem)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "a", "a@", "@b.org", "a b@c.org", "a@b c", "a@b.org, c@d.org", "a@b.org\\n", "\\na@b.org",
+     "a@-b.org", "a@b..org", "a@b.org.", "a\\0@b.org", "{{a}}@b.org", "x" * 65 + "@b.org",
+     "a@" + "b." * 126 + "org"],
+)  # fmt: skip
+def test_what_is_no_email_address(refuse: Refuse, ssh: str, address: str) -> None:
+    mail = f'smtp: {{host: h, sender: a@b.org}}, alertmanager: {{email_to: [a@b.org, "{address}"]}}'
+    problem = only(refuse(f"{ssh}{TARGETS}settings: {{{mail}}}"))
+    assert problem.key == "settings.alertmanager.email_to[1]"
+    assert problem.expected == "a list, each item an email address such as alerts@example.org"
 
 
 @pytest.mark.parametrize(
@@ -414,6 +447,90 @@ def test_the_same_address_twice(refuse: Refuse, ssh: str) -> None:
 
 def test_one_address_with_two_ports_is_fine(load: Load, ssh: str) -> None:
     load(ssh + TARGETS.replace("10.0.0.2}", "10.0.0.1, ssh: {port: 2222}}"))
+
+
+# Mail
+
+
+def test_without_a_word_about_mail_none_is_sent(load: Load, ssh: str) -> None:
+    settings = load(ssh + TARGETS).targets["watch"].settings
+    assert (settings.smtp.host, settings.smtp.port, settings.smtp.starttls) == (None, 587, True)
+    assert settings.alertmanager.email_to == ()
+
+
+@pytest.mark.parametrize(
+    "smtp",
+    [
+        "{host: Smtp.Example.ORG, username: a.b+c@example.org}",
+        "{host: smtp.example.org, sender: root@localhost}",
+        "{host: smtp.example.org, sender: a@b.org, username: 'any text: ä, €'}",
+    ],
+)
+def test_mail_that_can_be_sent(load: Load, ssh: str, smtp: str) -> None:
+    mail = f"settings: {{smtp: {smtp}, alertmanager: {{email_to: [a@b.org, c@d.org]}}}}"
+    settings = load(ssh + TARGETS + mail).targets["watch"].settings
+    assert settings.smtp.host == "smtp.example.org"
+    assert settings.alertmanager.email_to == ("a@b.org", "c@d.org")
+
+
+@pytest.mark.parametrize(
+    ("settings", "key", "found", "expected", "remedy"),
+    [
+        ("alertmanager: {email_to: [a@b.org, c@d.org]}", "alertmanager.email_to",
+         "a list of 2, and no mail server: smtp.host is null", "or an empty list",
+         "write smtp.host"),
+        ("smtp: {host: h, sender: a@b.org}", "smtp.host",
+         '"h", and nobody who would get a mail: alertmanager.email_to is empty',
+         "at least one address", "or remove smtp.host"),
+        ("smtp: {host: h}, alertmanager: {email_to: [a@b.org]}", "smtp.host",
+         '"h", and no sender: smtp.sender and smtp.username are null', "as smtp.sender, or as",
+         "into smtp.sender"),
+        ("smtp: {host: h, username: me}, alertmanager: {email_to: [a@b.org]}", "smtp.username",
+         '"me", which is no email address, and smtp.sender is null', "as smtp.sender, or as",
+         "into smtp.sender"),
+    ],
+)  # fmt: skip
+def test_mail_that_could_not_be_sent(
+    refuse: Refuse, ssh: str, settings: str, key: str, found: str, expected: str, remedy: str
+) -> None:
+    problem = only(refuse(f"{ssh}{TARGETS}settings: {{{settings}}}"))
+    assert (problem.key, problem.found) == (f"settings.{key}", found)
+    assert expected in problem.expected
+    assert remedy in problem.remedy
+
+
+def test_everything_that_mail_lacks_is_said_at_once(refuse: Refuse, ssh: str) -> None:
+    text = TARGETS.replace("10.0.0.1}", "10.0.0.1, settings: {smtp: {username: me}}}")
+    problems = refuse(ssh + text + "settings: {smtp: {host: h}}")
+    assert [problem.key for problem in problems] == [
+        "settings.smtp.host",
+        "targets.watch.settings.smtp.username",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "keys"),
+    [
+        ("smtp: {host: '-', sender: a@b.org}", ["smtp.host"]),
+        ("smtp: {host: h, username: '', sender: null}, alertmanager: {email_to: [a@b.org]}",
+         ["smtp.username"]),
+        ("smtp: 5, alertmanager: {email_to: [a@b.org]}", ["smtp"]),
+        ("smtp: {host: h, sender: a b}, alertmanager: {email_to: [a]}",
+         ["smtp.sender", "alertmanager.email_to[0]"]),
+    ],
+)  # fmt: skip
+def test_a_refused_mail_setting_is_said_once(
+    refuse: Refuse, ssh: str, settings: str, keys: list[str]
+) -> None:
+    text = TARGETS.replace("10.0.0.1}", f"10.0.0.1, settings: {{{settings}}}}}")
+    assert [problem.key for problem in refuse(ssh + text)] == [
+        f"targets.watch.settings.{key}" for key in keys
+    ]
+
+
+def test_a_target_that_sends_no_mail_may_have_any_mail_settings(load: Load, ssh: str) -> None:
+    text = TARGETS.replace("10.0.0.2}", "10.0.0.2, settings: {smtp: {host: h, username: me}}}")
+    assert load(ssh + text).targets["web"].settings.smtp.host == "h"
 
 
 # Keys

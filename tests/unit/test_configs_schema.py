@@ -75,6 +75,9 @@ def test_settings_may_be_partial_and_sections_empty() -> None:
         inventory(setting={}),
         inventory(settings={"php": {"child": 3}}),
         inventory(settings={"php": {"version": 8.4}}),
+        inventory(settings={"smtp": {"password": "x"}}),
+        inventory(settings={"smtp": {"sender": "nobody"}}),
+        inventory(settings={"alertmanager": {"email_to": ["a b@c.org"]}}),
         inventory(settings={"prometheus": {"sha256": {"riscv": "a" * 64}}}),
     ],
 )

@@ -84,6 +84,7 @@ def test_an_override_goes_before_a_targets_own_setting(load: Load) -> None:
         ("APT__MIRROR", "null", "apt.mirror", None),
         ("LARAVEL__SERVER_NAME", "*.example.org", "laravel.server_name", "*.example.org"),
         ("NETWORK__ADMIN_NETWORKS", "[10.0.0.0/8]", "network.admin_networks", ("10.0.0.0/8",)),
+        ("SMTP__USERNAME", "0123", "smtp.username", "0123"),
         ("REDIS__EVICTION", "noeviction", "redis.eviction", "noeviction"),
         ("PREFLIGHT__VPSMANAGER__MEMORY_MB", "64", "preflight.vpsmanager.memory_mb", 64),
     ],
@@ -118,6 +119,7 @@ def test_data_of_others_is_passed_over(load: Load) -> None:
         ("CHOM_SETTING_PROMETHEUS_RETENTION_DAYS", "an unknown setting", f"mean {VARIABLE}?"),
         ("CHOM_SETTING__PROMETHEUS", "a section", "name the setting, too"),
         ("CHOM_SETTING__", "an unknown setting", "remove it"),
+        ("CHOM_SETTING__SMTP__PASSWORD", "an unknown setting", "secrets set SMTP_PASSWORD"),
     ],
 )  # fmt: skip
 def test_an_unknown_variable(load: Load, name: str, found: str, remedy: str) -> None:
@@ -132,6 +134,8 @@ def test_an_unknown_variable(load: Load, name: str, found: str, remedy: str) -> 
     [
         ("prometheus.retention_day", "an unknown setting", "mean prometheus.retention_days?"),
         ("php.qqqqqqqqqqqqqqq", "an unknown setting", "configs/defaults.yaml has all settings"),
+        ("smtp.password", "an unknown setting", "secrets set SMTP_PASSWORD"),
+        ("php.token", "an unknown setting", "secrets belong in configs/.secrets.env"),
         ("prometheus.sha256", "a section", "name the setting, too"),
         ("php", "a section", "name the setting, too"),
     ],
@@ -163,6 +167,14 @@ def test_a_wrong_value_names_the_variable_once(load: Load, text: str, found: str
 def test_a_wrong_item_of_a_list_names_the_variable(load: Load) -> None:
     name = "CHOM_SETTING__NETWORK__ADMIN_NETWORKS"
     assert only(refused(load, None, **{name: "[10.0.0.0/8, x]"})).key == name
+
+
+def test_a_mail_server_of_the_environment_needs_a_receiver(load: Load) -> None:
+    problem = only(
+        refused(load, CHOM_SETTING__SMTP__HOST="h", CHOM_SETTING__SMTP__SENDER="a@b.org")
+    )
+    assert (problem.file, problem.key) == ("the environment", "CHOM_SETTING__SMTP__HOST")
+    assert "alertmanager.email_to is empty" in problem.found
 
 
 def test_a_version_without_its_checksums(load: Load) -> None:
