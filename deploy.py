@@ -22,7 +22,8 @@ def prepare(target: Target) -> None:
     hardware, health = host.get_fact(Hardware), host.get_fact(Health)
     if run.checked(host, hardware, check(target, hardware, health)) and hardware:
         in_this_run = run.taking_part(host.state)
-        site = Site(target, hardware, run.targets, in_this_run, health["ssh_ports"])
+        ports = health["ssh_ports"]
+        site = Site(target, hardware, run.targets, in_this_run, ports, run.secrets)
         run.plan(host, target.role, declare(STACKS, site), addresses(site))
 
 

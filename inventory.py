@@ -9,8 +9,11 @@ import sys
 import click
 
 import configs
+from configs.secrets import Provided, provide
 from state import graph, options, run, seam, sudo
-from tasks.stacks import STACKS
+from state.scrubbing import Scrubber
+from tasks.quoting import QUOTINGS
+from tasks.stacks import STACKS, needed_secrets
 
 
 def _connection(target: configs.Target) -> tuple[str, dict[str, object]]:
@@ -29,11 +32,23 @@ def _connection(target: configs.Target) -> tuple[str, dict[str, object]]:
     }
 
 
+def _secrets(needed: bool) -> Provided:
+    """The secrets; all that a deploy needs, for other commands those that can be opened."""
+    try:
+        needs = needed_secrets(_targets) if needed else []
+        return provide(needs, keep=not _options.dry)
+    except configs.ConfigurationError:
+        if needed:
+            raise
+        return Provided({})
+
+
 try:
     _options = options.read()
     graph.check(STACKS)
     _configuration = configs.load(data=_options.data)
-    _targets = _configuration.targets.values()
+    _targets = list(_configuration.targets.values())
+    _provided = _secrets(_options.deploys)
     _passwords = sudo.find_passwords(_targets, os.environ)
 except (
     configs.ConfigurationError,
@@ -44,7 +59,18 @@ except (
     click.echo(str(_problem), err=True)
     sys.exit(1)
 
-_run = run.Run(_configuration, _options, configs.PROJECT, _passwords)
+for _line in _provided.notes:
+    click.echo(f"    note: {_line}", err=True)
+_scrubber = Scrubber(
+    {
+        **{name: secret.reveal() for name, secret in _provided.secrets.items()},
+        **{sudo.variable_of(target): password for target, password in _passwords.items()},
+    },
+    QUOTINGS.values(),
+)
+_scrubber.guard_streams()
+seam.scrub_crash_report(_scrubber.scrub)
+_run = run.Run(_configuration, _options, configs.PROJECT, _passwords, _provided.secrets, _scrubber)
 run.begin(_run)
 seam.install(_run)
 

@@ -1,10 +1,13 @@
 """What MariaDB holds."""
 
-from pyinfra.api import FactBase
+from pyinfra.api import FactBase, QuoteString, StringCommand
 
 
 class Databases(FactBase[list[str]]):
-    """``database/NAME`` and ``user/NAME`` of the local MariaDB; empty where it is not running."""
+    """``database/NAME``, ``user/NAME`` (those whom the socket names) and ``grant/USER NAME``.
+
+    Of the local MariaDB; empty where it is not running.
+    """
 
     default = list
 
@@ -12,10 +15,24 @@ class Databases(FactBase[list[str]]):
         return (
             "command -v mariadb >/dev/null || exit 0; "
             "mariadb -NBe \"select concat('database/', schema_name) from"
-            " information_schema.schemata union select concat('user/', user, ' ', plugin)"
-            " from mysql.user union select concat('grant/', user, ' ', db) from mysql.db\""
+            " information_schema.schemata union select concat('user/', user)"
+            " from mysql.global_priv where json_search(priv, 'one', 'unix_socket') is not null"
+            " union select concat('grant/', user, ' ', db) from mysql.db\""
             " 2>/dev/null; true"
         )
 
     def process(self, output: list[str]) -> list[str]:
         return output
+
+
+class Login(FactBase[bool]):
+    """Whether MariaDB lets in the user of an option file by the password that stands there."""
+
+    def command(self, option_file: str) -> StringCommand:
+        return StringCommand(
+            "mariadb", QuoteString(f"--defaults-file={option_file}"), "-e 'select 1'",
+            ">/dev/null 2>&1 && echo yes || echo no",
+        )  # fmt: skip
+
+    def process(self, output: list[str]) -> bool:
+        return output == ["yes"]

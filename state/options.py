@@ -16,8 +16,12 @@ class NoTerminal(Exception):
 
 @dataclass(frozen=True)
 class Options:
-    """The flags of pyinfra that a run acts on; ``data``: those of ``--data``, unparsed."""
+    """The flags of pyinfra that a run acts on.
 
+    ``deploys``: a deploy file was named, not a command. ``data``: those of ``--data``, unparsed.
+    """
+
+    deploys: bool = True
     dry: bool = False
     verbosity: int = 0
     fail_percent: int | None = None
@@ -33,6 +37,7 @@ def read() -> Options:
     if asks and not sys.stdin.isatty():
         raise NoTerminal
     return Options(
+        deploys=deploys,
         dry=bool(given.get("dry")),
         verbosity=int(given.get("verbosity") or 0),
         fail_percent=given.get("fail_percent"),

@@ -14,6 +14,7 @@ from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.state import BaseStateCallback
 
 from configs import Configuration, Target
+from configs.secrets import Secret
 from state import console, sudo
 from state.connection import connect_remedy, keep_exit_codes
 from state.deployer import identify
@@ -22,6 +23,7 @@ from state.options import Options
 from state.record import Config, Error, Record, Status
 from state.record import Target as TargetRecord
 from state.recorder import Recorder
+from state.scrubbing import Scrubber
 from state.store import Store, now
 
 SCRIPT_VERSION = "5.0.0"
@@ -40,7 +42,8 @@ class Finding(Protocol):
 class Run(BaseStateCallback):
     """What inventory.py begins, deploy.py fills, and pyinfra's end closes.
 
-    ``passwords``: target → sudo password, for those whose sudo asks for one.
+    ``passwords``: target → sudo password, for those whose sudo asks for one. ``secrets``: those of
+    the components, by name. ``scrubber``: keeps all of these out of the records.
     """
 
     def __init__(
@@ -49,12 +52,15 @@ class Run(BaseStateCallback):
         options: Options,
         root: Path,
         passwords: Mapping[str, str],
+        secrets: Mapping[str, Secret],
+        scrubber: Scrubber,
     ) -> None:
         self.configuration = configuration
         self.options = options
         self.root = root
         self.passwords = passwords
-        self.store = Store(root / ".deploy-state")
+        self.secrets = secrets
+        self.store = Store(root / ".deploy-state", scrubber)
         self.hardware: dict[str, Mapping[str, Any] | None] = {}
         self.errors: dict[str, Error] = {}
         self.warnings: list[str] = []

@@ -18,6 +18,7 @@ from gevent import getcurrent
 from paramiko import Transport
 from pyinfra.api import State
 from pyinfra_cli import cli
+from pyinfra_cli.exceptions import UnexpectedMixin
 
 NAMES = ("connect_all", "run_ops", "print_results", "disconnect_all")
 
@@ -66,6 +67,12 @@ def install(hooks: Hooks) -> None:
     for name, replacement in zip(NAMES, (connect, operate, report, disconnect), strict=True):
         setattr(cli, name, replacement)
     _install_signals(hooks)
+
+
+def scrub_crash_report(scrub: Callable[[str], str]) -> None:
+    """Let no secret get into ``pyinfra-debug.log``, which holds a crash's message."""
+    plain = UnexpectedMixin.get_exception
+    UnexpectedMixin.get_exception = lambda self: scrub(plain(self))
 
 
 def _install_signals(hooks: Hooks) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from state.record import Previous, Record
+from state.scrubbing import Scrubber
 
 
 def now() -> str:
@@ -26,10 +27,14 @@ def new_id() -> str:
 
 
 class Store:
-    """``.deploy-state``: ``current.json``, ``history/<id>.json`` and ``hardware/<target>.json``."""
+    """``.deploy-state``: ``current.json``, ``history/<id>.json`` and ``hardware/<target>.json``.
 
-    def __init__(self, folder: Path) -> None:
+    ``scrubber``: takes secrets out of all that is written.
+    """
+
+    def __init__(self, folder: Path, scrubber: Scrubber | None = None) -> None:
         self.folder = folder
+        self.scrubber = scrubber or Scrubber({})
         self.history = folder / "history"
         self.hardware = folder / "hardware"
 
@@ -39,7 +44,8 @@ class Store:
     def save(self, record: Record) -> None:
         """Write a record so that a reader, or a power cut, meets the old or the new one, whole."""
         path = self.path_of(record.deployment_id)
-        write_atomically(path, record.model_dump_json(indent=2) + "\n")
+        data = self.scrubber.scrub_values(record.model_dump(mode="json"))
+        write_atomically(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
         self._point_current_at(path)
 
     def _point_current_at(self, path: Path) -> None:

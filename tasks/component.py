@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from pyinfra import host
+from pyinfra.api.operation import OperationMeta
 
 from configs import Target
+from configs.secrets import Needed, Secret
 from facts.hardware import HardwareData
 
 
@@ -21,8 +23,8 @@ class Site:
     """What a component knows of where it is deployed.
 
     ``target`` with its settings, its detected ``hardware``, ``targets``: all of the inventory,
-    this one included, ``in_this_run``: the names of those that ``--limit`` leaves, and
-    ``ssh_ports``: where the target's sshd listens.
+    this one included, ``in_this_run``: the names of those that ``--limit`` leaves,
+    ``ssh_ports``: where the target's sshd listens, and ``secrets`` by name.
     """
 
     target: Target
@@ -30,6 +32,7 @@ class Site:
     targets: Sequence[Target]
     in_this_run: Sequence[str]
     ssh_ports: Sequence[int]
+    secrets: Mapping[str, Secret]
 
     @property
     def settings(self) -> Any:
@@ -59,6 +62,7 @@ class Component:
     ``needs``: components that must be complete before, ``NAME`` on the same target or
     ``ROLE.NAME`` on every target of that role. ``packages``: Debian packages, installed together
     with those of the whole stack. ``version``: a shell command that prints the installed version.
+    ``secrets``: those that it needs on a target.
     """
 
     name: str
@@ -66,6 +70,7 @@ class Component:
     needs: tuple[str, ...]
     packages: Callable[[Site], Sequence[str]]
     version: Callable[[Site], str]
+    secrets: Callable[[Target], Sequence[Needed]]
     folder: Path
 
 
@@ -90,12 +95,22 @@ class Step:
 
 @dataclass
 class Stage:
-    """Where a component's resources are noted while it is being declared."""
+    """Where a component's resources are noted while it is being declared.
+
+    ``written``: path → the operation that keeps it, of all components of the target so far.
+    """
 
     component: Component
     site: Site
     step: Step
     stack: Sequence[Component]
+    written: dict[str, OperationMeta]
+
+    def secret(self, needed: Needed) -> Secret:
+        """The value of a secret that the component has declared. Raises LookupError for others."""
+        if needed not in self.component.secrets(self.site.target):
+            raise LookupError(f"{self.component.name} does not declare that it needs {needed.name}")
+        return self.site.secrets[needed.name]
 
 
 _stage: ContextVar[Stage] = ContextVar("stage")
@@ -106,6 +121,7 @@ def component(
     needs: Sequence[str] = (),
     packages: Sequence[str] | Callable[[Site], Sequence[str]] = (),
     version: str | Callable[[Site], str] | None = None,
+    secrets: Sequence[Needed] | Callable[[Target], Sequence[Needed]] = (),
 ) -> Callable[[Callable[[Site], None]], Component]:
     """Make a component of a function that declares its resources.
 
@@ -121,6 +137,7 @@ def component(
             needs=tuple(needs),
             packages=packages_of,
             version=version_of,
+            secrets=secrets if callable(secrets) else lambda _: secrets,
             folder=Path(inspect.getfile(deploy)).parent,
         )
 
@@ -144,16 +161,19 @@ def declare(stacks: Mapping[str, Sequence[Component]], site: Site) -> list[Step]
     operation by the line numbers of its call: ``host.loop`` adds the position in the stacks.
     """
     steps: list[Step] = []
+    written: dict[str, OperationMeta] = {}
     for role in host.loop(stacks):
         for item in host.loop(stacks[role]):
             if role == site.target.role:
-                steps.append(_declare_one(item, site, stacks[role]))
+                steps.append(_declare_one(item, site, stacks[role], written))
     return steps
 
 
-def _declare_one(item: Component, site: Site, stack: Sequence[Component]) -> Step:
+def _declare_one(
+    item: Component, site: Site, stack: Sequence[Component], written: dict[str, OperationMeta]
+) -> Step:
     step = Step(item.name, item.needs, item.version(site))
-    token = _stage.set(Stage(item, site, step, stack))
+    token = _stage.set(Stage(item, site, step, stack, written))
     try:
         item.deploy(site)
     finally:

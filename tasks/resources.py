@@ -1,7 +1,7 @@
 """The vocabulary of components: each call declares a resource, and so deploys and records it.
 
 Every function names its pyinfra operation and notes what it may create. Paths are absolute,
-modes octal strings, ports TCP. ``Managed`` results tell a service what it runs with.
+modes octal strings, ports TCP. What keeps a path returns it, for the service that runs with it.
 """
 
 import base64
@@ -9,8 +9,8 @@ import gzip
 import hashlib
 import io
 import tarfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pyinfra.api.operation import OperationMeta
 from pyinfra.operations import files as pyinfra_files
 
+from configs.secrets import Needed, Secret
 from facts.firewall import allow_command
 from facts.services import STARTED_WITH, hash_command
 from tasks.component import noted, stage
 from tasks.operations import apt, artifacts, databases, files, services, users, waiting
 from tasks.operations import firewall as firewalls
+from tasks.quoting import QUOTINGS, option_file
 from tasks.sandbox import Sandbox
 
 _templates = Environment(
@@ -34,18 +36,12 @@ _templates = Environment(
 )
 
 
-@dataclass(frozen=True)
-class Managed:
-    """A path on the host (or a pattern of paths), and the operation that keeps it, if any."""
-
-    path: str
-    operation: OperationMeta | None = None
+def _filter(quote: Callable[[str], str]) -> Callable[[object], str]:
+    """A filter of templates: also the only way for a secret to get out in one."""
+    return lambda value: quote(value.reveal() if isinstance(value, Secret) else str(value))
 
 
-def matching(pattern: str, *members: Managed) -> Managed:
-    """All paths that match a shell pattern, e.g. of a folder that several components fill."""
-    operations_of = [item.operation for item in members if item.operation]
-    return Managed(pattern, operations_of[0] if operations_of else None)
+_templates.filters.update({name: _filter(quote) for name, quote in QUOTINGS.items()})
 
 
 def user(name: str, home: str = "/nonexistent") -> None:
@@ -68,18 +64,15 @@ def file(
     owner: str = "root",
     group: str = "root",
     check: str | None = None,
-    show: bool = True,
     **values: Any,
-) -> Managed:
+) -> str:
     """A text file, rendered from a Jinja template in the component's folder.
 
     The template sees ``site`` and ``values``. ``check``: a shell command that must succeed with
-    the new file in its place, before it takes that place. ``show=False`` keeps it out of diffs.
+    the new file in its place, before it takes that place.
     """
-    here = stage()
-    name = str(here.component.folder.relative_to(Path(__file__).parent) / template)
-    text = _templates.get_template(name).render(site=here.site, **values)
-    return text_file(path, text, mode=mode, owner=owner, group=group, check=check, show=show)
+    text = _rendered(template, values)
+    return text_file(path, text, mode=mode, owner=owner, group=group, check=check)
 
 
 def text_file(
@@ -90,40 +83,67 @@ def text_file(
     owner: str = "root",
     group: str = "root",
     check: str | None = None,
-    show: bool = True,
-) -> Managed:
+) -> str:
     """A text file with the given content; otherwise as ``file``."""
-    if not text.endswith("\n"):
-        text += "\n"
+    for secret in stage().site.secrets.values():
+        if secret.reveal() in text:
+            raise ValueError(f"{path} holds {secret.name}: only secret_file keeps it from diffs")
+    return _text(path, text, mode, owner, group, check)
+
+
+def secret(needed: Needed) -> Secret:
+    """A secret that the component has declared; templates write it with a filter of quoting."""
+    return stage().secret(needed)
+
+
+def secret_file(
+    path: str,
+    template: str,
+    *,
+    mode: str = "640",
+    owner: str = "root",
+    group: str = "root",
+    check: str | None = None,
+    **values: Any,
+) -> str:
+    """A file that holds secrets: as ``file``, but a diff says only that it changes."""
+    text = Secret(path, _rendered(template, values))
+    return _text(path, text, mode, owner, group, check)
+
+
+def secret_text(path: str, text: str, *, mode: str = "600") -> str:
+    """A file of root's with nothing but a secret in it, as systemd's credentials want it."""
+    return _text(path, Secret(path, text), mode, "root", "root", None)
+
+
+def _rendered(template: str, values: Mapping[str, Any]) -> str:
+    here = stage()
+    name = str(here.component.folder.relative_to(Path(__file__).parent) / template)
+    return _templates.get_template(name).render(site=here.site, **values)
+
+
+def _text(
+    path: str, text: str | Secret, mode: str, owner: str, group: str, check: str | None
+) -> str:
     folder = path.rpartition("/")[0]
     with noted(f"File {path}", ("directories", folder), ("files", path)) as label:
         done = files.put_text(
-            name=label,
-            path=path,
-            text=text,
-            mode=mode,
-            user=owner,
-            group=group,
-            check=check,
-            show=show,
+            name=label, path=path, text=text, mode=mode, user=owner, group=group, check=check
         )
-    return Managed(path, done)
+    return _kept(path, done)
 
 
-def secret_made_here(path: str, script: str, *, owner: str, group: str) -> Managed:
-    """A secret that a host makes for itself, once, and that never leaves it; mode 0640."""
-    with noted(f"Secret {path}", ("files", path)) as label:
-        done = files.make_once(
-            name=label, path=path, script=script, mode="640", user=owner, group=group
-        )
-    return Managed(path, done)
+def _kept(path: str, operation: OperationMeta) -> str:
+    """Note which operation keeps a path: a plan asks it whether a service must restart."""
+    stage().written[path] = operation
+    return path
 
 
-def absent(path: str) -> Managed:
+def absent(path: str) -> str:
     """Nothing at ``path``: for a file of a package that would get in the way."""
     with noted(f"No file {path}") as label:
         done = files.remove_file(name=label, path=path)
-    return Managed(path, done)
+    return _kept(path, done)
 
 
 def apt_sources(mirror: str | None) -> None:
@@ -154,39 +174,58 @@ def packages() -> None:
 def service(
     name: str,
     *,
-    runs: Sequence[Managed] = (),
-    reads: Sequence[Managed] = (),
+    runs: Sequence[str] = (),
+    reads: Sequence[str] = (),
     ready: str | None = None,
     limit_s: int = 60,
     sandbox: Sandbox | None = None,
+    credentials: Mapping[str, str] | None = None,
 ) -> None:
     """A systemd service: enabled, running with its files as they are now, and ready.
 
     ``runs``: files that only a restart brings into effect; ``reads``: those for which a reload
-    is enough. ``ready``: a URL that must answer, or a shell command that must succeed, within
-    ``limit_s`` seconds. ``sandbox`` confines the unit by a drop-in.
+    is enough; either may be shell patterns. ``ready``: a URL that must answer, or a shell command
+    that must succeed, within ``limit_s`` seconds. ``sandbox`` confines the unit by a drop-in.
+    ``credentials``: name → path of files that the unit alone gets to see, whoever they belong
+    to, in ``credential(name, …)``; it runs with them.
     """
     unit = f"{name}.service"
-    run_paths, read_paths = [item.path for item in runs], [item.path for item in reads]
-    drop_in = text_file(
-        f"/etc/systemd/system/{unit}.d/chom.conf", _drop_in(unit, run_paths, read_paths, sandbox)
-    )
+    credentials = credentials or {}
+    runs = [*runs, *credentials.values()]
+    text = _drop_in(unit, runs, reads, sandbox, credentials)
+    drop_in = text_file(f"/etc/systemd/system/{unit}.d/chom.conf", text)
     if ready and ready.startswith("http"):
         ready = services.answers(unit, ready)
+    files_of_it = [drop_in, *runs, *reads]
     with noted(f"Service {name}", ("services", unit)) as label:
         services.run_service(
             name=label,
             unit=unit,
-            runs=[drop_in.path, *run_paths],
-            reads=read_paths,
+            runs=[drop_in, *runs],
+            reads=list(reads),
             ready=ready,
             limit_s=limit_s,
-            upcoming=[item.operation for item in (drop_in, *runs, *reads) if item.operation],
+            upcoming=[
+                operation
+                for path, operation in stage().written.items()
+                if any(fnmatch(path, each) for each in files_of_it)
+            ],
         )
 
 
-def _drop_in(unit: str, runs: Sequence[str], reads: Sequence[str], sandbox: Sandbox | None) -> str:
-    """Let the unit write down what it was started with, and confine it."""
+def credential(name: str, unit: str) -> str:
+    """Where the service ``unit`` finds one of its ``credentials``."""
+    return f"/run/credentials/{unit}.service/{name}"
+
+
+def _drop_in(
+    unit: str,
+    runs: Sequence[str],
+    reads: Sequence[str],
+    sandbox: Sandbox | None,
+    credentials: Mapping[str, str],
+) -> str:
+    """Let the unit write down what it was started with, confine it, and give it its credentials."""
     stamp = f"{STARTED_WITH}/{unit}"
     own = f"/etc/systemd/system/{unit}.d/chom.conf"
     lines = [
@@ -195,6 +234,7 @@ def _drop_in(unit: str, runs: Sequence[str], reads: Sequence[str], sandbox: Sand
         f"ExecStartPre=-+/bin/sh -c 'mkdir -pm 700 {STARTED_WITH};"
         f" {hash_command([own, *runs])} > {stamp}.runs;"
         f" {hash_command(list(reads))} > {stamp}.reads'",
+        *(f"LoadCredential={name}:{path}" for name, path in credentials.items()),
         *(sandbox.lines() if sandbox else []),
     ]
     return "\n".join(lines) + "\n"
@@ -213,20 +253,29 @@ def firewall() -> None:
         firewalls.enable_firewall(name=label)
 
 
-def database(name: str, owner: str) -> None:
-    """A MariaDB database and the user that owns it, who logs in as that system user."""
+def database(name: str, owner: str, password: Secret) -> None:
+    """A MariaDB database and the user that owns it: that system user, or who has the password."""
+    login = f"[client]\nuser={option_file(owner)}\npassword={option_file(password.reveal())}\n"
+    option_path = secret_text(f"/etc/chom/mariadb/{owner}.cnf", login)
     with noted(f"Database {name}", ("databases", name)) as label:
-        databases.make_database(name=label, database=name, user=owner)
+        databases.make_database(
+            name=label,
+            database=name,
+            user=owner,
+            password=password,
+            login=option_path,
+            upcoming=stage().written[option_path],
+        )
 
 
-def artifact(url: str, sha256: str, into: str) -> Managed:
+def artifact(url: str, sha256: str, into: str) -> str:
     """An upstream release tarball with its pinned checksum, unpacked as the folder ``into``."""
     with noted(f"Artifact {url.rsplit('/', 1)[1]}", ("artifacts", into)) as label:
         done = artifacts.unpack_artifact(name=label, url=url, sha256=sha256, into=into)
-    return Managed(f"{into}/.sha256", done)
+    return _kept(f"{into}/.sha256", done)
 
 
-def release(folder: str, root: str) -> Managed:
+def release(folder: str, root: str) -> str:
     """The files of ``folder`` in the component as a release of ``root``, switched to atomically.
 
     The release's id is the hash of its files, so the same files are never released twice.
@@ -240,7 +289,7 @@ def release(folder: str, root: str) -> Managed:
             release_id=release_id,
             root=root,
         )
-    return Managed(f"{root}/current/.release", done)
+    return _kept(f"{root}/current/.release", done)
 
 
 def _archive(folder: Path) -> bytes:

@@ -1,12 +1,15 @@
 """The stacks: what each role runs, in order. A new component is a folder and a word here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from configs import Target
+from configs.secrets import Needed
 from tasks.alertmanager.component import alertmanager
 from tasks.base.component import base
 from tasks.component import Component, Site
 from tasks.laravel.component import laravel
 from tasks.mariadb.component import mariadb
+from tasks.metrics.component import metrics
 from tasks.nginx.component import nginx
 from tasks.node_exporter.component import node_exporter
 from tasks.php.component import php
@@ -17,9 +20,25 @@ from tasks.scraping.component import scraping
 from tasks.serving.component import serving
 
 STACKS: Mapping[str, Sequence[Component]] = {
-    "observability": [base, node_exporter, prometheus, alertmanager, portal, nginx, scraping],
-    "vpsmanager": [base, node_exporter, mariadb, redis, laravel, php, nginx, serving],
+    "observability": [
+        base,
+        metrics,
+        node_exporter,
+        prometheus,
+        alertmanager,
+        portal,
+        nginx,
+        scraping,
+    ],
+    "vpsmanager": [base, metrics, node_exporter, mariadb, redis, laravel, php, nginx, serving],
 }
+
+
+def needed_secrets(targets: Iterable[Target]) -> list[Needed]:
+    """What the components of these targets need to be given or to have made."""
+    return [
+        need for target in targets for item in STACKS[target.role] for need in item.secrets(target)
+    ]
 
 
 def addresses(site: Site) -> list[str]:

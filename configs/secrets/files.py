@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -59,6 +60,10 @@ def _replace(path: Path, content: bytes, mode: int) -> None:
         os.close(folder)
 
 
+# What writes is done in a moment; an editor that is open is not waited for.
+PATIENCE_S = 2.0
+
+
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
     """Keep other commands from changing the file until this one is done.
@@ -84,8 +89,12 @@ def alone(path: Path) -> Iterator[None]:
 
 
 def _lock(path: Path, folder: int) -> None:
+    end = time.monotonic() + PATIENCE_S
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        while not _locked(folder):
+            if time.monotonic() > end:
+                raise BlockingIOError
+            time.sleep(0.02)
     except BlockingIOError:
         found = "another command is changing the secrets"
         do = "wait until it is done (an editor may still be open), then run this one again"
@@ -93,3 +102,11 @@ def _lock(path: Path, folder: int) -> None:
     except OSError as error:
         found, expected = f"it cannot be locked: {reason(error)}", "a file system with locks"
         raise refusal(path, "", found, expected, "move the file to a local disk") from None
+
+
+def _locked(folder: int) -> bool:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

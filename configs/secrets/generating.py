@@ -6,14 +6,17 @@ import secrets
 import string
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from configs.secrets.keys import Ask
 from configs.secrets.secret import Secret
 from configs.secrets.store import changing, check_name, secrets_path
 
-Kind = Literal["password", "laravel_app_key"]
-KINDS: tuple[Kind, ...] = ("password", "laravel_app_key")
+Kind = Literal["password", "laravel_app_key", "private_key"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 PASSWORD_LENGTH = 32
 # Of the url-safe alphabet without - and _: a double click selects the whole, and no option
 # parser takes it for an option. 32 of these are 190 bits.
@@ -21,7 +24,14 @@ _ALPHABET = string.ascii_letters + string.digits
 
 
 def random_value(kind: Kind) -> str:
-    """A new value: password, 32 url-safe characters; laravel_app_key, base64: and 32 bytes."""
+    """A new value.
+
+    password: 32 url-safe characters. laravel_app_key: base64: and 32 bytes. private_key: an
+    Ed25519 key in PEM (PKCS #8).
+    """
+    if kind == "private_key":
+        key = Ed25519PrivateKey.generate()
+        return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     if kind == "laravel_app_key":
         return "base64:" + base64.b64encode(secrets.token_bytes(32)).decode()
     return "".join(secrets.choice(_ALPHABET) for _ in range(PASSWORD_LENGTH))

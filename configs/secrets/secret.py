@@ -5,6 +5,13 @@ import re
 from typing import Any, NoReturn
 
 NAME = re.compile(r"[A-Z][A-Z0-9_]*")
+# What no reader of a text file takes: control characters but newline and tab, halves of surrogate
+# pairs, noncharacters.
+UNWRITABLE = re.compile(
+    "[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
+    + "]"
+)
 NAME_EXPECTED = "a name of capital letters, digits and underscores that begins with a letter"
 
 

@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from configs.loader import inventory_path
 from configs.problems import ConfigurationError, Problem, shown
-from configs.schema import PROJECT
 from configs.secrets.cipher import Key, Unsealable
 from configs.secrets.files import alone, refusal, write_whole
 from configs.secrets.keys import Ask, Found, find
 from configs.secrets.secret import NAME, NAME_EXPECTED, Secret
 from configs.secrets.sheet import INIT, SET, Entry, Sheet, read
 
-FILE = PROJECT / "configs" / ".secrets.env"
+FILE = ".secrets.env"
 FILE_VARIABLE = "CHOM_SECRETS_FILE"
 
 
 def secrets_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """The file that CHOM_SECRETS_FILE names, else configs/.secrets.env."""
+    """The file that CHOM_SECRETS_FILE names, else .secrets.env beside the inventory."""
     named = environ.get(FILE_VARIABLE, "")
-    return Path(os.path.expanduser(named)) if named else FILE
+    return Path(os.path.expanduser(named)) if named else inventory_path(environ).parent / FILE
 
 
 def load_secrets(
@@ -34,7 +34,7 @@ def load_secrets(
 ) -> Mapping[str, Secret]:
     """All secrets by name, in the file's order; changes nothing.
 
-    path: the file; without one CHOM_SECRETS_FILE names it, else it is configs/.secrets.env.
+    path: the file; without one secrets_path does.
     required: names that must be there. Without any, a missing file means no secrets.
     ask: asks for the passphrase, if there is one; without it the terminal does.
 

@@ -1,21 +1,48 @@
-"""Alertmanager: takes Prometheus' alerts; no receiver is configured yet, so it only shows them."""
+"""Alertmanager: takes Prometheus' alerts, and mails them where that is configured."""
 
+from configs import Target
+from configs.secrets import Needed
 from tasks.component import Site, component
 from tasks.prometheus.component import listen_address
-from tasks.resources import allow, directory, file, service, user
+from tasks.resources import (
+    absent,
+    allow,
+    credential,
+    directory,
+    file,
+    secret,
+    secret_text,
+    service,
+    user,
+)
 from tasks.sandbox import Sandbox
 
 DATA = "/var/lib/alertmanager"
 CONFIG = "/etc/alertmanager"
+PASSWORD = f"{CONFIG}/smtp_password"
 
 
-@component(needs=["base"], packages=["prometheus-alertmanager"])
+def smtp_password(target: Target) -> list[Needed]:
+    """The mail server's password, where it wants a login."""
+    smtp = target.settings.smtp
+    if not (smtp.host and smtp.username):
+        return []
+    return [Needed("SMTP_PASSWORD", f"the password of {smtp.username} at {smtp.host}")]
+
+
+@component(needs=["base"], packages=["prometheus-alertmanager"], secrets=smtp_password)
 def alertmanager(site: Site) -> None:
     """Debian's package under a user of its own, checked by its own amtool, without a cluster."""
+    unit = "prometheus-alertmanager"
     port = site.settings.alertmanager.port
+    credentials = {}
     user("alertmanager", home=DATA)
     directory(DATA, owner="alertmanager", mode="750")
     directory(CONFIG)
+    for needed in smtp_password(site.target):
+        credentials = {"smtp_password": secret_text(PASSWORD, secret(needed).reveal())}
+    if not credentials:
+        absent(PASSWORD)
     config = file(
         f"{CONFIG}/alertmanager.yml",
         "alertmanager.yml.j2",
@@ -23,20 +50,22 @@ def alertmanager(site: Site) -> None:
         group="alertmanager",
         mode="640",
         check=f"amtool check-config {CONFIG}/alertmanager.yml",
+        password_file=credential("smtp_password", unit),
     )
     arguments = file(
         "/etc/default/prometheus-alertmanager",
         "arguments.j2",
-        config=config.path,
+        config=config,
         data=DATA,
         listen=f"{listen_address(site)}:{port}",
     )
     for network in site.settings.network.admin_networks:
         allow(port, str(network))
     service(
-        "prometheus-alertmanager",
+        unit,
         runs=[arguments],
         reads=[config],
         ready=f"http://127.0.0.1:{port}/-/ready",
         sandbox=Sandbox(writes=(DATA,), extra=("User=alertmanager", "Group=alertmanager")),
+        credentials=credentials,
     )

@@ -1,9 +1,12 @@
 """Laravel: the application's release, its user, its database, its PHP pool and its site."""
 
+from configs import Target
+from configs.secrets import Needed
 from tasks import sizing
 from tasks.component import Site, component
 from tasks.nginx.sites import nginx_site
-from tasks.resources import database, directory, file, release, secret_made_here, user
+from tasks.redis.component import PASSWORD as REDIS_PASSWORD
+from tasks.resources import database, directory, file, release, secret, secret_file, user
 
 # Beside the releases; a release itself is never written to.
 STORAGE = ("storage", "storage/framework", "storage/framework/views", "storage/logs")
@@ -14,8 +17,21 @@ def root(site: Site) -> str:
     return f"/var/www/{site.settings.laravel.name}"
 
 
+def app_key(target: Target) -> Needed:
+    """What Laravel seals cookies and data with: what was sealed with another is lost."""
+    name = target.settings.laravel.name
+    return Needed(f"{name.upper()}_APP_KEY", f"the key of {name}'s cookies", "laravel_app_key")
+
+
+def database_password(target: Target) -> Needed:
+    """For those who use the application's database without being its system user."""
+    name = target.settings.laravel.name
+    return Needed(f"{name.upper()}_DB_PASSWORD", f"the password of {name}'s database", "password")
+
+
 @component(
     needs=["base", "mariadb", "redis"],
+    secrets=lambda target: [app_key(target), database_password(target), REDIS_PASSWORD],
     packages=lambda site: [
         "php-laravel-framework",
         f"php{site.settings.php.version}-mysql",
@@ -23,7 +39,7 @@ def root(site: Site) -> str:
     ],
 )
 def laravel(site: Site) -> None:
-    """Runs as a system user of its own, whom MariaDB knows by its socket: no password exists."""
+    """Runs as a system user of its own, whom MariaDB knows by its socket."""
     name, base = site.settings.laravel.name, root(site)
     version = site.settings.php.version
     user(name, home=base)
@@ -32,14 +48,16 @@ def laravel(site: Site) -> None:
     directory(f"{base}/shared")
     for folder in STORAGE:
         directory(f"{base}/shared/{folder}", owner=name, mode="750")
-    secret_made_here(
+    password = secret(database_password(site.target))
+    secret_file(
         f"{base}/shared/.env",
-        f"printf 'APP_NAME={name}\\nDB_DATABASE={name}\\nDB_USERNAME={name}\\n"
-        f'REDIS_PREFIX={name}:\\nAPP_KEY=base64:%s\\n\' "$(head -c 32 /dev/urandom | base64)"',
-        owner="root",
+        "env.j2",
         group=name,
+        app_key=secret(app_key(site.target)),
+        database_password=password,
+        redis_password=secret(REDIS_PASSWORD),
     )
-    database(name, owner=name)
+    database(name, owner=name, password=password)
     release("app", root=base)
     settings = site.settings.php
     file(

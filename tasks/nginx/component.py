@@ -4,7 +4,7 @@ from tasks import sizing
 from tasks.component import Site, component
 from tasks.nginx.sites import ENABLED
 from tasks.operations.services import answers
-from tasks.resources import allow, file, matching, service
+from tasks.resources import allow, file, service
 from tasks.sandbox import Sandbox
 
 
@@ -20,7 +20,7 @@ def nginx(site: Site) -> None:
     allow(80)
     service(
         "nginx",
-        reads=[config, matching(f"{ENABLED}/*")],
+        reads=[config, f"{ENABLED}/*"],
         # Whatever the sites say: an application that is down is no fault of Nginx.
         ready=answers("nginx.service", "http://127.0.0.1/", any_status=True),
         sandbox=Sandbox(writes=("/run", "/var/log/nginx", "/var/lib/nginx")),

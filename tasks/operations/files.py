@@ -1,4 +1,4 @@
-"""Files on a host: checked, then replaced whole; made once; removed."""
+"""Files on a host: checked, then replaced whole; removed."""
 
 import difflib
 import hashlib
@@ -7,6 +7,7 @@ import shlex
 from pyinfra import host, logger, state
 from pyinfra.api import StringCommand, operation
 
+from configs.secrets import Secret
 from facts.files import FileState, FileText
 from tasks.operations.commands import Commands
 
@@ -16,22 +17,18 @@ CANDIDATES = "/run/chom/check"
 
 @operation()
 def put_text(
-    path: str,
-    text: str,
-    mode: str,
-    user: str,
-    group: str,
-    check: str | None,
-    show: bool,
+    path: str, text: str | Secret, mode: str, user: str, group: str, check: str | None
 ) -> Commands:
     """Make ``path`` hold ``text``; the old file stays until the new one is whole and checked.
 
     ``check`` runs on the host in a mount namespace of its own where the new file already stands
     in its place, so that a checker sees what the service would see. ``text`` travels by standard
-    input, never on a command line. ``show``: whether a diff may print it.
+    input, never on a command line, and always ends with a line end; no diff prints a Secret.
     """
     found = host.get_fact(FileState, path=path)
-    wanted = hashlib.sha256(text.encode()).hexdigest()
+    content = text.reveal() if isinstance(text, Secret) else text
+    content = content if content.endswith("\n") else content + "\n"
+    wanted = hashlib.sha256(content.encode()).hexdigest()
     same_text = found is not None and found["sha256"] == wanted
     if same_text and found is not None:
         if (found["mode"], found["user"], found["group"]) != (mode.lstrip("0"), user, group):
@@ -39,8 +36,8 @@ def put_text(
             yield StringCommand(f"chown {user}:{group} {there} && chmod {mode} {there}")
         return
     if state.config.DIFF:
-        _print_diff(path, text, show)
-    yield StringCommand(replace_script(path, mode, user, group, check), _stdin=text)
+        _print_diff(path, None if isinstance(text, Secret) else content)
+    yield StringCommand(replace_script(path, mode, user, group, check), _stdin=content)
 
 
 def replace_script(path: str, mode: str, user: str, group: str, check: str | None) -> str:
@@ -79,8 +76,8 @@ def _in_place(new: str, folder: str, name: str, check: str) -> str:
     )
 
 
-def _print_diff(path: str, text: str, show: bool) -> None:
-    if not show:
+def _print_diff(path: str, text: str | None) -> None:
+    if text is None:
         logger.info(f"{host.print_prefix}{path}: changed (its content is not shown)")
         return
     before = host.get_fact(FileText, path=path)
@@ -93,14 +90,3 @@ def remove_file(path: str) -> Commands:
     """Have no file and no link at ``path``."""
     if host.get_fact(FileState, path=path) is not None:
         yield StringCommand(f"rm -f {shlex.quote(path)}")
-
-
-@operation()
-def make_once(path: str, script: str, mode: str, user: str, group: str) -> Commands:
-    """Make ``path`` from the output of ``script`` on the host, unless it is there already.
-
-    For secrets that nobody needs to know: they never leave the host.
-    """
-    if host.get_fact(FileState, path=path) is None:
-        fill = replace_script(path, mode, user, group, None)
-        yield StringCommand(f"({script}) | sh -c {shlex.quote(fill)}")

@@ -2,7 +2,7 @@
 
 from tasks.component import Site, component
 from tasks.laravel.component import root
-from tasks.resources import Managed, absent, file, matching, service
+from tasks.resources import absent, file, service
 from tasks.sandbox import Sandbox
 
 
@@ -18,13 +18,14 @@ def php(site: Site) -> None:
     version = site.settings.php.version
     folder = f"/etc/php/{version}/fpm"
     ini = file(f"{folder}/conf.d/90-chom.ini", "chom.ini.j2")
-    default = absent(f"{folder}/pool.d/www.conf")
+    absent(f"{folder}/pool.d/www.conf")
     service(
         f"php{version}-fpm",
         reads=[
             ini,
-            matching(f"{folder}/pool.d/*.conf", default),
-            Managed(f"{root(site)}/current/.release"),
+            f"{folder}/pool.d/*.conf",
+            f"{root(site)}/current/.release",
+            f"{root(site)}/shared/.env",
         ],
         ready=f"php-fpm{version} -t",
         # PCRE compiles regular expressions to machine code, so memory must be executable.

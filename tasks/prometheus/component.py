@@ -3,7 +3,8 @@
 from configs import Target
 from tasks import sizing
 from tasks.component import Site, component
-from tasks.resources import allow, artifact, directory, file, service, user
+from tasks.metrics import component as metrics
+from tasks.resources import allow, artifact, credential, directory, file, service, user
 from tasks.sandbox import Sandbox
 
 DATA = "/var/lib/prometheus-server"
@@ -27,7 +28,7 @@ def scrape_address(target: Target, site: Site, port: int) -> str:
 
 
 @component(
-    needs=["base"],
+    needs=["base", "metrics"],
     version=lambda site: f"{folder(site)}/prometheus --version | awk 'NR==1 {{print $3}}'",
 )
 def prometheus(site: Site) -> None:
@@ -54,13 +55,15 @@ def prometheus(site: Site) -> None:
         f"{CONFIG}/prometheus.yml",
         "prometheus.yml.j2",
         check=f"{promtool} check config {CONFIG}/prometheus.yml",
-        nodes=nodes.path,
+        nodes=nodes,
+        metrics=metrics,
+        password_file=credential("metrics_password", "prometheus"),
     )
     unit = file(
         "/etc/systemd/system/prometheus.service",
         "prometheus.service.j2",
         folder=folder(site),
-        config=config.path,
+        config=config,
         data=DATA,
         listen=f"{listen_address(site)}:{settings.port}",
         retention_mb=settings.retention_size_mb or sizing.prometheus_retention_mb(site.hardware),
@@ -73,4 +76,5 @@ def prometheus(site: Site) -> None:
         reads=[config],
         ready=f"http://127.0.0.1:{settings.port}/-/ready",
         sandbox=Sandbox(writes=(DATA,)),
+        credentials={"metrics_password": metrics.PASSWORD_FILE},
     )

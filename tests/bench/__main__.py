@@ -30,7 +30,12 @@ class Bench:
     def pyinfra(self, name: str, *arguments: str) -> Measured:
         """Run pyinfra against the lab as it is; its output goes to a log called ``name``."""
         command = [sys.executable, "-m", "pyinfra", "inventory.py", *arguments, "-y"]
-        environment = {"CHOM_INVENTORY": str(self.lab.inventory)}
+        environment = {
+            "CHOM_INVENTORY": str(self.lab.inventory),
+            "CHOM_SECRETS_FILE": str(self.logs / "secrets.env"),
+            "CHOM_SECRETS_KEY_FILE": str(self.logs / "secrets.key"),
+            "CI": "",
+        }
         return measure(command, self.logs / f"{name}.log", environment)
 
     def first_deploy(self, name: str, *arguments: str) -> Measured:
@@ -48,7 +53,7 @@ class Bench:
 
     def _apt_by_hand(self, name: str, targets: dict[str, configs.Target]) -> Measured:
         target = targets[name]
-        site = Site(target, hardware(), list(targets.values()), list(targets), [22])
+        site = Site(target, hardware(), list(targets.values()), list(targets), [22], {})
         packages = {each for item in STACKS[target.role] for each in item.packages(site)}
         # The same suites as we make of what the machine has.
         script = (

@@ -9,6 +9,9 @@ from typing import Any
 
 import yaml
 
+from configs.secrets import load_secrets, secrets_path
+from configs.secrets.initialising import initialise
+from configs.secrets.store import changing
 from state.record import Record
 from tests.e2e.command import Command, Outcome
 from tests.lab import Lab
@@ -27,6 +30,11 @@ class Project:
         self.folder = folder
         self.lab = lab
         self._written = 0
+        # Outside of the project, as every key must be.
+        self.secrets_env = {
+            "CHOM_SECRETS_FILE": str(folder / "configs" / ".secrets.env"),
+            "CHOM_SECRETS_KEY_FILE": str(folder.with_name(f"{folder.name}-key") / "secrets.key"),
+        }
         self._started: list[Command] = []
         for source in PROJECT.iterdir():
             if source.suffix == ".py":
@@ -72,7 +80,7 @@ class Project:
             for name, value in os.environ.items()
             if not name.startswith(("CHOM_", "PYINFRA_")) and name != "CI"
         }
-        environment = {**plain, "CHOM_INVENTORY": str(path), **(env or {})}
+        environment = {**plain, **self.secrets_env, "CHOM_INVENTORY": str(path), **(env or {})}
         command = Command(arguments, self.folder, environment)
         self._started.append(command)
         return command
@@ -102,6 +110,19 @@ class Project:
         return self.pyinfra(
             *DEPLOY, *given, changes=changes, inventory=inventory, env=env, timeout_s=timeout_s
         )
+
+    def secrets(self) -> dict[str, str]:
+        """The values of all secrets that there are now."""
+        loaded = load_secrets(environ=self.secrets_env)
+        return {name: secret.reveal() for name, secret in loaded.items()}
+
+    def set_secrets(self, values: Mapping[str, str | None]) -> None:
+        """Store values, as ``secrets set`` would; None takes one out of the file."""
+        path = secrets_path(self.secrets_env)
+        if not path.exists():
+            initialise(path, self.secrets_env)
+        with changing(path, self.secrets_env) as store:
+            store.write(values)
 
     def kill_all(self) -> None:
         """End every command that is still running: of a test that did not wait for it."""

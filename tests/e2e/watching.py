@@ -1,6 +1,7 @@
 """Watching a lab's machines for a secret, while something runs on them."""
 
 import base64
+import json
 import os
 import threading
 import urllib.parse
@@ -12,6 +13,10 @@ def disguises(secret: str) -> list[bytes]:
     """The secret as it might show: plain, URL encoded, in hexadecimal, or anywhere in base64."""
     raw = secret.encode()
     found = {raw, urllib.parse.quote(secret, safe="").encode(), raw.hex().encode()}
+    found |= {json.dumps(secret, ensure_ascii=ascii)[1:-1].encode() for ascii in (True, False)}
+    found |= {repr(secret)[1:-1].encode(), raw.replace(b"'", b"'\"'\"'")}
+    # Of a key in several lines, each line alone.
+    found |= {line.encode() for line in secret.splitlines() if len(line) > 40}
     for shift in range(3):
         # What is beside the secret decides the first and the last characters.
         encoded = base64.b64encode(b"?" * shift + raw)
@@ -20,18 +25,18 @@ def disguises(secret: str) -> list[bytes]:
 
 
 class Watch:
-    """Reads, again and again, what every process of other PID namespaces shows of itself.
+    """Reads, again and again, what every process here and on the machines shows of itself.
 
-    ``leaks``: the command lines, and the environments of processes of other users than root,
-    that held the secret. ``commands``: all command lines seen, the proof that it did watch.
+    ``leaks``: the command lines that held a secret, and, of the machines, those of processes of
+    other users than root whose environment did. ``commands``: all command lines seen, the proof
+    that it did watch.
     """
 
-    def __init__(self, secret: str) -> None:
+    def __init__(self, *secrets: str) -> None:
         self.leaks: set[str] = set()
         self.commands: set[str] = set()
-        self._disguises = disguises(secret)
+        self._disguises = [each for secret in secrets for each in disguises(secret)]
         self._own = os.readlink("/proc/self/ns/pid")
-        self._ours: set[str] = set()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -47,20 +52,18 @@ class Watch:
         # Without a pause: a remote command may be over in a few milliseconds.
         while not self._ended.is_set():
             for name in os.listdir("/proc"):
-                if name.isdecimal() and name not in self._ours:
+                if name.isdecimal():
                     # A process may end while it is looked at.
                     with suppress(OSError):
                         self._look_at(name)
 
     def _look_at(self, pid: str) -> None:
         folder = Path("/proc", pid)
-        if os.readlink(folder / "ns/pid") == self._own:
-            self._ours.add(pid)
-            return
         command = (folder / "cmdline").read_bytes()
         self.commands.add(command.replace(b"\0", b" ").decode(errors="replace"))
         shown = [command]
-        if folder.stat().st_uid != 0:
+        ours = os.readlink(folder / "ns/pid") == self._own
+        if not ours and folder.stat().st_uid != 0:
             shown.append((folder / "environ").read_bytes())
         if any(disguise in text for text in shown for disguise in self._disguises):
             self.leaks.add(command.decode(errors="replace"))

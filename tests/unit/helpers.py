@@ -1,6 +1,6 @@
 """What several unit tests build on: settings, machines, and runs on pyinfra's fake connector."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -12,9 +12,12 @@ from pyinfra.api.connect import connect_all
 from pyinfra.api.state import StateStage
 
 import configs
+from configs.secrets import Needed, Secret, random_value
 from facts.hardware import HardwareData, parse
 from tests.unit.test_hardware import SMALL_DEBIAN_13
 
+# What stands for a secret that only the user can know.
+KNOWN = 'only "you" know it'
 INVENTORY = """\
 targets:
   observability: {role: observability, address: 10.9.0.11}
@@ -32,6 +35,14 @@ def configuration(folder: Path, text: str = INVENTORY) -> configs.Configuration:
     inventory = folder / "inventory.yaml"
     inventory.write_text(f"ssh: {{user: root, key: {key}, known_hosts: {known_hosts}}}\n{text}")
     return configs.load(inventory, environ={})
+
+
+def made_secrets(needs: Iterable[Needed]) -> dict[str, Secret]:
+    """A value for each, as a run would make it; a fixed one where only the user knows it."""
+    return {
+        need.name: Secret(need.name, random_value(need.kind) if need.kind else KNOWN)
+        for need in needs
+    }
 
 
 def hardware(**changes: Any) -> HardwareData:

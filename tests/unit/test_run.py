@@ -12,11 +12,13 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from configs import PROJECT
 from state.record import Record
+from tests.unit.helpers import KNOWN
 
 FAKE = "tests/unit/fakerun"
 
@@ -187,7 +189,7 @@ def test_when_no_target_is_fit_nothing_is_changed_or_recorded(fake: FakeRun) -> 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_closes_the_record(fake: FakeRun, number: signal.Signals, code: int) -> None:
     process = fake.start("-y", delays={"observability": 30, "vpsmanager": 0.01})
-    fake.wait_for_record('"status": "running"')
+    fake.wait_for_record('      "status": "running"')  # a target's, not the record's own
     process.send_signal(number)
     _, stderr = process.communicate(timeout=20)
     assert process.returncode == code
@@ -245,3 +247,28 @@ def test_what_is_no_deployment_is_not_recorded(fake: FakeRun) -> None:
     done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert fake.records == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["-vvv", "--debug"], ["-vvv", "--debug-all", "--diff"], ["--json"], []],
+    ids=" ".join,
+)
+def test_a_secret_in_what_a_command_prints_goes_nowhere(fake: FakeRun, options: list[str]) -> None:
+    said = [f"the door wants {KNOWN}", quote(KNOWN), json.dumps({"password": KNOWN})]
+    answer = {"success": False, "stdout": said, "stderr": said}
+    done = fake("-y", *options, responses={"echo roof-of-observability": answer})
+    assert done.returncode == 1
+    (record,) = fake.records
+    error = record.targets["@fake/observability"].error
+    assert error is not None and "the door wants [secret GUEST_PASSWORD]" in error.output
+    assert "the door wants [secret GUEST_PASSWORD]" in done.stderr
+    (file,) = (fake.folder / ".deploy-state" / "history").glob("*.json")
+    for disguise in (KNOWN, quote(KNOWN), json.dumps(KNOWN)[1:-1]):
+        assert disguise not in done.stdout + done.stderr + file.read_text()
+
+
+def test_a_secret_in_a_crash_goes_nowhere(fake: FakeRun) -> None:
+    done = fake("-y", "--debug", FAKE_CRASH="1")
+    assert done.returncode == 1
+    assert "[secret GUEST_PASSWORD]" in done.stderr and KNOWN not in done.stderr + done.stdout

@@ -66,6 +66,7 @@ def test_the_file_is_dotenv_with_names_in_clear_and_private(path: Path) -> None:
 
 def test_the_default_place_is_beside_the_inventory() -> None:
     assert secrets_path({}) == PROJECT / "configs" / ".secrets.env"
+    assert secrets_path({"CHOM_INVENTORY": "/a/b.yaml"}) == Path("/a/.secrets.env")
 
 
 def test_without_a_file_there_are_no_secrets(environ: Environ) -> None:

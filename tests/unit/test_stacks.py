@@ -8,10 +8,12 @@ from pyinfra.api import State
 from pyinfra.api.operation import OperationMeta
 from pyinfra.context import ctx_host, ctx_state
 
+from configs.secrets import Secret
 from tasks.component import Site, Step, declare
+from tasks.metrics.component import PASSWORD_FILE
 from tasks.operations import files
-from tasks.stacks import STACKS, addresses
-from tests.unit.helpers import configuration, fake_state, hardware
+from tasks.stacks import STACKS, addresses, needed_secrets
+from tests.unit.helpers import configuration, fake_state, hardware, made_secrets
 
 
 class Declaration:
@@ -25,6 +27,7 @@ class Declaration:
             list(settings.targets.values()),
             list(settings.targets),
             [22, 2222],
+            made_secrets(needed_secrets(settings.targets.values())),
         )
         self.host = state.inventory.get_host(f"@fake/{role}")
         with ctx_state.use(state), ctx_host.use(self.host):
@@ -38,7 +41,8 @@ def texts(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     real = files.put_text
 
     def spy(**arguments: Any) -> OperationMeta:
-        found[arguments["path"]] = arguments["text"]
+        text = arguments["text"]
+        found[arguments["path"]] = text.reveal() if isinstance(text, Secret) else text
         return real(**arguments)
 
     monkeypatch.setattr(files, "put_text", spy)
@@ -133,7 +137,7 @@ def test_network_services_are_confined(texts: dict[str, str], both: Any) -> None
 
 
 def test_every_file_ends_with_a_line_end(texts: dict[str, str], both: Any) -> None:
-    assert all(text.endswith("\n") for text in texts.values())
+    assert all(text.endswith("\n") for path, text in texts.items() if path != PASSWORD_FILE)
 
 
 def test_the_pages_to_open(both: list[Declaration]) -> None:

@@ -1,6 +1,7 @@
 """What deploy.py does, with stacks of two small components.
 
 FAKE_UNFIT and FAKE_BROKEN: the end of the names of targets that are unfit, or have a mistake.
+FAKE_CRASH: set, an error holds a secret.
 """
 
 import os
@@ -24,8 +25,10 @@ def prepare(target: Target) -> None:
         findings = [Finding("memory", "1 MB", "at least 900 MB", "take a larger server")]
     if host.name.endswith(os.environ.get("FAKE_BROKEN", "nobody")):
         raise KeyError("a mistake in a component")
+    if "FAKE_CRASH" in os.environ:
+        raise KeyError(f"a mistake that tells {run.secrets['GUEST_PASSWORD'].reveal()}")
     if run.checked(host, hardware(), findings):
-        site = Site(target, hardware(), run.targets, run.taking_part(host.state), [22])
+        site = Site(target, hardware(), run.targets, run.taking_part(host.state), [22], run.secrets)
         run.plan(host, target.role, declare(STACKS, site), [f"http://{target.address}/"])
 
 

@@ -9,7 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from state import options, run, seam
-from tests.unit.helpers import configuration
+from state.scrubbing import Scrubber
+from tests.unit.fakerun.stacks import STACKS
+from tests.unit.helpers import configuration, made_secrets
 
 _folder = Path(os.environ["FAKE_FOLDER"])
 _settings = configuration(_folder)
@@ -17,7 +19,16 @@ _targets = {
     f"@fake/{name}": target.model_copy(update={"name": f"@fake/{name}"})
     for name, target in _settings.targets.items()
 }
-_run = run.Run(replace(_settings, targets=_targets), options.read(), _folder, {})
+_secrets = made_secrets(
+    need
+    for name in STACKS
+    for item in STACKS[name]
+    for need in item.secrets(_settings.targets[name])
+)
+_scrubber = Scrubber({name: secret.reveal() for name, secret in _secrets.items()})
+_scrubber.guard_streams()
+_settings = replace(_settings, targets=_targets)
+_run = run.Run(_settings, options.read(), _folder, {}, _secrets, _scrubber)
 run.begin(_run)
 seam.install(_run)
 

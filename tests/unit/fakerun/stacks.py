@@ -2,6 +2,7 @@
 
 from pyinfra.operations import server
 
+from configs.secrets import Needed
 from tasks.component import Component, Site, component, noted
 
 
@@ -16,7 +17,10 @@ def ground(site: Site) -> None:
     _say("ground", ("files", "/etc/ground"))
 
 
-@component(needs=["ground"], version="echo 2.0")
+GUEST = Needed("GUEST_PASSWORD", "what a guest says at the door")
+
+
+@component(needs=["ground"], version="echo 2.0", secrets=[GUEST])
 def house(site: Site) -> None:
     """Its second operation is another on each role."""
     _say("walls", ("directories", "/house"))

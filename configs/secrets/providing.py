@@ -1,0 +1,142 @@
+"""The secrets that a deployment needs: all of them at hand before anything connects."""
+
+import getpass
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from configs.problems import ConfigurationError, Problem, shown
+from configs.secrets.generating import Kind, random_value
+from configs.secrets.initialising import initialise
+from configs.secrets.keys import Ask, has_terminal
+from configs.secrets.secret import UNWRITABLE, Secret
+from configs.secrets.sheet import INIT, SET
+from configs.secrets.store import changing, load_secrets, secrets_path
+
+SHORTEST = 6
+
+
+@dataclass(frozen=True)
+class Needed:
+    """A secret that a component needs. kind: how it is made; None: only the user can know it.
+
+    what: what it is for, in a few words, for the one who is asked for it.
+    """
+
+    name: str
+    what: str
+    kind: Kind | None = None
+
+
+@dataclass(frozen=True)
+class Provided:
+    """secrets: all of the file's, and those that were missing there, by name.
+
+    notes: what was done to the file, for the one who deploys.
+    """
+
+    secrets: Mapping[str, Secret]
+    notes: tuple[str, ...] = ()
+
+
+def provide(
+    needs: Iterable[Needed],
+    *,
+    keep: bool,
+    environ: Mapping[str, str] = os.environ,
+    ask: Ask | None = None,
+) -> Provided:
+    """What is needed, from the file; what is missing there is asked for, or made, and stored.
+
+    keep: store it; without, the values are for this process alone and nothing is written.
+    ask: asks for one that only the user knows; without it the terminal does, if there is one.
+
+    In CI nothing is made: what is made there is lost with the job, and an application whose key
+    changes cannot read its own data any more. Raises ConfigurationError with every problem.
+    """
+    path = secrets_path(environ)
+    wanted = {need.name: need for need in needs}
+    present = load_secrets(path, environ=environ, ask=ask)
+    missing = [need for name, need in wanted.items() if name not in present]
+    there = [(need, present[name]) for name, need in wanted.items() if name in present]
+    problems = [problem for need, secret in there for problem in _unfit(path, need, secret)]
+    if environ.get("CI") or not (ask or has_terminal()):
+        problems += [_unknown(path, need) for need in missing if need.kind is None]
+    if environ.get("CI") and keep:
+        problems += [_not_in_ci(path, need) for need in missing if need.kind]
+    if problems:
+        raise ConfigurationError(problems)
+    if not missing:
+        return Provided(present)
+    new = {need.name: Secret(need.name, _value(need, ask)) for need in missing}
+    if refused := [bad for need in missing for bad in _unfit(path, need, new[need.name])]:
+        raise ConfigurationError(refused)
+    return _stored(path, new, environ, ask) if keep else Provided({**present, **new})
+
+
+def _stored(
+    path: Path, new: Mapping[str, Secret], environ: Mapping[str, str], ask: Ask | None
+) -> Provided:
+    notes = [] if os.path.exists(path) else _begun(path, environ)
+    with changing(path, environ, ask) as store:
+        # Another run may have made them in the meantime: the first one's stay.
+        present = store.secrets()
+        left = {name: secret for name, secret in new.items() if name not in present}
+        if left:
+            store.write({name: secret.reveal() for name, secret in left.items()})
+    if left:
+        notes.append(f"{shown(path)} has got {', '.join(left)}; commit it")
+    return Provided({**new, **present}, tuple(notes))
+
+
+def _begun(path: Path, environ: Mapping[str, str]) -> list[str]:
+    try:
+        found = initialise(path, environ)
+    except ConfigurationError:
+        if os.path.exists(path):  # another run has just done it
+            return []
+        raise
+    return [
+        f"the secrets are sealed with the key {found.key.id} ({found.source}): keep a copy of it at"
+        " a safe place, without it they are lost"
+    ]
+
+
+def _value(need: Needed, ask: Ask | None) -> str:
+    if need.kind:
+        return random_value(need.kind)
+    return (ask or getpass.getpass)(f"{need.name} ({need.what}): ")
+
+
+def _unfit(path: Path, need: Needed, secret: Secret) -> Iterator[Problem]:
+    """Why its component could not use this value, which it writes into a text file."""
+    value = secret.reveal()
+    command = f"{SET} {need.name}"
+    if UNWRITABLE.search(value):
+        found = "a control character, or another that no text file can hold"
+        yield Problem(shown(path), need.name, found, "text that can be printed", command)
+    if len(value) < SHORTEST:
+        found = f"{len(value)} characters"
+        expected = f"at least {SHORTEST}: a shorter one cannot be told from ordinary words"
+        yield Problem(shown(path), need.name, found, expected, command)
+    if need.kind is None and value != value.strip():
+        found = "blanks or line ends around the value"
+        yield Problem(shown(path), need.name, found, "the value alone", command)
+
+
+def _unknown(path: Path, need: Needed) -> Problem:
+    begin = "" if os.path.exists(path) else f"{INIT}\n"
+    return Problem(shown(path), need.name, "nothing", need.what, f"{begin}{SET} {need.name}")
+
+
+def _not_in_ci(path: Path, need: Needed) -> Problem:
+    begin = "" if os.path.exists(path) else f"{INIT}\n"
+    return Problem(
+        shown(path),
+        need.name,
+        "nothing, and CI keeps nothing that is made here",
+        f"{need.what}, made once",
+        f"on a computer of yours: {begin}{SET} {need.name} --generate {need.kind}\n"
+        "and commit the file",
+    )

@@ -1,0 +1,165 @@
+"""What a deployment needs is at hand before anything connects, made once, and kept."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from configs import PROJECT, ConfigurationError
+from configs.secrets import Needed, load_secrets, provide, secrets_path
+from configs.secrets.initialising import initialise
+from configs.secrets.keys import key_file
+from configs.secrets.store import open_store
+
+Environ = dict[str, str]
+REDIS = Needed("REDIS_PASSWORD", "what an application shows to Redis", "password")
+KEY = Needed("LARAVEL_APP_KEY", "the key of cookies", "laravel_app_key")
+TLS = Needed("METRICS_TLS_KEY", "the exporters' key", "private_key")
+SMTP = Needed("SMTP_PASSWORD", "the password of a@example.org at smtp.example.org")
+OTHER = Needed("GIT_TOKEN", "what reads the repository")
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> Environ:
+    return {
+        "CHOM_SECRETS_FILE": str(tmp_path / ".secrets.env"),
+        "CHOM_SECRETS_KEY_FILE": str(tmp_path / "home" / "secrets.key"),
+    }
+
+
+@pytest.fixture(autouse=True)
+def no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("configs.secrets.providing.has_terminal", lambda: False)
+
+
+def answers(values: dict[str, str]) -> Callable[[str], str]:
+    """Somebody who types what is asked for by name."""
+    return lambda prompt: next(value for name, value in values.items() if prompt.startswith(name))
+
+
+def stored(environ: Environ, **values: str) -> None:
+    initialise(secrets_path(environ), environ)
+    open_store(secrets_path(environ), environ).write(dict(values))
+
+
+def test_what_nobody_needs_to_know_is_made_once(environ: Environ) -> None:
+    first = provide([REDIS, KEY, TLS, REDIS], keep=True, environ=environ)
+    assert set(first.secrets) == {"REDIS_PASSWORD", "LARAVEL_APP_KEY", "METRICS_TLS_KEY"}
+    assert len(first.secrets["REDIS_PASSWORD"].reveal()) == 32
+    assert first.secrets["LARAVEL_APP_KEY"].reveal().startswith("base64:")
+    load_pem_private_key(first.secrets["METRICS_TLS_KEY"].reveal().encode(), None)
+    second = provide([REDIS, KEY, TLS], keep=True, environ=environ)
+    assert second.secrets == first.secrets == load_secrets(environ=environ)
+    assert second.notes == ()
+
+
+def test_what_is_made_is_said_and_stored_sealed(environ: Environ) -> None:
+    made = provide([REDIS], keep=True, environ=environ)
+    begun, got = made.notes
+    assert str(key_file(environ)) in begun and "keep a copy" in begun
+    assert "REDIS_PASSWORD" in got and "commit" in got
+    value = made.secrets["REDIS_PASSWORD"].reveal()
+    text = secrets_path(environ).read_text()
+    assert value not in text + begun + got and "REDIS_PASSWORD=" in text
+
+
+def test_a_dry_run_writes_nothing(environ: Environ, tmp_path: Path) -> None:
+    made = provide([REDIS], keep=False, environ=environ)
+    assert made.secrets["REDIS_PASSWORD"].reveal()
+    assert made.notes == () and list(tmp_path.iterdir()) == []
+
+
+def test_all_that_only_the_user_knows_is_named_at_once(environ: Environ) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        provide([SMTP, REDIS, OTHER], keep=True, environ=environ)
+    assert [problem.key for problem in refusal.value.problems] == ["SMTP_PASSWORD", "GIT_TOKEN"]
+    said = str(refusal.value)
+    assert SMTP.what in said and "python -m configs secrets set SMTP_PASSWORD" in said
+    assert not secrets_path(environ).exists()
+
+
+def test_what_is_typed_is_stored_and_not_asked_for_again(environ: Environ) -> None:
+    typed = answers({"SMTP_PASSWORD": "it's $ecret", "GIT_TOKEN": "ghp_1234567"})
+    first = provide([SMTP, OTHER, REDIS], keep=True, environ=environ, ask=typed)
+    assert first.secrets["SMTP_PASSWORD"].reveal() == "it's $ecret"
+    second = provide([SMTP, OTHER, REDIS], keep=True, environ=environ)
+    assert second.secrets == first.secrets
+
+
+def test_what_stands_in_the_file_comes_along_unneeded(environ: Environ) -> None:
+    stored(environ, OLD_TOKEN="nobody needs it")
+    assert set(provide([REDIS], keep=True, environ=environ).secrets) == {
+        "OLD_TOKEN",
+        "REDIS_PASSWORD",
+    }
+
+
+def test_ci_makes_nothing_and_names_the_commands(environ: Environ) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        provide([REDIS, KEY, SMTP], keep=True, environ={**environ, "CI": "true"})
+    said = str(refusal.value)
+    for command in (
+        "python -m configs secrets init",
+        "python -m configs secrets set REDIS_PASSWORD --generate password",
+        "python -m configs secrets set LARAVEL_APP_KEY --generate laravel_app_key",
+        "python -m configs secrets set SMTP_PASSWORD",
+    ):
+        assert command in said
+    assert not secrets_path(environ).exists()
+
+
+def test_ci_deploys_with_what_is_there_and_plans_without(environ: Environ) -> None:
+    ci = {**environ, "CI": "true"}
+    assert provide([REDIS], keep=False, environ=ci).secrets["REDIS_PASSWORD"].reveal()
+    stored(environ, REDIS_PASSWORD="it is there")
+    assert provide([REDIS], keep=True, environ=ci).secrets["REDIS_PASSWORD"].reveal()
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("tiny", "4 characters"),
+        ("a\0control", "control character"),
+        ("\x1b[31mred", "control character"),
+        (" padded ", "blanks or line ends"),
+        ("with its line end\n", "blanks or line ends"),
+    ],
+)
+def test_a_value_that_no_component_can_use(environ: Environ, value: str, found: str) -> None:
+    stored(environ, SMTP_PASSWORD=value)
+    with pytest.raises(ConfigurationError) as refusal:
+        provide([SMTP], keep=True, environ=environ)
+    (problem,) = refusal.value.problems
+    assert found in problem.found and problem.key == "SMTP_PASSWORD"
+    assert value not in str(refusal.value)
+
+
+def test_a_typed_value_that_cannot_be_used_is_not_stored(environ: Environ) -> None:
+    with pytest.raises(ConfigurationError):
+        provide([SMTP], keep=True, environ=environ, ask=lambda prompt: "short")
+    assert not secrets_path(environ).exists()
+
+
+def test_runs_at_the_same_time_agree(environ: Environ) -> None:
+    program = (
+        "from configs.secrets import Needed, provide;"
+        "need = Needed('REDIS_PASSWORD', 'x', 'password');"
+        "print(provide([need], keep=True).secrets['REDIS_PASSWORD'].reveal())"
+    )
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", program],
+            cwd=PROJECT,
+            env={**{k: v for k, v in os.environ.items() if k != "CI"}, **environ},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    said = {process.communicate(timeout=60) for process in started}
+    assert said == {(load_secrets(environ=environ)["REDIS_PASSWORD"].reveal() + "\n", "")}
