@@ -23,6 +23,7 @@ from facts.services import STARTED_WITH, hash_command
 from tasks.component import noted, stage
 from tasks.operations import apt, artifacts, databases, files, services, users, waiting
 from tasks.operations import firewall as firewalls
+from tasks.quoting import QUOTINGS
 from tasks.sandbox import Sandbox
 
 _templates = Environment(
@@ -32,6 +33,7 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_templates.filters.update(QUOTINGS)
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,9 @@ def file(
 ) -> Managed:
     """A text file, rendered from a Jinja template in the component's folder.
 
-    The template sees ``site`` and ``values``. ``check``: a shell command that must succeed with
-    the new file in its place, before it takes that place. ``show=False`` keeps it out of diffs.
+    The template sees ``site`` and ``values``, and has the filters of ``tasks/quoting.py``.
+    ``check``: a shell command that must succeed with the new file in its place, before it takes
+    that place. ``show=False`` keeps it out of diffs.
     """
     here = stage()
     name = str(here.component.folder.relative_to(Path(__file__).parent) / template)

@@ -1,6 +1,7 @@
 """node_exporter: the machine's own metrics, for the observability target alone."""
 
 from tasks.component import Site, component
+from tasks.quoting import systemd
 from tasks.resources import allow, service, text_file, user
 from tasks.sandbox import Sandbox
 
@@ -10,9 +11,10 @@ def node_exporter(site: Site) -> None:
     """Debian's package under a user of its own; it must see every mount, and the clock."""
     port = site.settings.node_exporter.port
     user("node_exporter")
+    listen = systemd(f"--web.listen-address=:{port}")
     arguments = text_file(
         "/etc/default/prometheus-node-exporter",
-        f'# written by chom; changes are overwritten\nARGS="--web.listen-address=:{port}"\n',
+        f"# written by chom; changes are overwritten\nARGS={listen}\n",
     )
     for observer in site.of_role("observability"):
         if observer.name != site.target.name:
