@@ -12,12 +12,11 @@ import re
 import shlex
 from collections.abc import Callable, Mapping
 
-_UNWRITABLE = re.compile(
-    "[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
-    + "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
-    + "]"
-)
+from configs.secrets.secret import UNWRITABLE
+
 _LIKE_C = {"\\": r"\\", '"': r"\"", "\n": r"\n", "\t": r"\t"}
+# MariaDB cuts lines of an option file at 4095 bytes; an option's name and = are among them.
+_OPTION_LIMIT = 4000
 # What Laravel's env() takes for a keyword, or for text in quotes that are not part of it.
 _ENV_CHANGES = re.compile(r"""true|false|empty|null|\((true|false|empty|null)\)|(["']).*\2""", re.I)
 
@@ -37,8 +36,8 @@ def yaml(value: str) -> str:
 def dotenv(value: str) -> str:
     """A value of a ``.env`` file as PHP's vlucas/phpdotenv 5 reads it, without interpolation."""
     text = _in_double_quotes(value, {each: f"\\{each}" for each in '\\"$'})
-    # It cuts a long text that follows an escape between any two bytes, so a newline stays as it
-    # is; but then a line of nothing but escapes would hide the closing quote from it.
+    # phpdotenv breaks a long word that follows an escape inside a character, so a newline stays
+    # as it is; but it overlooks the closing quote of a line with nothing but backslashes before.
     return text.replace("\n\\", r"\n" + "\\")
 
 
@@ -51,8 +50,14 @@ def laravel_env(value: str) -> str:
 
 
 def option_file(value: str) -> str:
-    """A value in MariaDB's ``my.cnf`` ("Configuring MariaDB with Option Files")."""
-    return _in_double_quotes(value, _LIKE_C)
+    """A value in MariaDB's ``my.cnf`` ("Configuring MariaDB with Option Files").
+
+    Raises ValueError if it is too long as well: the rest would be read as another option.
+    """
+    literal = _in_double_quotes(value, _LIKE_C)
+    if len(literal.encode()) > _OPTION_LIMIT:
+        raise ValueError(f"a value is longer than the {_OPTION_LIMIT} bytes of an option file")
+    return literal
 
 
 def sql(value: str) -> str:
@@ -99,11 +104,11 @@ def _in_double_quotes(value: str, escapes: Mapping[str, str]) -> str:
 
 
 def _replaced(value: str, escapes: Mapping[str, str]) -> str:
-    return _writable(value).translate(str.maketrans(dict(escapes)))
+    return "".join(escapes.get(each, each) for each in _writable(value))
 
 
 def _writable(value: str) -> str:
-    if found := _UNWRITABLE.search(value):
+    if found := UNWRITABLE.search(value):
         # The value itself may be a secret.
         raise ValueError(f"a value holds U+{ord(found[0]):04X}, which cannot be written everywhere")
     return value

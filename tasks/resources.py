@@ -68,8 +68,9 @@ def file(
 ) -> str:
     """A text file, rendered from a Jinja template in the component's folder.
 
-    The template sees ``site`` and ``values``. ``check``: a shell command that must succeed with
-    the new file in its place, before it takes that place.
+    The template sees ``site`` and ``values``, and has the filters of ``tasks/quoting.py``.
+    ``check``: a shell command that must succeed with the new file in its place, before it takes
+    that place.
     """
     text = _rendered(template, values)
     return text_file(path, text, mode=mode, owner=owner, group=group, check=check)
@@ -107,13 +108,12 @@ def secret_file(
     **values: Any,
 ) -> str:
     """A file that holds secrets: as ``file``, but a diff says only that it changes."""
-    text = Secret(path, _rendered(template, values))
-    return _text(path, text, mode, owner, group, check)
+    return _text(path, _rendered(template, values), mode, owner, group, check, hidden=True)
 
 
 def secret_text(path: str, text: str, *, mode: str = "600") -> str:
     """A file of root's with nothing but a secret in it, as systemd's credentials want it."""
-    return _text(path, Secret(path, text), mode, "root", "root", None)
+    return _text(path, text, mode, "root", "root", None, hidden=True)
 
 
 def _rendered(template: str, values: Mapping[str, Any]) -> str:
@@ -123,12 +123,21 @@ def _rendered(template: str, values: Mapping[str, Any]) -> str:
 
 
 def _text(
-    path: str, text: str | Secret, mode: str, owner: str, group: str, check: str | None
+    path: str,
+    text: str,
+    mode: str,
+    owner: str,
+    group: str,
+    check: str | None,
+    *,
+    hidden: bool = False,
 ) -> str:
     folder = path.rpartition("/")[0]
+    whole = text if text.endswith("\n") else text + "\n"
+    content = Secret(path, whole) if hidden else whole
     with noted(f"File {path}", ("directories", folder), ("files", path)) as label:
         done = files.put_text(
-            name=label, path=path, text=text, mode=mode, user=owner, group=group, check=check
+            name=label, path=path, text=content, mode=mode, user=owner, group=group, check=check
         )
     return _kept(path, done)
 

@@ -3,6 +3,7 @@
 from tasks.component import Site, component
 from tasks.metrics.component import CREDENTIALS
 from tasks.operations.services import answers
+from tasks.quoting import systemd
 from tasks.resources import allow, credential, service, text_file, user
 from tasks.sandbox import Sandbox
 
@@ -14,17 +15,17 @@ def node_exporter(site: Site) -> None:
     unit = "prometheus-node-exporter"
     user("node_exporter")
     web = credential("web.yml", unit)
-    arguments = text_file(
+    arguments = systemd(f"--web.listen-address=:{port} --web.config.file={web}")
+    arguments_file = text_file(
         f"/etc/default/{unit}",
-        "# written by chom; changes are overwritten\n"
-        f'ARGS="--web.listen-address=:{port} --web.config.file={web}"\n',
+        f"# written by chom; changes are overwritten\nARGS={arguments}\n",
     )
     for observer in site.of_role("observability"):
         if observer.name != site.target.name:
             allow(port, site.ip_of(observer))
     service(
         unit,
-        runs=[arguments],
+        runs=[arguments_file],
         # Whoever has no password is refused, and that is an answer.
         ready=answers(f"{unit}.service", f"https://127.0.0.1:{port}/", any_status=True),
         credentials=CREDENTIALS,

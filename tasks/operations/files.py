@@ -23,11 +23,10 @@ def put_text(
 
     ``check`` runs on the host in a mount namespace of its own where the new file already stands
     in its place, so that a checker sees what the service would see. ``text`` travels by standard
-    input, never on a command line, and always ends with a line end; no diff prints a Secret.
+    input, never on a command line; no diff prints a Secret.
     """
     found = host.get_fact(FileState, path=path)
     content = text.reveal() if isinstance(text, Secret) else text
-    content = content if content.endswith("\n") else content + "\n"
     wanted = hashlib.sha256(content.encode()).hexdigest()
     same_text = found is not None and found["sha256"] == wanted
     if same_text and found is not None:
