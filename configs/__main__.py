@@ -1,4 +1,7 @@
-"""`python -m configs check | schema | show | secrets | migrate`; connects to nothing."""
+"""`python -m configs check | schema | show | secrets | migrate`; connects to nothing.
+
+An entry point as deploy.py is one: what `migrate` takes over, it hands on to the history.
+"""
 
 import argparse
 import os
@@ -8,6 +11,7 @@ from collections.abc import Sequence
 from configs.arguments import parser
 from configs.loader import inventory_path, judge, load, read_sources
 from configs.problems import ConfigurationError
+from configs.schema import PROJECT
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,9 +42,7 @@ def _run(chosen: argparse.Namespace) -> int:
 
             return commands.run(chosen)
         case "migrate":
-            from configs.migration import command
-
-            command.run(chosen)
+            _migrate(chosen)
     return 0
 
 
@@ -64,6 +66,26 @@ def _show(chosen: argparse.Namespace) -> None:
     sources = read_sources(path, os.environ, _data(chosen))
     targets = showing.effective(judge(path, sources, allow_example=True), sources, chosen.target)
     print(showing.as_json(targets) if chosen.json else showing.as_text(targets))
+
+
+def _migrate(chosen: argparse.Namespace) -> None:
+    """All that can be refused is refused first; killed in between, a repeat completes it."""
+    from configs.migration import command
+    from state.importing import Import, prepare
+    from state.store import FOLDER, Store
+
+    plan = command.plan(chosen)
+    imported: Import | None = None
+    if plan.state:
+        store = Store((chosen.output or PROJECT) / FOLDER)
+        targets = plan.migration.inventory["targets"]
+        imported = prepare(plan.state, targets, plan.migration.sha256, store)
+    plan.store_secrets()
+    if imported:
+        imported.save()
+    plan.write_inventory()
+    path, notes = (imported.path, imported.notes) if imported else (None, ())
+    print(command.report(plan, path, notes, as_json=chosen.json))
 
 
 if __name__ == "__main__":

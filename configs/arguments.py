@@ -57,8 +57,16 @@ def _secrets(secrets: argparse.ArgumentParser) -> None:
 
 def _migrate(migrate: argparse.ArgumentParser) -> None:
     migrate.add_argument("inventory", metavar="OLD_INVENTORY", type=Path)
-    migrate.add_argument("state", metavar="OLD_STATE", type=Path, nargs="?")
-    migrate.add_argument("--output", metavar="DIR", type=Path, help="default: configs")
+    migrate.add_argument(
+        "state",
+        metavar="OLD_STATE",
+        type=Path,
+        nargs="?",
+        help="its .deploy-state/deployment.state: becomes the first record of the history",
+    )
+    migrate.add_argument(
+        "--output", metavar="DIR", type=Path, help="default: configs, and .deploy-state beside it"
+    )
     migrate.add_argument(
         "--force", action="store_true", help="replace an inventory or a secret that differs"
     )

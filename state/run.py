@@ -24,7 +24,7 @@ from state.record import Config, Error, Record, Status
 from state.record import Target as TargetRecord
 from state.recorder import Recorder
 from state.scrubbing import Scrubber
-from state.store import Store, now
+from state.store import FOLDER, Store, now
 
 SCRIPT_VERSION = "5.0.0"
 
@@ -60,7 +60,7 @@ class Run(BaseStateCallback):
         self.root = root
         self.passwords = passwords
         self.secrets = secrets
-        self.store = Store(root / ".deploy-state", scrubber)
+        self.store = Store(root / FOLDER, scrubber)
         self.hardware: dict[str, Mapping[str, Any] | None] = {}
         self.errors: dict[str, Error] = {}
         self.warnings: list[str] = []

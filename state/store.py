@@ -15,6 +15,8 @@ from pydantic import ValidationError
 from state.record import Previous, Record
 from state.scrubbing import Scrubber
 
+FOLDER = ".deploy-state"
+
 
 def now() -> str:
     """The time as records hold it: UTC, to the second."""
@@ -46,11 +48,12 @@ class Store:
         path = self.path_of(record.deployment_id)
         data = self.scrubber.scrub_values(record.model_dump(mode="json"))
         write_atomically(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
-        self._point_current_at(path)
+        self.make_current(record.deployment_id)
 
-    def _point_current_at(self, path: Path) -> None:
+    def make_current(self, deployment_id: str) -> None:
+        """Let ``current.json`` point to a record that is there."""
         current = self.folder / "current.json"
-        wanted = f"history/{path.name}"
+        wanted = f"history/{self.path_of(deployment_id).name}"
         if current.is_symlink() and os.readlink(current) == wanted:
             return
         new = self.folder / f".current.{os.getpid()}"

@@ -1,10 +1,10 @@
-"""`python -m configs migrate OLD_INVENTORY [OLD_STATE]`."""
+"""`python -m configs migrate OLD_INVENTORY [OLD_STATE]`, but for the record of the old state."""
 
 import argparse
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +27,52 @@ _HEADER = """\
 """
 
 
-def run(chosen: argparse.Namespace) -> None:
-    """Convert, write and report. Raises ConfigurationError, and then has written nothing.
+@dataclass(frozen=True)
+class Plan:
+    """Everything that will be written, and where; made without writing anything."""
 
-    Secrets are stored before the inventory is written: a kill in between loses nothing.
+    migration: Migration
+    state: OldDeployment | None
+    inventory: Path
+    secrets: Path
+    force: bool
+
+    @property
+    def text(self) -> str:
+        """The new inventory's text."""
+        data = self.migration.inventory
+        return _HEADER + yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+
+    def store_secrets(self) -> None:
+        """Encrypt the secrets, if there are any. Raises ConfigurationError before it does."""
+        if self.migration.secrets:
+            _store(self.migration.secrets, self.secrets, force=self.force)
+
+    def write_inventory(self) -> None:
+        """Write the new inventory. Raises ConfigurationError."""
+        write_whole(self.inventory, self.text, 0o644)
+
+
+def plan(chosen: argparse.Namespace) -> Plan:
+    """Convert and check; writes nothing. Raises ConfigurationError."""
+    output = chosen.output
+    made = Plan(
+        migration=convert(chosen.inventory),
+        state=read_old_state(chosen.state) if chosen.state else None,
+        inventory=output / "inventory.yaml" if output else INVENTORY,
+        secrets=output / ".secrets.env" if output else secrets_path(),
+        force=chosen.force,
+    )
+    _check_destination(made.inventory, made.text, chosen)
+    return made
+
+
+def report(plan: Plan, record: Path | None, notes: Sequence[str], *, as_json: bool) -> str:
+    """What was written and what became of each line.
+
+    record: the old state's place in the history, if it has one; notes: whole sentences.
     """
-    migration = convert(chosen.inventory)
-    state = read_old_state(chosen.state) if chosen.state else None
-    inventory = chosen.output / "inventory.yaml" if chosen.output else INVENTORY
-    secrets = chosen.output / ".secrets.env" if chosen.output else secrets_path()
-    text = _HEADER + yaml.safe_dump(migration.inventory, sort_keys=False, allow_unicode=True)
-    _check_destination(inventory, text, chosen)
-    if migration.secrets:
-        _store(migration.secrets, secrets, force=chosen.force)
-    write_whole(inventory, text, 0o644)
-    written = (inventory, secrets)
-    print(_json(migration, state, written) if chosen.json else _text(migration, state, written))
+    return _json(plan, record, notes) if as_json else _text(plan, record, notes)
 
 
 def _check_destination(inventory: Path, text: str, chosen: argparse.Namespace) -> None:
@@ -112,38 +142,47 @@ def _warnings(migration: Migration) -> list[str]:
     ]
 
 
-def _text(migration: Migration, state: OldDeployment | None, written: tuple[Path, Path]) -> str:
-    inventory, secrets = written
-    width = max(len(line.key) for line in migration.lines)
-    words = {"moved": "→ ", "secret": "→ encrypted as ", "dropped": "dropped: "}
-    report = [f"{shown(inventory)}: written", f"{shown(secrets)}: {len(migration.secrets)} stored"]
-    report = report if migration.secrets else report[:1]
-    report += ["", migration.old]
-    report += [
-        f"  line {line.line:<4} {line.key:<{width}}  {words[line.fate]}{line.what}"
-        for line in migration.lines
-    ]
-    if state:
-        report += [
-            "",
-            f"The last deployment of version 4 was started {state.started_at or '-'}: "
-            f"{state.status}",
-        ]
-        report += [
-            f"  {name}: {target.status} {target.completed_at}".rstrip()
-            for name, target in state.targets.items()
-        ]
-    report += ["", *_warnings(migration), "The old files are as they were."]
+def _text(plan: Plan, record: Path | None, notes: Sequence[str]) -> str:
+    migration = plan.migration
+    written = [f"{shown(plan.inventory)}: written"]
+    if migration.secrets:
+        written.append(f"{shown(plan.secrets)}: {len(migration.secrets)} stored")
+    if record:
+        written.append(f"{shown(record)}: the first record of the history")
+    report = [*written, "", migration.old, *_lines(migration), *_last_deployment(plan.state), ""]
+    report += [*notes, *_warnings(migration), "The old files are as they were."]
     return "\n".join([*report, "Next: python -m configs check"])
 
 
-def _json(migration: Migration, state: OldDeployment | None, written: tuple[Path, Path]) -> str:
+def _lines(migration: Migration) -> list[str]:
+    width = max(len(line.key) for line in migration.lines)
+    words = {"moved": "→ ", "secret": "→ encrypted as ", "dropped": "dropped: "}
+    return [
+        f"  line {line.line:<4} {line.key:<{width}}  {words[line.fate]}{line.what}"
+        for line in migration.lines
+    ]
+
+
+def _last_deployment(state: OldDeployment | None) -> list[str]:
+    if state is None:
+        return []
+    begun = f"The last deployment of version 4 was started {state.started_at or '-'}"
+    targets = [
+        f"  {name}: {target.status} {target.completed_at}".rstrip()
+        for name, target in state.targets.items()
+    ]
+    return ["", f"{begun}: {state.status}", *targets]
+
+
+def _json(plan: Plan, record: Path | None, notes: Sequence[str]) -> str:
     report: dict[str, Any] = {
-        "inventory": str(written[0]),
-        "secrets_file": str(written[1]),
-        "secrets": list(migration.secrets),
-        "lines": [asdict(line) for line in migration.lines],
-        "state": asdict(state) if state else None,
-        "warnings": _warnings(migration),
+        "inventory": str(plan.inventory),
+        "secrets_file": str(plan.secrets),
+        "record": str(record) if record else None,
+        "secrets": list(plan.migration.secrets),
+        "lines": [asdict(line) for line in plan.migration.lines],
+        "state": asdict(plan.state) if plan.state else None,
+        "notes": list(notes),
+        "warnings": _warnings(plan.migration),
     }
     return json.dumps(report, indent=2)

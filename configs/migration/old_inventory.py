@@ -1,5 +1,6 @@
 """Turns an inventory of version 4 into one of this version, and accounts for every line of it."""
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ import yaml
 
 from configs.documents import Document, Location, dotted, read
 from configs.loader import DEFAULTS, validate
+from configs.mail import lacks
 from configs.merging import Sources
 from configs.migration import rules
 from configs.migration.old_state import HOSTS
@@ -17,7 +19,6 @@ from configs.problems import ConfigurationError, Problem
 from configs.secrets.secret import Secret
 
 Fate = Literal["moved", "secret", "dropped"]
-_PLACEHOLDERS = ("", "0.0.0.0")
 _NEW = "the new inventory"
 
 
@@ -33,9 +34,13 @@ class Line:
 
 @dataclass
 class Migration:
-    """The new inventory's data, the secrets to encrypt, and what became of each line."""
+    """The new inventory's data, the secrets to encrypt, and what became of each line.
+
+    old: the old file, as the operator would name it; sha256: hexadecimal, of its bytes.
+    """
 
     old: str
+    sha256: str
     inventory: dict[str, Any] = field(default_factory=dict)
     secrets: dict[str, Secret] = field(default_factory=dict)
     lines: list[Line] = field(default_factory=list)
@@ -65,7 +70,7 @@ def _missing(document: Document) -> Iterator[Problem]:
                 "the two hosts of version 4: observability and vpsmanager, each a section",
                 "name the inventory.yaml of version 4",
             )
-        elif str(entry.get("ip") or "") in _PLACEHOLDERS:
+        elif str(entry.get("ip") or "") in ("", rules.PLACEHOLDERS["ip",]):
             yield Problem(
                 document.file,
                 f"{host}.ip",
@@ -79,7 +84,7 @@ class _Conversion:
     def __init__(self, document: Document) -> None:
         self.document = document
         self.places = dict(_places(yaml.compose(document.content.decode("utf-8-sig")), ()))
-        self.result = Migration(document.file)
+        self.result = Migration(document.file, hashlib.sha256(document.content).hexdigest())
         self.origins: dict[str, str] = {}
 
     def run(self) -> None:
@@ -92,6 +97,7 @@ class _Conversion:
             line = self.places.get(location, (0, ""))[0]
             self.result.lines.append(Line(line, dotted(location), fate, what))
         self.result.lines.sort(key=lambda each: each.line)
+        self._leave_out_useless_mail()
         for key in _share_ssh(self.result.inventory):
             self._say_shared(key)
 
@@ -101,9 +107,7 @@ class _Conversion:
         sources = Sources(read(DEFAULTS, remedy=""), new)
         _, refused = validate(sources.merged(), sources)
         said = (
-            replace(
-                problem, file=self.document.file, key=self.origins.get(problem.key, problem.key)
-            )
+            replace(problem, file=self.document.file, key=self._old_key(problem.key))
             for problem in refused
         )
         return list(dict.fromkeys(said))
@@ -115,13 +119,23 @@ class _Conversion:
             return "secret", self._keep_secret(location, value)
         if location == ("ssh_key_path",):
             return "moved", self._move(location, ("ssh", "key"), re.sub(r"^(\./)+", "", str(value)))
-        host, rest = location[0], location[1:]
+        host, rest = str(location[0]), location[1:]
         if host not in HOSTS:
             return "dropped", rules.why_dropped(location, rules.DROPPED_AT_THE_TOP)
-        if rest in rules.MOVED:
-            place = ("targets", host, *rules.MOVED[rest])
-            return "moved", self._move(location, place, self._typed(location, value))
-        return "dropped", rules.why_dropped(rest, rules.DROPPED)
+        if value == rules.PLACEHOLDERS.get(rest):
+            return "dropped", rules.PLACEHOLDER
+        if rest in rules.MAIL and host != rules.MAIL_HOST:
+            return "dropped", rules.OTHER_HOST
+        place = rules.MOVED.get(rest) or rules.MAIL.get(rest)
+        if place is None:
+            return "dropped", rules.why_dropped(rest, rules.DROPPED)
+        return self._fate_of_setting(location, ("targets", host, *place), value)
+
+    def _fate_of_setting(self, old: Location, new: Location, value: Any) -> tuple[Fate, str]:
+        if earlier := self.origins.get(dotted(new)):
+            return "dropped", f"{earlier} says it already"
+        value = self._typed(old, new, value)
+        return ("dropped", rules.EMPTY) if value == [] else ("moved", self._move(old, new, value))
 
     def _say_shared(self, key: str) -> None:
         for host in HOSTS:
@@ -132,11 +146,38 @@ class _Conversion:
                 for line in self.result.lines
             ]
 
-    def _typed(self, location: Location, value: Any) -> Any:
-        """As the new schema wants it: a version is text, a number may have stood in quotes."""
-        if rules.MOVED[location[1:]][-1] == "version":
-            return self._written(location, value)
-        return int(value) if isinstance(value, str) and value.isdigit() else value
+    def _leave_out_useless_mail(self) -> None:
+        target = self.result.inventory["targets"][rules.MAIL_HOST]
+        settings = target.get("settings", {})
+        smtp, email_to = settings.get("smtp", {}), settings.get("alertmanager", {}).get("email_to")
+        missing = [lack.what for lack in lacks(smtp, email_to or [])]
+        if "host" in smtp and not missing:
+            return
+        why = " and ".join(rules.NO_MAIL[what] for what in missing or ["server"])
+        places = {dotted(("targets", rules.MAIL_HOST, *place)) for place in rules.MAIL.values()}
+        self.result.lines = [
+            replace(line, fate="dropped", what=f"no mail can be sent: {why}")
+            if line.what in places
+            else line
+            for line in self.result.lines
+        ]
+        for section in ("smtp", "alertmanager"):
+            settings.pop(section, None)
+        if not settings:
+            target.pop("settings", None)
+
+    def _old_key(self, key: str) -> str:
+        setting = re.sub(r"\[\d+\]$", "", key)  # the items of a list have no lines of their own
+        return self.origins.get(setting, key)
+
+    def _typed(self, old: Location, new: Location, value: Any) -> Any:
+        """As the new schema wants it: some values are text, a number may have stood in quotes."""
+        if new[-1] == "email_to":
+            return _addresses(value)
+        if new[-1] in rules.TEXT:
+            return self._written(old, value)
+        number = isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value)
+        return int(value) if number else value
 
     def _move(self, old: Location, new: Location, value: Any) -> str:
         section: dict[Any, Any] = self.result.inventory
@@ -171,7 +212,7 @@ def _names(location: Location) -> Iterator[str]:
     """SMTP_PASSWORD for observability.config.smtp.password; longer ones if that is taken."""
     steps = [str(step) for step in location if step not in (*HOSTS, "config")]
     short = re.sub(r"[^A-Z0-9]+", "_", "_".join(steps).upper()).strip("_")
-    if short[:1].isalpha():
+    if short[:1].isalpha() and rules.SECRET_NAMES.get(short, location) == location:
         yield short
     long = f"{str(location[0]).upper()}_{short}" if location[0] in HOSTS else f"OLD_{short}"
     yield long
@@ -179,6 +220,14 @@ def _names(location: Location) -> Iterator[str]:
     while True:
         yield f"{long}_{number}"
         number += 1
+
+
+def _addresses(value: Any) -> list[str]:
+    """What is a text with commas, or a list."""
+    items = value if isinstance(value, list) else [value]
+    texts = [text.strip() for item in items for text in re.split("[,;]", str(item or ""))]
+    placeholder = rules.PLACEHOLDERS["config", "alertmanager_email"]
+    return list(dict.fromkeys(text for text in texts if text not in ("", placeholder)))
 
 
 def _leaves(value: Any, location: Location) -> Iterator[tuple[Location, Any]]:

@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 import configs
-from configs import ConfigurationError, Problem
+from configs import ConfigurationError, Problem, Target
 from configs.__main__ import main
 from configs.documents import dotted
 from configs.migration import convert, read_old_state
-from configs.migration.rules import MOVED
+from configs.migration.rules import MAIL, MOVED
 from configs.overrides import settings
 from configs.secrets import load_secrets
 
@@ -33,12 +33,13 @@ observability:
     - grafana
   config:
     grafana_domain: grafana.example.com
-    alertmanager_email: alerts@example.com
+    alertmanager_email: ops@chom.example
     retention_days: 45
     smtp:
-      host: smtp.example.com
+      host: smtp.chom.example
       port: 587
       user: ""
+      from: alerts@chom.example
       password: "geh$eim # 'x'"
 vpsmanager:
   hostname: wp.example.com
@@ -108,7 +109,15 @@ def test_the_new_inventory_is_complete(old: Path, run: Run, tmp_path: Path) -> N
                 "role": "observability",
                 "address": "10.0.0.1",
                 "ssh": {"port": 22},
-                "settings": {"prometheus": {"retention_days": 45}},
+                "settings": {
+                    "alertmanager": {"email_to": ["ops@chom.example"]},
+                    "prometheus": {"retention_days": 45},
+                    "smtp": {
+                        "host": "smtp.chom.example",
+                        "port": 587,
+                        "sender": "alerts@chom.example",
+                    },
+                },
             },
             "vpsmanager": {
                 "role": "vpsmanager",
@@ -120,18 +129,23 @@ def test_the_new_inventory_is_complete(old: Path, run: Run, tmp_path: Path) -> N
     }
 
 
-def test_the_new_inventory_loads(old: Path, run: Run, tmp_path: Path) -> None:
+def migrated(old: Path, run: Run, tmp_path: Path) -> dict[str, Target]:
+    """The targets of the new inventory, once `python -m configs check` would accept it."""
     key = tmp_path / "key"
     key.write_text("a key")
     key.chmod(0o600)
-    old.write_text(OLD.replace("./keys/chom_deploy_key", str(key)))
-    run(old)
+    old.write_text(old.read_text().replace("./keys/chom_deploy_key", str(key)))
+    assert run(old)[0] == 0
     path = tmp_path / "new" / "inventory.yaml"
     (tmp_path / "hosts").write_text("")
     path.write_text(
         path.read_text().replace("ssh:\n", f"ssh:\n  known_hosts: {tmp_path}/hosts\n", 1)
     )
-    targets = configs.load(path, environ={}).targets
+    return configs.load(path, environ={}).targets
+
+
+def test_the_new_inventory_loads(old: Path, run: Run, tmp_path: Path) -> None:
+    targets = migrated(old, run, tmp_path)
     assert targets["vpsmanager"].ssh.port == 2222
     assert targets["observability"].settings.prometheus.retention_days == 45
 
@@ -157,14 +171,18 @@ def test_every_line_is_accounted_for(old: Path, run: Run) -> None:
         "observability.ip",
         "observability.ssh_user",
         "observability.ssh_port",
+        "observability.config.alertmanager_email",
         "observability.config.retention_days",
+        "observability.config.smtp.host",
+        "observability.config.smtp.port",
+        "observability.config.smtp.from",
         "vpsmanager.ip",
         "vpsmanager.ssh_user",
         "vpsmanager.ssh_port",
         "vpsmanager.config.default_php",
         "ssh_key_path",
     ]
-    assert len(lines) == 23
+    assert len(lines) == 24
     assert lines["vpsmanager.ssh_user"]["what"] == "ssh.user"
     assert lines["vpsmanager.ssh_port"]["what"] == "targets.vpsmanager.ssh.port"
     assert all(line["what"] for line in lines.values())
@@ -193,8 +211,147 @@ def test_the_old_files_are_as_they_were(old: Path, run: Run) -> None:
 
 
 def test_every_place_of_the_rules_exists() -> None:
-    for place in MOVED.values():
+    for place in (MOVED | MAIL).values():
         assert place[0] in ("address", "ssh") or dotted(place[1:]) in settings()
+
+
+# Mail
+
+SMTP = OLD[OLD.index("    smtp:\n") : OLD.index("vpsmanager:\n")]
+EMAIL = "    alertmanager_email: ops@chom.example\n"
+
+
+def with_mail(old: Path, smtp: str, email: str) -> Path:
+    """The old inventory with these in place of its own mail settings, as YAML on one line."""
+    text = OLD.replace(SMTP, f"    smtp: {smtp}\n").replace(EMAIL, f"    {email}\n")
+    old.write_text(text)
+    return old
+
+
+def fates(old: Path, key: str) -> set[tuple[str, str]]:
+    return {(line.fate, line.what) for line in convert(old).lines if key in line.key}
+
+
+@pytest.mark.parametrize(
+    ("smtp", "username", "sender"),
+    [
+        ("{host: h, user: a@b.org}", "a@b.org", None),
+        ("{host: h, username: a@b.org}", "a@b.org", None),
+        ("{host: h, user: 0123, from: c@d.org}", "0123", "c@d.org"),
+        ("{host: h, user: '0123', sender: c@d.org}", "0123", "c@d.org"),
+        ("{host: h, sender: c@d.org}", None, "c@d.org"),
+    ],
+)
+def test_mail_settings_move(
+    old: Path, run: Run, tmp_path: Path, smtp: str, username: str | None, sender: str | None
+) -> None:
+    settings = migrated(with_mail(old, smtp, "alertmanager_email: e@f.org"), run, tmp_path)
+    mail = settings["observability"].settings.smtp
+    assert (mail.host, mail.port, mail.username, mail.sender) == ("h", 587, username, sender)
+
+
+@pytest.mark.parametrize(
+    ("written", "addresses"),
+    [
+        ("a@b.org", ["a@b.org"]),
+        ("' a@b.org , c@d.org;a@b.org,'", ["a@b.org", "c@d.org"]),
+        ("[a@b.org, c@d.org]", ["a@b.org", "c@d.org"]),
+        ("[a@b.org, '', null, alerts@example.com]", ["a@b.org"]),
+    ],
+)
+def test_the_receivers_may_be_a_text_or_a_list(
+    old: Path, written: str, addresses: list[str]
+) -> None:
+    with_mail(old, "{host: h, from: a@b.org}", f"alertmanager_email: {written}")
+    settings = convert(old).inventory["targets"]["observability"]["settings"]
+    assert settings["alertmanager"] == {"email_to": addresses}
+
+
+@pytest.mark.parametrize(
+    ("smtp", "email", "reason"),
+    [
+        ("{host: h, port: 25, user: a@b.org, password: x}", "alertmanager_email: ''",
+         "alertmanager_email names nobody who would get it"),
+        ("{host: h, port: 25, user: a@b.org, password: x}", "other: 1",
+         "alertmanager_email names nobody who would get it"),
+        ("{host: h, from: a@b.org, password: x}", "alertmanager_email: alerts@example.com",
+         "alertmanager_email names nobody who would get it"),
+        ("{port: 25, user: a@b.org, password: x}", "alertmanager_email: a@b.org",
+         "smtp.host names no mail server"),
+        ("{host: smtp.example.com, port: 25, password: x}", "alertmanager_email: a@b.org",
+         "smtp.host names no mail server"),
+        ("{port: 25, password: x}", "other: 1", "smtp.host names no mail server"),
+        ("{host: h, user: me, password: x}", "alertmanager_email: a@b.org",
+         "neither smtp.from nor smtp.user is an email address"),
+        ("{host: h, password: x}", "other: 1",
+         "alertmanager_email names nobody who would get it and neither smtp.from nor smtp.user is "
+         "an email address"),
+    ],
+)  # fmt: skip
+def test_mail_that_could_not_be_sent_is_left_out_with_the_reason(
+    old: Path, run: Run, tmp_path: Path, smtp: str, email: str, reason: str
+) -> None:
+    targets = migrated(with_mail(old, smtp, email), run, tmp_path)
+    settings = targets["observability"].settings
+    assert (settings.smtp.host, settings.smtp.port, settings.smtp.username) == (None, 587, None)
+    assert settings.alertmanager.email_to == ()
+    written = {what for fate, what in fates(old, "config.") if what.startswith("no mail")}
+    assert written == {f"no mail can be sent: {reason}"}
+    assert secrets(tmp_path) == {"SMTP_PASSWORD": "x"}
+
+
+def test_what_version_4_came_with_counts_as_empty(old: Path, run: Run, tmp_path: Path) -> None:
+    template = "{host: smtp.example.com, port: 587, user: '', password: ''}"
+    with_mail(old, template, "alertmanager_email: alerts@example.com")
+    assert migrated(old, run, tmp_path)["observability"].settings.smtp.host is None
+    example = {("dropped", "it is still the example that version 4 came with")}
+    assert fates(old, "smtp.host") == fates(old, "alertmanager_email") == example
+    assert not (tmp_path / "new" / ".secrets.env").exists()
+
+
+def test_without_mail_there_are_no_mail_settings(old: Path) -> None:
+    with_mail(old, "{}", "other: 1")
+    settings = convert(old).inventory["targets"]["observability"]["settings"]
+    assert settings == {"prometheus": {"retention_days": 45}}
+
+
+def test_mail_of_the_other_host_does_not_move(old: Path) -> None:
+    old.write_text(
+        OLD.replace("    observability_server", "    smtp: {host: h}\n    observability_s")
+    )
+    assert fates(old, "vpsmanager.config.smtp.host") == {
+        ("dropped", "the observability target alone sends mail")
+    }
+
+
+def test_the_same_said_twice_moves_once(old: Path) -> None:
+    with_mail(old, "{host: h, user: a@b.org, username: me}", "alertmanager_email: a@b.org")
+    assert convert(old).inventory["targets"]["observability"]["settings"]["smtp"] == {
+        "host": "h",
+        "username": "a@b.org",
+    }
+    assert fates(old, "smtp.username") == {
+        ("dropped", "observability.config.smtp.user says it already")
+    }
+
+
+def test_what_mail_has_no_setting_for_is_dropped(old: Path) -> None:
+    with_mail(old, "{host: h, from: a@b.org, tls: false}", "alertmanager_email: [{to: a@b.org}]")
+    assert fates(old, "smtp.tls") == {("dropped", "there is no such setting for mail")}
+    assert fates(old, "alertmanager_email") == {
+        ("dropped", "there is no setting for it: an address is all there is")
+    }
+
+
+def test_the_mail_password_has_its_name_whatever_comes_before_it(old: Path) -> None:
+    first, _, vpsmanager = OLD.partition("vpsmanager:\n")
+    other = vpsmanager.replace("  config:\n", "  config:\n    smtp: {password: other}\n")
+    old.write_text(f"smtp: {{password: old}}\nvpsmanager:\n{other}{first}")
+    assert {name: secret.reveal() for name, secret in convert(old).secrets.items()} == {
+        "OLD_SMTP_PASSWORD": "old",
+        "VPSMANAGER_SMTP_PASSWORD": "other",
+        "SMTP_PASSWORD": "geh$eim # 'x'",
+    }
 
 
 # Secrets wherever they stand
@@ -329,6 +486,16 @@ def test_a_folder_in_place_of_the_inventory(old: Path, run: Run, tmp_path: Path)
         (("retention_days: 45", "retention_days: long"), "observability.config.retention_days",
          '"long"'),
         (("vpsmanager:", "other:"), "vpsmanager", "nothing"),
+        (("ops@chom.example", "'a@b.org, Ops <c@d.org>'"),
+         "observability.config.alertmanager_email", '"Ops <c@d.org>"'),
+        (("from: alerts@", "from: Alerts alerts@"), "observability.config.smtp.from",
+         '"Alerts alerts@chom.example"'),
+        (("host: smtp.chom", "host: smtp_chom"), "observability.config.smtp.host",
+         '"smtp_chom.example"'),
+        (("port: 587", "port: 0"), "observability.config.smtp.port", "0"),
+        (("ssh_port: 2222", "ssh_port: 0"), "vpsmanager.ssh_port", "0"),
+        (("ssh_port: 2222", "ssh_port: '²'"), "vpsmanager.ssh_port", '"²"'),
+        (("ssh_port: 2222", f"ssh_port: '{'9' * 5000}'"), "vpsmanager.ssh_port", '"999'),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_said_of_the_old_files_key(
