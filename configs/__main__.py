@@ -1,6 +1,7 @@
 """`python -m configs check | schema | show | secrets | migrate`; connects to nothing.
 
-An entry point as deploy.py is one: what `migrate` takes over, it hands on to the history.
+An entry point as deploy.py is one: it asks the components which secrets they need, and hands what
+`migrate` takes over on to the history.
 """
 
 import argparse
@@ -31,8 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(chosen: argparse.Namespace) -> int:
     match chosen.command:
         case "check":
-            load(data=_data(chosen))
-            print("ok")
+            _check(_data(chosen))
         case "schema":
             _schema(write=chosen.write)
         case "show":
@@ -44,6 +44,16 @@ def _run(chosen: argparse.Namespace) -> int:
         case "migrate":
             _migrate(chosen)
     return 0
+
+
+def _check(data: dict[str, str]) -> None:
+    """The settings, and whether the secrets are there that the components cannot make."""
+    from configs.secrets.providing import unknown
+    from tasks.stacks import needed_secrets
+
+    if missing := unknown(needed_secrets(load(data=data).targets.values())):
+        raise ConfigurationError(missing)
+    print("ok")
 
 
 def _data(chosen: argparse.Namespace) -> dict[str, str]:

@@ -11,7 +11,7 @@ from configs.secrets.generating import Kind, random_value
 from configs.secrets.initialising import initialise
 from configs.secrets.keys import Ask, has_terminal
 from configs.secrets.secret import UNWRITABLE, Secret
-from configs.secrets.sheet import INIT, SET
+from configs.secrets.sheet import INIT, SET, read
 from configs.secrets.store import changing, load_secrets, secrets_path
 
 SHORTEST = 6
@@ -73,6 +73,17 @@ def provide(
     if refused := [bad for need in missing for bad in _unfit(path, need, new[need.name])]:
         raise ConfigurationError(refused)
     return _stored(path, new, environ, ask) if keep else Provided({**present, **new})
+
+
+def unknown(needs: Iterable[Needed], environ: Mapping[str, str] = os.environ) -> list[Problem]:
+    """Those that only the user can know and that the file does not have; needs no key.
+
+    Raises ConfigurationError for a file that cannot be read.
+    """
+    path = secrets_path(environ)
+    names = {entry.name for entry in read(path).entries()} if os.path.exists(path) else set()
+    missing = {need.name: need for need in needs if need.kind is None and need.name not in names}
+    return [_unknown(path, need) for need in missing.values()]
 
 
 def _stored(

@@ -5,6 +5,7 @@ import urllib.error
 import urllib.request
 from typing import NamedTuple
 
+from tasks import quoting
 from tests.lab import Lab
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -97,3 +98,30 @@ def page(url: str) -> tuple[int, str]:
         return error.code, error.read().decode()
     except OSError:
         return 0, ""
+
+
+def redis(lab: Lab, machine: str, command: str, password: str | None = None) -> str:
+    """The last line of what Redis says to a command; without ``password``, with the right one."""
+    auth = "sed -n 's/^requirepass /AUTH /p' /etc/redis/redis.conf"
+    if password is not None:
+        auth = "cat"
+    said = lab.run(
+        machine,
+        f"{{ {auth}; echo {command}; }} | redis-cli 2>&1",
+        input="" if password is None else f"AUTH {quoting.redis(password)}\n",
+    ).stdout
+    return [line for line in said.splitlines() if line][-1]
+
+
+def scrape(lab: Lab, machine: str, port: int, password: str | None = None) -> int:
+    """The HTTP status of an exporter's metrics as the observability target is answered."""
+    name = "metrics.chom.internal"
+    user = quoting.option_file(f"prometheus:{password}") if password else ""
+    login = "-K - --cacert /etc/chom/metrics/tls.crt"
+    said = lab.run(
+        "observability",
+        f"curl -sS -m 5 -o /dev/null -w '%{{http_code}}' {login}"
+        f" --resolve {name}:{port}:{lab.machine(machine).address} https://{name}:{port}/metrics",
+        input=f"user = {user}\n" if user else "",
+    ).stdout
+    return int(said)

@@ -9,7 +9,16 @@ import pytest
 
 from tests.e2e.disks import differences
 from tests.e2e.first import First
-from tests.e2e.machines import answer, listeners, page, processes, properties, reachable
+from tests.e2e.machines import (
+    answer,
+    listeners,
+    page,
+    processes,
+    properties,
+    reachable,
+    redis,
+    scrape,
+)
 from tests.e2e.polling import wait_for
 
 MACHINES = ("observability", "vpsmanager")
@@ -113,8 +122,10 @@ def test_only_the_web_page_of_the_application_is_reachable(first: First) -> None
 
 def test_metrics_are_for_the_observability_machine_alone(first: First) -> None:
     lab, address = first.platform.lab, first.platform.address("vpsmanager")
-    fetched = answer(lab, "observability", f"curl -fsS -m 5 http://{address}:9100/metrics")
-    assert "node_memory_MemTotal_bytes" in fetched
+    password = answer(lab, "observability", "cat /etc/chom/metrics/password")
+    assert scrape(lab, "vpsmanager", 9100, password) == 200
+    assert scrape(lab, "vpsmanager", 9100, "another") == scrape(lab, "vpsmanager", 9100) == 401
+    assert not reachable(address, 9100)
     assert not reachable(first.platform.address("observability"), 9100)
 
 
@@ -157,8 +168,7 @@ def test_sizes_follow_the_hardware(first: First) -> None:
     lab = first.platform.lab
     pool = answer(lab, "vpsmanager", "mariadb -NBe 'select @@innodb_buffer_pool_size'")
     assert int(pool) == 1024 * 1024 * 1024
-    redis = answer(lab, "vpsmanager", "redis-cli config get maxmemory")
-    assert redis.split() == ["maxmemory", str(256 * 1024 * 1024)]
+    assert int(redis(lab, "vpsmanager", "config get maxmemory")) == 256 * 1024 * 1024
     children = answer(lab, "vpsmanager", "php-fpm8.4 -tt 2>&1 | grep pm.max_children")
     assert children.endswith("pm.max_children = 24")
 

@@ -2,7 +2,7 @@
 
 import time
 
-from tests.e2e.machines import answer, units
+from tests.e2e.machines import answer, redis, units
 from tests.e2e.platform import Platform
 from tests.e2e.project import DEPLOY, LIMIT_S, changed
 
@@ -60,5 +60,4 @@ def _starts(platform: Platform) -> int:
 
 
 def _maxmemory_mb(platform: Platform) -> int:
-    said = answer(platform.lab, "vpsmanager", "redis-cli config get maxmemory")
-    return int(said.split()[1]) // 1024 // 1024
+    return int(redis(platform.lab, "vpsmanager", "config get maxmemory")) // 1024 // 1024

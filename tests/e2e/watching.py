@@ -8,13 +8,16 @@ import urllib.parse
 from contextlib import suppress
 from pathlib import Path
 
+from tasks.quoting import QUOTINGS
+
 
 def disguises(secret: str) -> list[bytes]:
-    """The secret as it might show: plain, URL encoded, in hexadecimal, or anywhere in base64."""
+    """The secret as it might show: plain, quoted, URL encoded, in hexadecimal, or in base64."""
     raw = secret.encode()
     found = {raw, urllib.parse.quote(secret, safe="").encode(), raw.hex().encode()}
     found |= {json.dumps(secret, ensure_ascii=ascii)[1:-1].encode() for ascii in (True, False)}
     found |= {repr(secret)[1:-1].encode(), raw.replace(b"'", b"'\"'\"'")}
+    found |= {quote(secret)[1:-1].encode() for quote in QUOTINGS.values()}
     # Of a key in several lines, each line alone.
     found |= {line.encode() for line in secret.splitlines() if len(line) > 40}
     for shift in range(3):

@@ -13,6 +13,7 @@ from configs import PROJECT, ConfigurationError
 from configs.secrets import Needed, load_secrets, provide, secrets_path
 from configs.secrets.initialising import initialise
 from configs.secrets.keys import key_file
+from configs.secrets.providing import unknown
 from configs.secrets.store import open_store
 
 Environ = dict[str, str]
@@ -96,6 +97,15 @@ def test_what_stands_in_the_file_comes_along_unneeded(environ: Environ) -> None:
         "OLD_TOKEN",
         "REDIS_PASSWORD",
     }
+
+
+def test_what_the_file_lacks_is_told_without_its_key(environ: Environ) -> None:
+    needs = [SMTP, REDIS, OTHER, SMTP]
+    assert [problem.key for problem in unknown(needs, environ)] == ["SMTP_PASSWORD", "GIT_TOKEN"]
+    stored(environ, SMTP_PASSWORD="it is there")
+    key_file(environ).unlink()
+    (problem,) = unknown(needs, environ)
+    assert problem.key == "GIT_TOKEN" and problem.found == "nothing"
 
 
 def test_ci_makes_nothing_and_names_the_commands(environ: Environ) -> None:

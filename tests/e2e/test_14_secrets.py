@@ -1,0 +1,253 @@
+"""Secrets get to where they are used, and show nowhere else: not even when everything fails."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from configs.secrets import random_value
+from tests.e2e.leaks import Place, found_in, journals, leaks_here, places, readable_by_all
+from tests.e2e.machines import all_units, answer, page, redis, restarted, scrape
+from tests.e2e.platform import Platform
+from tests.e2e.project import changed
+from tests.e2e.watching import Watch
+
+NASTY = " q\"u'o$HOME `id` \\n %d #; éß"
+MAIL = {
+    "targets.observability.settings.smtp": {
+        "host": "127.0.0.1",
+        "port": 2525,
+        "username": "alerts@example.org",
+    },
+    "targets.observability.settings.alertmanager.email_to": ["operator@example.org"],
+}
+SERVICES = {
+    "REDIS_PASSWORD": {("vpsmanager", "redis-server.service")},
+    "LARAVEL_DB_PASSWORD": set(),
+    "LARAVEL_APP_KEY": set(),
+    "SMTP_PASSWORD": {("observability", "prometheus-alertmanager.service")},
+    "METRICS_PASSWORD": {
+        ("observability", "prometheus.service"),
+        ("observability", "prometheus-node-exporter.service"),
+        ("vpsmanager", "prometheus-node-exporter.service"),
+    },
+    "METRICS_TLS_KEY": {
+        ("observability", "prometheus-node-exporter.service"),
+        ("vpsmanager", "prometheus-node-exporter.service"),
+    },
+}
+OBSERVABILITY = {
+    Place("observability", "/etc/chom/metrics/password", "root", "root", "600"),
+    Place("observability", "/etc/chom/metrics/tls.key", "root", "root", "600"),
+    Place("observability", "/etc/alertmanager/smtp_password", "root", "root", "600"),
+}
+VPSMANAGER = {
+    Place("vpsmanager", "/etc/chom/metrics/tls.key", "root", "root", "600"),
+    Place("vpsmanager", "/etc/chom/mariadb/laravel.cnf", "root", "root", "600"),
+    Place("vpsmanager", "/etc/redis/redis.conf", "redis", "redis", "640"),
+    Place("vpsmanager", "/var/www/laravel/shared/.env", "root", "laravel", "640"),
+}
+# Component → the file of it that cannot be written, as a folder stands in its place.
+OBSTACLES = {
+    "metrics": ("observability", "/etc/chom/metrics/web.yml"),
+    "prometheus": ("observability", "/etc/prometheus-server/prometheus.yml"),
+    "alertmanager": ("observability", "/etc/alertmanager/smtp_password"),
+    "redis": ("vpsmanager", "/etc/redis/redis.conf"),
+    "laravel": ("vpsmanager", "/var/www/laravel/shared/.env"),
+}
+LOUD = ("-y", "-vvv", "--debug", "--diff")
+
+
+def values(word: str) -> dict[str, str]:
+    """New values, as somebody could have typed them; the two that are keys are random."""
+    typed = ("REDIS_PASSWORD", "LARAVEL_DB_PASSWORD", "METRICS_PASSWORD", "SMTP_PASSWORD")
+    return {
+        **{name: f"{word}{name}{NASTY}" for name in typed},
+        "LARAVEL_APP_KEY": random_value("laravel_app_key"),
+        "METRICS_TLS_KEY": random_value("private_key"),
+    }
+
+
+@pytest.fixture(scope="module")
+def loud(platform: Platform) -> Iterator[Platform]:
+    """Fresh machines, deployed to as loudly as possible, watched all the time."""
+    platform.refresh()
+    project = platform.project
+    project.set_secrets(values("first-"))
+    with Watch(*project.secrets().values()) as watch:
+        outcome = project.deploy(*LOUD, changes=MAIL)
+    assert outcome.code == 0, outcome
+    assert [command for command in watch.commands if "/etc/redis/redis.conf" in command]
+    assert [command for command in watch.commands if "deploy.py -y -vvv" in command]
+    assert watch.leaks == set()
+    assert found_in(outcome.text.encode(), project.secrets()) == set()
+    yield platform
+    platform.unsettle()
+    # Later tests deploy without mail, so without its password.
+    project.set_secrets({"SMTP_PASSWORD": None})
+
+
+def test_a_first_deploy_shows_no_secret(loud: Platform) -> None:
+    secrets = loud.project.secrets()
+    assert set(secrets) == set(SERVICES)
+    assert leaks_here(loud, secrets) == set()
+    assert journals(loud.lab, secrets) == set()
+
+
+def test_secrets_are_in_their_own_files_alone(loud: Platform) -> None:
+    assert places(loud.lab, loud.project.secrets()) == OBSERVABILITY | VPSMANAGER
+
+
+def test_no_secret_is_open_to_all_in_memory(loud: Platform) -> None:
+    for machine in loud.lab.machines:
+        found = readable_by_all(loud.lab, machine.name, "first-")
+        assert found == ""
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("-y", "-vvv", "--debug-all", "--diff"),
+        ("-y", "--json", "-vvv"),
+        ("--dry", "--diff", "-vvv", "--debug"),
+        ("--dry", "--json"),
+        ("-y", "--debug-operations"),
+        ("-y", "--debug-facts"),
+    ],
+    ids=" ".join,
+)
+def test_no_option_shows_a_secret(loud: Platform, options: tuple[str, ...]) -> None:
+    project = loud.project
+    if "-y" not in options:  # there is something to plan
+        project.set_secrets(values("planned-"))
+    outcome = project.deploy(*options, changes=MAIL)
+    assert outcome.code == 0, outcome
+    assert found_in(outcome.text.encode(), project.secrets()) == set()
+    assert leaks_here(loud, project.secrets()) == set()
+    if "--diff" in options and "--dry" in options:
+        assert "/etc/redis/redis.conf: changed (its content is not shown)" in outcome.text
+
+
+def test_a_changed_secret_gets_everywhere(loud: Platform) -> None:
+    project, lab = loud.project, loud.lab
+    outcome = project.deploy(changes=MAIL)
+    assert outcome.code == 0, outcome
+    old, before = project.secrets(), all_units(lab)
+
+    project.set_secrets(values("changed-"))
+    outcome = project.deploy(*LOUD, changes=MAIL)
+    assert outcome.code == 0, outcome
+    new = project.secrets()
+    assert not set(old.values()) & set(new.values())
+    assert found_in(outcome.text.encode(), {**{f"old {k}": v for k, v in old.items()}, **new}) == (
+        set()
+    )
+    assert restarted(before, all_units(lab)) == set().union(*SERVICES.values())
+
+    assert redis(lab, "vpsmanager", "PING", new["REDIS_PASSWORD"]) == "PONG"
+    assert "NOAUTH" in redis(lab, "vpsmanager", "PING", old["REDIS_PASSWORD"])
+    assert _logs_in(loud, new["LARAVEL_DB_PASSWORD"])
+    assert not _logs_in(loud, old["LARAVEL_DB_PASSWORD"])
+    for machine in ("observability", "vpsmanager"):
+        assert scrape(lab, machine, 9100, new["METRICS_PASSWORD"]) == 200
+        assert scrape(lab, machine, 9100, old["METRICS_PASSWORD"]) == 401
+    credential = "/run/credentials/prometheus-alertmanager.service/smtp_password"
+    assert answer(lab, "observability", f"cat {credential}") == new["SMTP_PASSWORD"].strip()
+    assert page(f"http://{loud.address('vpsmanager')}/health")[0] == 200
+    assert places(lab, old) == set()
+    assert places(lab, new) == OBSERVABILITY | VPSMANAGER
+
+    again = project.deploy(changes=MAIL)
+    assert again.code == 0, again
+    assert changed(project.record()) == {}
+
+
+def _logs_in(platform: Platform, password: str) -> bool:
+    """Whether MariaDB takes the application's password from another system user."""
+    quoted = password.replace("\\", "\\\\").replace('"', '\\"')
+    done = platform.lab.run(
+        "vpsmanager",
+        "umask 077; cat > /run/login.cnf; mariadb --defaults-file=/run/login.cnf -e 'select 1';"
+        " code=$?; rm /run/login.cnf; exit $code",
+        input=f'[client]\nuser=laravel\npassword="{quoted}"\n',
+        check=False,
+    )
+    return done.returncode == 0
+
+
+def test_what_a_changed_secret_restarts_is_no_more_than_needed(loud: Platform) -> None:
+    before = all_units(loud.lab)
+    loud.project.set_secrets({"REDIS_PASSWORD": "another" + NASTY})
+    assert loud.project.deploy(changes=MAIL).code == 0
+    assert restarted(before, all_units(loud.lab)) == SERVICES["REDIS_PASSWORD"]
+    assert set(changed(loud.project.record())) == {
+        ("vpsmanager", "redis"),
+        ("vpsmanager", "laravel"),
+        ("vpsmanager", "php"),
+    }
+
+
+@pytest.mark.parametrize("component", OBSTACLES)
+def test_a_failing_component_shows_no_secret(loud: Platform, component: str) -> None:
+    project, lab = loud.project, loud.lab
+    machine, path = OBSTACLES[component]
+    answer(lab, machine, f"mv {path} {path}.aside && mkdir {path}")
+    project.set_secrets(values(f"{component}-"))
+    with Watch(*project.secrets().values()) as watch:
+        outcome = project.deploy(*LOUD, changes=MAIL)
+    assert outcome.code == 1, outcome
+    error = project.record().targets[machine].error
+    assert error is not None and error.component == component
+    assert watch.leaks == set()
+    secrets = project.secrets()
+    assert found_in(outcome.text.encode(), secrets) == set()
+    assert leaks_here(loud, secrets) == set()
+    assert journals(lab, secrets) == set()
+    assert places(lab, secrets) <= OBSERVABILITY | VPSMANAGER
+
+    answer(lab, machine, f"rmdir {path} && mv {path}.aside {path}")
+    assert project.deploy(changes=MAIL).code == 0
+    assert places(lab, secrets) == OBSERVABILITY | VPSMANAGER
+
+
+def test_a_service_that_tells_its_own_password_is_not_repeated(loud: Platform) -> None:
+    project, lab = loud.project, loud.lab
+    drop_in = "/etc/systemd/system/redis-server.service.d/zz-talks.conf"
+    talk = "grep requirepass /etc/redis/redis.conf; base64 -w0 /etc/redis/redis.conf; exit 1"
+    text = f"[Service]\nExecStartPre=+/bin/sh -c '{talk}'\n"
+    lab.run("vpsmanager", f"cat > {drop_in}", input=text)
+    project.set_secrets(values("talking-"))
+    outcome = project.deploy(*LOUD, changes=MAIL)
+    assert outcome.code == 1, outcome
+    record = project.record()
+    error = record.targets["vpsmanager"].error
+    assert error is not None and error.component == "redis"
+    assert any("[secret REDIS_PASSWORD]" in line for line in error.output), error
+    assert "[secret REDIS_PASSWORD]" in outcome.text
+    secrets = project.secrets()
+    assert found_in(outcome.text.encode(), secrets) == set()
+    assert leaks_here(loud, secrets) == set()
+    answer(lab, "vpsmanager", f"rm {drop_in}")
+    assert project.deploy(changes=MAIL).code == 0
+
+
+def test_what_only_the_user_knows_is_named_before_anything_connects(loud: Platform) -> None:
+    project = loud.project
+    known = len(project.records())
+    project.set_secrets({"SMTP_PASSWORD": None})
+    outcome = project.deploy(changes=MAIL)
+    assert outcome.code == 1, outcome
+    assert "SMTP_PASSWORD" in outcome.text and "alerts@example.org" in outcome.text
+    assert "python -m configs secrets set SMTP_PASSWORD" in outcome.text
+    assert "Connecting" not in outcome.text
+    assert len(project.records()) == known
+
+
+def test_ci_makes_no_secret(loud: Platform) -> None:
+    project = loud.project
+    value = project.secrets()["REDIS_PASSWORD"]
+    project.set_secrets({"REDIS_PASSWORD": None})
+    outcome = project.deploy(env={"CI": "true"})
+    project.set_secrets({"REDIS_PASSWORD": value})
+    assert outcome.code == 1, outcome
+    assert "secrets set REDIS_PASSWORD --generate password" in outcome.text
+    assert "Connecting" not in outcome.text
