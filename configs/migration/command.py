@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from configs.loader import INVENTORY
+from configs.loader import inventory_path
 from configs.migration.old_inventory import Migration, convert
 from configs.migration.old_state import OldDeployment, read_old_state
 from configs.problems import ConfigurationError, Problem, shown
@@ -59,7 +59,7 @@ def plan(chosen: argparse.Namespace) -> Plan:
     made = Plan(
         migration=convert(chosen.inventory),
         state=read_old_state(chosen.state) if chosen.state else None,
-        inventory=output / "inventory.yaml" if output else INVENTORY,
+        inventory=output / "inventory.yaml" if output else inventory_path(),
         secrets=output / ".secrets.env" if output else secrets_path(),
         force=chosen.force,
     )

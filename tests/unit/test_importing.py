@@ -252,8 +252,7 @@ def test_without_output_it_goes_to_the_projects_history(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("configs.__main__.PROJECT", tmp_path / "project")
-    monkeypatch.setattr("configs.migration.command.INVENTORY", tmp_path / "project/inventory.yaml")
-    monkeypatch.setenv("CHOM_SECRETS_FILE", str(tmp_path / "project/.secrets.env"))
+    monkeypatch.setenv("CHOM_INVENTORY", str(tmp_path / "project/inventory.yaml"))
     assert main(["migrate", str(tmp_path / "inventory.yaml"), str(state())]) == 0
     assert len(Store(tmp_path / "project" / ".deploy-state").ids()) == 1
 

@@ -458,11 +458,11 @@ def test_the_old_inventory_is_not_replaced_even_by_force(
 def test_without_output_it_goes_where_the_settings_are(
     old: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("configs.migration.command.INVENTORY", tmp_path / "inventory.yaml")
-    monkeypatch.setenv("CHOM_SECRETS_FILE", str(tmp_path / ".secrets.env"))
+    monkeypatch.setenv("CHOM_INVENTORY", str(tmp_path / "own" / "inventory.yaml"))
+    monkeypatch.delenv("CHOM_SECRETS_FILE", raising=False)
     assert main(["migrate", str(old)]) == 0
-    assert "targets:" in (tmp_path / "inventory.yaml").read_text()
-    assert list(load_secrets()) == ["SMTP_PASSWORD"]
+    assert "targets:" in (tmp_path / "own" / "inventory.yaml").read_text()
+    assert list(load_secrets(tmp_path / "own" / ".secrets.env")) == ["SMTP_PASSWORD"]
 
 
 def test_a_folder_in_place_of_the_inventory(old: Path, run: Run, tmp_path: Path) -> None:
