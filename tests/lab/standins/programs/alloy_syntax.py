@@ -113,7 +113,7 @@ class _Parser:
         return attributes, blocks
 
     def _block(self, name: _Token) -> Block:
-        label = json.loads(self._take("text").text) if self._is("text") else ""
+        label = self._text(self._take("text")) if self._is("text") else ""
         self._take("{")
         attributes, blocks = self._body("}")
         self._take("}")
@@ -123,7 +123,7 @@ class _Parser:
         token = self._next()
         match token.kind:
             case "text":
-                return json.loads(re.sub(r"\\(?![\"\\/bfnrtu])", r"\\\\", token.text))
+                return self._text(token)
             case "raw":
                 return token.text[1:-1]
             case "number":
@@ -135,6 +135,13 @@ class _Parser:
         if token.text == "{":
             return self._object()
         raise self._wrong(token, f"expected expression, got {token.text}")
+
+    def _text(self, token: _Token) -> str:
+        # As in Go, a backslash before any odd character is an error.
+        try:
+            return str(json.loads(token.text))
+        except ValueError as error:
+            raise self._wrong(token, "unknown escape sequence") from error
 
     def _named(self, token: _Token) -> Any:
         constants = {"true": True, "false": False, "null": None}
