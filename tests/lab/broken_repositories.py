@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from tests.lab import apt_repository, grafana_repository, mirror
@@ -17,8 +18,8 @@ from tests.lab.grafana_repository import Repository
 from tests.lab.signing import SigningKey
 
 FOLDER = "broken"
-# A key of that day, and a repository signed with it while it was valid.
-LONG_AGO, LIFETIME = "20240101T120000", "1d"
+# When the expired key was made, when its validity was cut short, and to how long from then.
+MADE, SHORTENED, LIFETIME = "20240101T120000", "20240101T130000", "1d"
 
 
 def wrong_key(folder: Path, address: str) -> Repository:
@@ -39,14 +40,20 @@ def other_key(folder: Path, address: str) -> Repository:
 
 
 def expired_key(folder: Path, address: str) -> Repository:
-    """Signed by a key that is no longer valid, though it is the announced one."""
+    """Signed today by the announced key, which has not been valid for long.
+
+    A signature from the days when the key was valid would do for apt: it asks how things were
+    when something was signed.
+    """
 
     def sign_with_expired(made: Path) -> str:
         with tempfile.TemporaryDirectory(prefix="key-") as home:
-            old = SigningKey(Path(home), clock=LONG_AGO)
-            old.create("Long ago <past@lab.invalid>", LIFETIME)
+            old = SigningKey(Path(home), clock=MADE).create("Long ago <past@lab.invalid>")
+            # gpg does not sign with an expired key: it expires, looking back, only now.
+            _sign_again(made, replace(old, clock=""))
+            old = replace(old, clock=SHORTENED)
+            old.expire(LIFETIME)
             (made / KEY_FILE).write_text(old.public())
-            _sign_again(made, old)
             return old.fingerprint()
 
     return _publish(folder, address, "expired-key", sign_with_expired)

@@ -24,12 +24,8 @@ class SigningKey:
     home: Path
     clock: str = ""
 
-    def create(self, owner: str, lifetime: str = "never") -> SigningKey:
-        """Make the key unless the folder has one.
-
-        Args:
-            owner: Its user id.
-            lifetime: How long it is valid, as gpg reads it: `never`, `1d`, `2y`.
+    def create(self, owner: str) -> SigningKey:
+        """Make the key, valid for ever, unless the folder has one; `owner` is its user id.
 
         Raises:
             LabError: gpg could not make it.
@@ -40,9 +36,13 @@ class SigningKey:
             # No passphrase: whoever can read the folder is root of the lab anyway.
             self._gpg(
                 *("--pinentry-mode", "loopback", "--passphrase", ""),
-                *("--quick-generate-key", owner, ALGORITHM, "sign", lifetime),
+                *("--quick-generate-key", owner, ALGORITHM, "sign", "never"),
             )
         return self
+
+    def expire(self, lifetime: str) -> None:
+        """Let its validity end so long (as gpg reads it) after this key's `clock`."""
+        self._gpg("--quick-set-expire", self.fingerprint(), lifetime)
 
     def fingerprint(self) -> str:
         """Forty hexadecimal digits; raises `LabError` when there is not exactly one key."""
