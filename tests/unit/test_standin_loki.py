@@ -13,6 +13,7 @@ from tests.lab.standin_packages import SOURCES
 from tests.lab.standins.programs import durations, flags, logql, loki, loki_config
 from tests.lab.standins.programs.logql import LogQLError, LogQuery, MetricQuery, parse
 from tests.lab.standins.programs.loki import SECOND, Loki
+from tests.lab.standins.programs.loki_push import pushed, unsnapped
 from tests.lab.standins.programs.loki_store import with_service_name
 from tests.lab.standins.programs.strict import ConfigError, expand
 from tests.lab.standins.programs.web import Answer, Request
@@ -290,8 +291,38 @@ def test_what_it_does_not_take(tmp_path: Path) -> None:
     assert (old.status, old.body.split(":")[0]) == (400, "entry has timestamp too old")
     instant = Request("GET", "/loki/api/v1/query", {"query": ['{job="a"}']}, {}, b"")
     assert "not supported as an instant query" in server.answer(instant).body
-    protobuf = Request("POST", "/loki/api/v1/push", {}, {"content-type": "application/x-x"}, b"")
-    assert server.answer(protobuf).status == 400
+    for body in (b"", b"words", b"\x05\x10words"):
+        kind = {"content-type": "application/x-protobuf"}
+        assert server.answer(Request("POST", "/loki/api/v1/push", {}, kind, body)).status == 400
+
+
+def _field(number: int, content: bytes) -> bytes:
+    return bytes([number << 3 | 2, len(content)]) + content
+
+
+def test_pushes_of_the_real_shippers_are_understood() -> None:
+    # Times are seconds (field 1, 300 as a varint) and nanoseconds (field 2).
+    entry = _field(1, b"\x08\xac\x02\x10\x07") + _field(2, b"a line")
+    stream = _field(1, b'{a="b", job="with \\"quotes\\""}') + _field(2, entry)
+    message = _field(1, stream)
+    literal = bytes([len(message), (len(message) - 1) << 2]) + message
+    assert pushed(literal, "application/x-protobuf") == [
+        ({"a": "b", "job": 'with "quotes"'}, [(300_000_000_007, "a line")])
+    ]
+
+
+def test_snappy_repeats_what_it_had() -> None:
+    # "ab", then a copy of six bytes from two back, by each of the three kinds of copy.
+    for copy in (
+        bytes([2 << 2 | 1, 2]),
+        bytes([5 << 2 | 2, 2, 0]),
+        bytes([5 << 2 | 3, 2, 0, 0, 0]),
+    ):
+        assert unsnapped(b"\x08\x04ab" + copy) == b"abababab"
+    long = bytes(range(256))
+    assert unsnapped(b"\x80\x02" + bytes([60 << 2, 255]) + long) == long
+    with pytest.raises(ValueError, match="corrupt"):
+        unsnapped(b"\x09\x04ab")
 
 
 def test_tenants_do_not_see_each_other(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
-"""A stand-in for Loki: takes lines as JSON, keeps them in files, and answers simple LogQL.
+"""A stand-in for Loki: takes lines, keeps them in files, and answers simple LogQL.
 
-What it does not do: snappy and protobuf (how the real Promtail pushes), tailing, rules, and
-everything else of a query language that `logql` does not say.
+What it does not do: tailing, rules, and all of the query language that `logql` does not name.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from . import flags, loki_config
 from .durations import prometheus_seconds
 from .logql import Constant, Labels, LogQLError, LogQuery, MetricQuery, parse
 from .loki_config import block
+from .loki_push import pushed
 from .loki_store import Line, Store
 from .strict import ConfigError, expand
 from .web import JSON, Answer, Metrics, Request, log, serve
@@ -169,12 +169,8 @@ class Loki:
         return Answer(200, "ready\n")
 
     def _push(self, request: Request, tenant: str) -> Answer:
-        if "json" not in request.headers.get("content-type", ""):
-            return Answer(400, "the stand-in for Loki takes JSON only\n")
-        refused = []
-        for stream in json.loads(request.body)["streams"]:
-            lines: list[Line] = [(int(value[0]), str(value[1])) for value in stream["values"]]
-            labels = dict(stream["stream"])
+        refused: list[Line] = []
+        for labels, lines in pushed(request.body, request.headers.get("content-type", "")):
             if not labels:
                 return Answer(400, "error at least one label pair is required per stream\n")
             taken = [line for line in lines if self._is_young(line[0])]

@@ -39,7 +39,7 @@ _RING = Block("ring.Config", _RING_KEYS, {"kvstore": _KVSTORE})
 _COMMON = Block(
     "common.Config",
     "path_prefix persist_tokens:bool replication_factor:int instance_interface_names"
-    " instance_addr compactor_address compactor_grpc_address",
+    " instance_addr compactor_address compactor_grpc_address scratch_path",
     {
         "ring": _RING,
         "storage": Block(
@@ -79,9 +79,9 @@ _COMPACTOR = Block(
     " retention_delete_delay:go retention_delete_worker_count:int retention_table_timeout:go"
     " retention_backoff_config delete_request_store delete_request_store_key_prefix"
     " delete_request_store_db_type backup_delete_request_store_db_type delete_batch_size:int"
-    " delete_request_cancel_period:go delete_max_interval:go deletion_marker_object_store_prefix"
-    " max_compaction_parallelism:int upload_parallelism:int run_once:bool tables_to_compact:int"
-    " skip_latest_n_tables:int horizontal_scaling_mode worker_config jobs_config",
+    " delete_request_cancel_period:go delete_max_interval:go max_compaction_parallelism:int"
+    " upload_parallelism:int tables_to_compact:int skip_latest_n_tables:int"
+    " horizontal_scaling_mode worker_config jobs_config",
     {"compactor_ring": _RING},
 )
 _LIMITS = Block(
@@ -127,11 +127,11 @@ _LIMITS = Block(
 _INGESTER = Block(
     "ingester.Config",
     "concurrent_flushes:int flush_check_period:go flush_op_backoff flush_op_timeout:go"
-    " chunk_retain_period:go chunk_idle_period:go chunk_block_size:int chunk_target_size:int"
+    " chunk_retain_period:go chunk_idle_period:go chunk_block_size chunk_target_size"
     " chunk_encoding max_chunk_age:go autoforget_unhealthy:bool sync_period:go"
     " sync_min_utilization max_returned_stream_errors:int query_store_max_look_back_period:go"
     " index_shards:int max_dropped_streams:int shutdown_marker_path"
-    " owned_streams_check_interval:go kafka_ingestion",
+    " owned_streams_check_interval:go kafka_ingestion delegate_stream_limits_enabled:bool",
     {
         "lifecycler": Block(
             "ring.LifecyclerConfig",
@@ -201,15 +201,23 @@ _RULER = Block(
 )
 _FRONTEND = Block(
     "frontend.Config",
-    "log_queries_longer_than:go max_body_size:int query_stats_enabled:bool"
-    " max_outstanding_per_tenant:int querier_forget_delay:go scheduler_address"
-    " scheduler_dns_lookup_period:go scheduler_worker_concurrency:int grpc_client_config"
-    " graceful_shutdown_timeout:go instance_interface_names address port:int"
+    "log_queries_longer_than:go log_query_request_headers max_body_size:int"
+    " query_stats_enabled:bool max_outstanding_per_tenant:int querier_forget_delay:go"
+    " scheduler_address scheduler_dns_lookup_period:go scheduler_worker_concurrency:int"
+    " grpc_client_config graceful_shutdown_timeout:go instance_interface_names address port:int"
     " compress_responses:bool downstream_url tail_proxy_url tail_tls_config"
     " support_parquet_encoding:bool encoding instance_enable_ipv6:bool",
 )
 _ONLY_BY_NAME = (
-    *("ui", "distributor", "query_engine", "frontend_worker", "ingester_client", "ingester_rf1"),
+    *(
+        "ui",
+        "compactor_grpc_client",
+        "distributor",
+        "query_engine",
+        "frontend_worker",
+        "ingester_client",
+        "ingester_rf1",
+    ),
     *("ingester_rf1_client", "block_builder", "block_scheduler", "memberlist", "index_gateway"),
     *("bloom_build", "bloom_gateway", "operational_config", "profiling", "kafka_config"),
     *("dataobj", "ingest_limits", "ingest_limits_client", "ingest_limits_frontend"),
@@ -265,7 +273,7 @@ CONFIG = Block(
             "enabled:bool lifecycler client_config concurrent_flushes:int flush_check_period:go"
             " max_clusters:int max_eviction_ratio metric_aggregation pattern_persistence"
             " tee_config connection_timeout:go max_allowed_line_length:int retain_for:go"
-            " max_chunk_age:go chunk_sample_interval:go volume_threshold",
+            " max_chunk_age:go pattern_sample_interval:go volume_threshold",
         ),
         "tracing": Block("tracing.Config", "enabled:bool profiling_enabled:bool"),
         "runtime_config": Block("runtimeconfig.Config", "period:go file"),
