@@ -67,6 +67,8 @@ class Repository:
 def publish(folder: Path) -> None:
     """Put the repository into the mirror's folder, unless it is there as it should be.
 
+    Every lab of the cache shares it: which packages are real is decided by the last to come up.
+
     Raises:
         LabError: `CHOM_LAB_DEBS` names no folder, or a package could not be built or signed.
     """

@@ -174,6 +174,24 @@ def test_datasources_are_shown_without_their_secrets(api: Api) -> None:
     assert _ask(api, "GET /api/datasources/uid/no/health")[0] == 404
 
 
+def test_datasources_are_read_again_when_asked(api: Api, tmp_path: Path) -> None:
+    reload = "POST /api/admin/provisioning/datasources/reload"
+    file = tmp_path / "provisioning/datasources/datasources.yaml"
+    file.write_text("datasources: [{name: New, type: loki}]")
+    assert len(_ask(api, "GET /api/datasources")[1]) == 2
+    assert _ask(api, reload)[0] == 200
+    assert [each["name"] for each in _ask(api, "GET /api/datasources")[1]] == ["New"]
+    file.write_text("datasources: [{type: loki}]")
+    assert _ask(api, reload)[0] == 500
+    assert _ask(api, reload, "")[0] == 401
+
+
+def test_below_a_path_of_a_proxy(tmp_path: Path) -> None:
+    ini = "[server]\nroot_url = https://a.example/grafana/\nserve_from_sub_path = true\n"
+    below = Api(Settings(ini, {}), Store(tmp_path / "grafana.db"), [])
+    assert _ask(below, "GET /grafana/api/health", "")[0] == 200
+
+
 def test_dashboards(api: Api) -> None:
     [found] = _ask(api, "GET /api/search?query=host")[1]
     assert (found["uid"], found["folderTitle"]) == ("hosts", "Ours")

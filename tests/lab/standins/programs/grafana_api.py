@@ -8,10 +8,12 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from . import grafana_provisioning as provisioning
+from .grafana_provisioning import ProvisioningError
 from .grafana_settings import Settings
 from .grafana_store import Store
 from .web import HTML, Answer, Metrics, Request
@@ -32,7 +34,7 @@ class Api:
     Args:
         settings: Who may ask, and where the provisioning is.
         store: The admin and the annotations.
-        sources: The datasources; read once, as the real one does.
+        sources: The datasources; read again only when that is asked for, as by the real one.
     """
 
     def __init__(self, settings: Settings, store: Store, sources: list[dict[str, Any]]) -> None:
@@ -43,7 +45,7 @@ class Api:
 
     def answer(self, request: Request) -> Answer:
         """What a client gets."""
-        given = self._route(request)
+        given = self._route(replace(request, path=self._below_root(request.path)))
         self._metrics.add("grafana_http_request_duration_seconds_count", 1, code=str(given.status))
         return given
 
@@ -63,6 +65,13 @@ class Api:
                 return Answer(302, headers=(("Location", "/login"),))
         return _message(404, "Not found")
 
+    def _below_root(self, path: str) -> str:
+        """The path without that of the root URL, where Grafana is told to answer below it."""
+        root = urllib.parse.urlsplit(self._settings.get("server", "root_url")).path.rstrip("/")
+        if root and self._settings.is_on("server", "serve_from_sub_path"):
+            return path.removeprefix(root)
+        return path
+
     def _log_in(self, request: Request) -> Answer:
         given = json.loads(request.body or b"{}")
         known = self._store.user(str(given.get("user", "")), str(given.get("password", "")))
@@ -81,6 +90,8 @@ class Api:
             return self._api(path, request, user)
         except (ValueError, KeyError, TypeError) as error:
             return _message(400, f"bad request data: {error!r}")
+        except ProvisioningError as error:
+            return _message(500, str(error))
 
     def _anonymous_may(self, path: list[str], request: Request) -> bool:
         reads = request.method == "GET" and path[0] in ("search", "dashboards", "annotations")
@@ -114,6 +125,14 @@ class Api:
                 return Answer.json({"id": 1, "name": "Main Org."})
             case "PUT", ["admin", "users", number, "password"]:
                 return self._set_password(int(number), json.loads(request.body)["password"])
+            case "POST", [
+                "admin",
+                "provisioning",
+                ("datasources" | "dashboards") as kind,
+                "reload",
+            ]:
+                self._sources = provisioning.datasources(self._folder)
+                return _message(200, f"{kind.capitalize()} config reloaded")
             case "PUT", ["user", "password"]:
                 return self._change_password(request, user)
         return _message(404, "Not found")

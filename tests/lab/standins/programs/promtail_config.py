@@ -58,8 +58,6 @@ KNOWN_STAGES = (
     "structured_metadata",
     "structured_metadata_drop",
     "non_indexed_labels",
-    "labeldrop",
-    "tenant",
 )
 _STAGE = Block(
     "stages.PipelineStage",
@@ -75,7 +73,7 @@ _RELABEL = Block(
 )
 _SCRAPE = Block(
     "scrapeconfig.Config",
-    "job_name encoding syslog gcplog push loki_push_api windows_events kafka azure_event_hub gelf"
+    "job_name encoding syslog gcplog loki_push_api windows_events kafka azure_event_hub gelf"
     " cloudflare heroku_drain file_sd_configs kubernetes_sd_configs consul_sd_configs"
     " consulagent_sd_configs docker_sd_configs dns_sd_configs ec2_sd_configs",
     {

@@ -135,15 +135,16 @@ class Client:
         return headers
 
     def _opener(self) -> urllib.request.OpenerDirector:
+        no_proxy = urllib.request.ProxyHandler({})
+        if str(self._settings["url"]).startswith("http:"):
+            return urllib.request.build_opener(no_proxy)
         tls = self._settings.get("tls_config") or {}
         context = ssl.create_default_context(cafile=tls.get("ca_file"))
         if tls.get("insecure_skip_verify"):
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         if tls.get("cert_file"):
             context.load_cert_chain(tls["cert_file"], tls.get("key_file"))
-        return urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
-        )
+        return urllib.request.build_opener(no_proxy, urllib.request.HTTPSHandler(context=context))
 
     def _count(self, name: str, amount: float, **labels: str) -> None:
         self._metrics.add(f"{self._prefix}_{name}", amount, host=self._host, **labels)
