@@ -2,10 +2,10 @@
 # The lab needs root: as another user, sudo is used for it.
 
 SHELL := /bin/bash
-SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=CHOM_LAB_CACHE,CHOM_LAB_DEBS)
 PYTHON := .venv/bin/python
-LAB_TOOLS := debootstrap systemd-nspawn nft ip ssh-keygen
-LAB_PACKAGES := debootstrap systemd-container nftables iproute2 openssh-client ca-certificates
+LAB_TOOLS := debootstrap systemd-nspawn nft ip ssh-keygen gpg gpgconf
+LAB_PACKAGES := debootstrap systemd-container nftables iproute2 openssh-client ca-certificates gnupg
 # CI makes no secrets for servers that outlive it; the demo's do not.
 DEMO := CI= CHOM_INVENTORY=.lab/demo/inventory.yaml
 

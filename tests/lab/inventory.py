@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tests.lab import mirror
+from tests.lab.grafana_repository import Repository
 from tests.lab.machine import Machine
 from tests.lab.prometheus import RELEASES, Release
 
 
-def inventory_text(folder: str, machines: Iterable[Machine], gateway: str, release: Release) -> str:
+def inventory_text(
+    folder: str,
+    machines: Iterable[Machine],
+    gateway: str,
+    release: Release,
+    repository: Repository,
+) -> str:
     """The YAML text.
 
     Args:
@@ -17,6 +24,7 @@ def inventory_text(folder: str, machines: Iterable[Machine], gateway: str, relea
         machines: The targets.
         gateway: Address of this computer in the lab: the admin's, and the mirror's.
         release: The Prometheus that the mirror serves.
+        repository: Grafana's packages there.
     """
     targets = "".join(
         f"  {machine.name}:\n    role: {machine.role}\n    address: {machine.address}\n"
@@ -24,6 +32,12 @@ def inventory_text(folder: str, machines: Iterable[Machine], gateway: str, relea
     )
     return f"""\
 # written by tests.lab; safe to delete
+#
+# The mirror also has an apt repository, for components that install from Grafana's:
+#   {repository.summary()}
+#   url: {repository.url}
+#   key_url: {repository.key_url}
+#   fingerprints: [{repository.fingerprint}]
 ssh:
   user: deploy
   port: 22

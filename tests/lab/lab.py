@@ -13,10 +13,21 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TypeVar
 
-from tests.lab import base, keys, mirror, names, network, paths, preflight, state
+from tests.lab import (
+    base,
+    grafana_repository,
+    keys,
+    mirror,
+    names,
+    network,
+    paths,
+    preflight,
+    state,
+)
 from tests.lab.base import Base
 from tests.lab.cgroup import Cgroup
 from tests.lab.disk import Disk, Identity
+from tests.lab.grafana_repository import Repository
 from tests.lab.inventory import inventory_text
 from tests.lab.machine import Login, Machine, boot, stop, wait_until_up
 from tests.lab.mounts import unmount_below
@@ -115,6 +126,15 @@ class Lab:
     def mirror_url(self) -> str:
         """Where the mirror answers, from the machines and from this computer."""
         return mirror.url(str(self.network.gateway))
+
+    @property
+    def apt_repository(self) -> Repository:
+        """Grafana's repository as the mirror has it; there once a lab was up.
+
+        Raises:
+            LabError: None was published yet.
+        """
+        return grafana_repository.published(mirror.folder(), str(self.network.gateway))
 
     def state(self) -> State | None:
         """What is known of the running lab; None when it was never brought up."""
@@ -235,6 +255,8 @@ class Lab:
         (self._disks / "owner").write_text(str(paths.PROJECT))
         self.inventory.unlink(missing_ok=True)
         publish(ground, mirror.folder())
+        grafana_repository.publish(mirror.folder())
+        self._say(self.apt_repository.summary())
         keys.login_key(self.folder, self.name)
         self._write_known_hosts()
         self._say(f"starting {', '.join(machine.name for machine in self.machines)}")
@@ -305,9 +327,12 @@ class Lab:
         if not found or self.inventory.exists():
             return
         release = publish(Base(Path(found.base)), mirror.folder())
+        grafana_repository.publish(mirror.folder())
         shown = os.path.relpath(self.folder, paths.PROJECT)
         self.inventory.write_text(
-            inventory_text(shown, self.machines, str(self.network.gateway), release)
+            inventory_text(
+                shown, self.machines, str(self.network.gateway), release, self.apt_repository
+            )
         )
 
     def _write_known_hosts(self) -> None:

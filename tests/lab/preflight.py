@@ -24,6 +24,8 @@ PROGRAMS = {
     "mount": "mount",
     "dpkg-deb": "dpkg",
     "apt-config": "apt",
+    "gpg": "gnupg",
+    "gpgconf": "gnupg",
 }
 # The first kernel with cgroup.kill.
 OLDEST_KERNEL = (5, 14)

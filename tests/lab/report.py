@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.lab import paths
 from tests.lab.lab import Lab
+from tests.lab.shell import LabError
 from tests.lab.state import State
 
 
@@ -33,6 +34,7 @@ def status(lab: Lab) -> dict[str, Any]:
             "url": lab.mirror_url,
             "pid": found.mirror.pid if found and found.mirror.alive() else None,
         },
+        "apt_repository": _repository(lab),
         "inventory": os.path.relpath(lab.inventory, paths.PROJECT),
     }
 
@@ -45,6 +47,7 @@ def absent(name: str) -> dict[str, Any]:
         "subnet": None,
         "machines": [],
         "mirror": {"url": None, "pid": None},
+        "apt_repository": None,
         "inventory": None,
     }
 
@@ -70,6 +73,19 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     )
+
+
+def _repository(lab: Lab) -> dict[str, Any] | None:
+    try:
+        repository = lab.apt_repository
+    except LabError:
+        return None
+    return {
+        "url": repository.url,
+        "key_url": repository.key_url,
+        "fingerprint": repository.fingerprint,
+        "standins": list(repository.standins),
+    }
 
 
 def _process(found: State | None, machine: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ import yaml
 from tests.lab import __main__ as command_line
 from tests.lab import names, network, paths, preflight, report, resolver, shell, state
 from tests.lab.base import carried_apt_settings, recipe_key
+from tests.lab.grafana_repository import Repository
 from tests.lab.inventory import inventory_text
 from tests.lab.keys import known_hosts
 from tests.lab.lab import Lab, plan
@@ -233,8 +234,10 @@ def test_start_time_of_a_program_with_an_awkward_name(tmp_path: Path) -> None:
 
 def test_inventory_is_what_the_deploy_reads() -> None:
     release = Release("2.53.3", "amd64", "ab" * 32)
-    text = inventory_text(".lab/demo", plan(SUBNET, 1, {}), "10.66.0.1", release)
+    repository = Repository("http://10.66.0.1:8066/grafana", "CD" * 20, ("loki",))
+    text = inventory_text(".lab/demo", plan(SUBNET, 1, {}), "10.66.0.1", release, repository)
     assert text.startswith("# written by tests.lab; safe to delete\n")
+    assert f"#   fingerprints: [{'CD' * 20}]\n" in text
     assert yaml.safe_load(text) == {
         "ssh": {
             "user": "deploy",
