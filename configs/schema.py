@@ -12,13 +12,16 @@ from configs.values import (
     ADDRESS,
     EMAIL,
     NAME,
+    PACKAGE_VERSION,
     URL,
     Address,
     ApplicationName,
     EmailAddress,
+    Fingerprint,
     Megabytes,
     Name,
     Network,
+    PackageVersion,
     PathText,
     Port,
     Sha256,
@@ -188,6 +191,64 @@ class PrometheusSettings(Model):
     scrape_interval_s: int = setting("Seconds between two scrapes.", ge=1, le=300)
 
 
+class AptRepository(Model):
+    """A vendor's signed apt repository."""
+
+    url: Url = setting(
+        "Its base URL, or that of a mirror of it.",
+        expected=URL,
+        remedy="write the URL as the vendor's page shows it",
+    )
+    key_url: Url = setting(
+        "Where its key is.", expected=URL, remedy="write the URL as the vendor's page shows it"
+    )
+    fingerprints: tuple[Fingerprint, ...] = setting(
+        "Of the keys that may sign it; any other key is refused.",
+        strict=False,
+        min_length=1,
+        expected="a list of fingerprints of 40 hexadecimal digits in capitals",
+        remedy="write the fingerprints that the vendor publishes, without spaces",
+    )
+
+
+class LokiSettings(Model):
+    """The log database."""
+
+    version: PackageVersion = setting(
+        "The version to install; latest: what the repository offers when it is installed.",
+        expected=PACKAGE_VERSION,
+        remedy="write the version as the repository has it, or latest",
+    )
+    port: Port = setting("The port that Grafana asks, on its own machine alone.")
+    push_port: Port = setting("The port that log shippers write to, by TLS and with a password.")
+    retention_days: int = setting("How long logs are kept, in days.", ge=1, le=3650)
+
+
+class GrafanaSettings(Model):
+    """The dashboards."""
+
+    version: PackageVersion = setting(
+        "The version to install; latest: what the repository offers when it is installed.",
+        expected=PACKAGE_VERSION,
+        remedy="write the version as the repository has it, or latest",
+    )
+    port: Port = setting("The port of its page, on its own machine alone; Nginx is before it.")
+
+
+class LogsSettings(Model):
+    """What ships every target's logs to Loki."""
+
+    shipper: Literal["alloy", "promtail"] = setting(
+        "The program; Promtail gets no more updates from its makers."
+    )
+    version: PackageVersion = setting(
+        "The version to install; latest: what the repository offers when it is installed.",
+        expected=PACKAGE_VERSION,
+        remedy="write the version as the repository has it, or latest",
+    )
+    port: Port = setting("The port of its own metrics page.")
+
+
 class SmtpSettings(Model):
     """The mail server that takes the alerts; its password is the secret SMTP_PASSWORD."""
 
@@ -287,6 +348,10 @@ class Settings(Model):
     preflight: PreflightSettings
     node_exporter: NodeExporterSettings
     prometheus: PrometheusSettings
+    grafana_apt: AptRepository
+    loki: LokiSettings
+    grafana: GrafanaSettings
+    logs: LogsSettings
     smtp: SmtpSettings
     alertmanager: AlertmanagerSettings
     nginx: NginxSettings

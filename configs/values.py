@@ -82,6 +82,7 @@ def setting(description: str, *, expected: str = "", remedy: str = "", **field: 
 
 ADDRESS = "an IPv4 address, an IPv6 address or a host name"
 EMAIL = "an email address such as alerts@example.org"
+PACKAGE_VERSION = 'latest, or a version in quotes, such as "3.6.0"'
 NAME = "a name of 1 to 31 small letters, digits and hyphens that begins with a letter"
 URL = "a URL that begins with http:// or https://, without a user name or password"
 
@@ -90,10 +91,12 @@ ApplicationName = Annotated[
     str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$"), AfterValidator(_application)
 ]
 EmailAddress = Annotated[str, Field(pattern=_EMAIL, max_length=_EMAIL_LENGTH)]
+Fingerprint = Annotated[str, Field(pattern=r"^[0-9A-F]{40}$")]
 Megabytes = Annotated[int, Field(ge=1, le=16_777_216)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 Network = Annotated[str, AfterValidator(lambda text: str(ip_network(text)))]
 PathText = Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$", max_length=4096)]
+PackageVersion = Annotated[str, Field(pattern=r"^(latest|[0-9][A-Za-z0-9.+~:-]{0,99})$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 # Control characters and line ends would reach the files that the name is written into.

@@ -16,6 +16,7 @@ from pyinfra.api.operation import OperationMeta
 from configs import Target
 from configs.secrets import Needed, Secret
 from facts.hardware import HardwareData
+from tasks.repositories import Repository
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class Component:
     ``needs``: components that must be complete before, ``NAME`` on the same target or
     ``ROLE.NAME`` on every target of that role. ``packages``: Debian packages, installed together
     with those of the whole stack. ``version``: a shell command that prints the installed version.
-    ``secrets``: those that it needs on a target.
+    ``secrets``: those that it needs on a target. ``repositories``: where its packages come from
+    beside Debian's archive.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Component:
     packages: Callable[[Site], Sequence[str]]
     version: Callable[[Site], str]
     secrets: Callable[[Target], Sequence[Needed]]
+    repositories: Callable[[Site], Sequence[Repository]]
     folder: Path
 
 
@@ -122,10 +125,12 @@ def component(
     packages: Sequence[str] | Callable[[Site], Sequence[str]] = (),
     version: str | Callable[[Site], str] | None = None,
     secrets: Sequence[Needed] | Callable[[Target], Sequence[Needed]] = (),
+    repositories: Callable[[Site], Sequence[Repository]] = lambda _: (),
 ) -> Callable[[Callable[[Site], None]], Component]:
     """Make a component of a function that declares its resources.
 
     The function's name is the component's. Without ``version`` it is that of its first package.
+    A package may be pinned, ``NAME=VERSION``.
     """
 
     def decorate(deploy: Callable[[Site], None]) -> Component:
@@ -138,6 +143,7 @@ def component(
             packages=packages_of,
             version=version_of,
             secrets=secrets if callable(secrets) else lambda _: secrets,
+            repositories=repositories,
             folder=Path(inspect.getfile(deploy)).parent,
         )
 
@@ -148,7 +154,7 @@ def _fixed_version(
     command: str | None, packages: Callable[[Site], Sequence[str]]
 ) -> Callable[[Site], str]:
     def version_of(site: Site) -> str:
-        names = packages(site)
+        names = [name.split("=")[0] for name in packages(site)]
         return command or (f"dpkg-query -W -f='${{Version}}' {names[0]}" if names else "true")
 
     return version_of

@@ -22,7 +22,16 @@ from configs.secrets import Needed, Secret
 from facts.firewall import allow_command
 from facts.services import STARTED_WITH, hash_command
 from tasks.component import noted, stage
-from tasks.operations import apt, artifacts, databases, files, services, users, waiting
+from tasks.operations import (
+    apt,
+    artifacts,
+    databases,
+    files,
+    repositories,
+    services,
+    users,
+    waiting,
+)
 from tasks.operations import firewall as firewalls
 from tasks.quoting import QUOTINGS, option_file
 from tasks.sandbox import Sandbox
@@ -165,12 +174,23 @@ def apt_sources(mirror: str | None) -> None:
         apt.add_suites(name=label, path=path, mirror=mirror)
 
 
+def vendor_repositories() -> None:
+    """The signed repositories that the target's stack needs beside Debian's, and their keys."""
+    here = stage()
+    for each in {one: None for item in here.stack for one in item.repositories(here.site)}:
+        with noted(f"Key of the repository {each.name}", ("files", each.key_path)) as label:
+            repositories.trust_key(
+                name=label, path=each.key_path, url=each.key_url, fingerprints=each.fingerprints
+            )
+        text_file(f"/etc/apt/sources.list.d/{each.name}.sources", each.source())
+
+
 def packages() -> None:
-    """All Debian packages of the target's stack, in one apt transaction."""
+    """All packages of the target's stack, in one apt transaction."""
     here = stage()
     names = sorted({name for item in here.stack for name in item.packages(here.site)})
     settings = here.site.settings.apt
-    created = [("packages", name) for name in names]
+    created = [("packages", name.split("=")[0]) for name in names]
     with noted(f"Packages of the stack ({len(names)})", *created) as label:
         apt.install_packages(
             name=label,

@@ -8,6 +8,7 @@ from tasks.resources import (
     packages,
     service,
     text_file,
+    vendor_repositories,
 )
 
 PACKAGES = (
@@ -31,6 +32,7 @@ APT::Periodic::Unattended-Upgrade "{on}";
 def base(site: Site) -> None:
     """Packages of the whole stack first, then the firewall: SSH is let in before it closes."""
     apt_sources(site.settings.apt.mirror)
+    vendor_repositories()
     packages()
     # Behind a port forwarding sshd listens elsewhere than where we came in: admit both.
     for port in sorted({site.target.ssh.port, *site.ssh_ports}):

@@ -59,12 +59,14 @@ def sources_text(suites: Mapping[str, str]) -> str:
 def install_packages(names: Sequence[str], cache_hours: int, lock_timeout_s: int) -> Commands:
     """Bring ``names`` onto the host in one apt transaction, with fresh package lists.
 
+    ``NAME=VERSION`` asks for that version, also where another one is installed.
     Lists older than ``cache_hours``, or than a changed source, are fetched first. An interrupted
     dpkg is repaired. Services of the packages are not started: their configuration comes next.
     The work goes on when the connection is lost, and the next run waits for it.
     """
-    found = host.get_fact(Packages, names=sorted(names))
-    missing = sorted(set(names) - set(found["versions"]))
+    found = host.get_fact(Packages, names=sorted(name.split("=")[0] for name in names))
+    there = {*found["versions"], *(f"{name}={it}" for name, it in found["versions"].items())}
+    missing = sorted(set(names) - there)
     age = found["lists_age_s"]
     stale = age is None or age > cache_hours * 3600
     if missing or stale or found["unfinished"]:
@@ -77,6 +79,8 @@ def apt_script(missing: Sequence[str], update: bool, lock_timeout_s: int) -> str
         f"apt-get -y -q -o DPkg::Lock::Timeout={lock_timeout_s} -o Acquire::Retries=3"
         " -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef"
         " -o Dpkg::Options::=--force-confold --no-install-recommends"
+        # Not the lists of last time where a repository is refused, nor the version of then.
+        " -o APT::Update::Error-Mode=any --allow-downgrades"
     )
     # dpkg itself does not wait for its lock; unattended-upgrades may hold it for minutes.
     repair = (

@@ -32,12 +32,7 @@ def inventory_text(
     )
     return f"""\
 # written by tests.lab; safe to delete
-#
-# The mirror also has an apt repository, for components that install from Grafana's:
-#   {repository.summary()}
-#   url: {repository.url}
-#   key_url: {repository.key_url}
-#   fingerprints: [{repository.fingerprint}]
+# {repository.summary()}
 ssh:
   user: deploy
   port: 22
@@ -51,4 +46,8 @@ targets:
     version: "{release.version}"
     base_url: {mirror.url(gateway)}/{RELEASES}
     sha256: {{{release.architecture}: {release.sha256}}}
+  grafana_apt:
+    url: {repository.url}
+    key_url: {repository.key_url}
+    fingerprints: [{repository.fingerprint}]
 """
