@@ -280,7 +280,7 @@ def test_an_example_is_not_asked_for_its_key(refuse: Refuse) -> None:
         ("prometheus: {retention_day: 3}", "prometheus.retention_day", "an unknown key",
          "one of: version,", "did you mean retention_days?"),
         ('php: {version: "8.4\\e[1m"}', "php.version", '"8.4?[1m"', "in quotes", "in quotes"),
-        ("grafana: {}", "grafana", "an unknown key", "one of: apt,", "remove it"),
+        ("influxdb: {}", "influxdb", "an unknown key", "one of: apt,", "remove it"),
         ("smtp_password: geheim", "smtp_password", "an unknown key", "one of: apt",
          "configs/.secrets.env"),
         ("smtp: {password: geheim}", "smtp.password", "an unknown key", "one of: host, port,",
