@@ -13,6 +13,7 @@ from state.run import current
 from tasks.component import Site, declare
 from tasks.preflight import check
 from tasks.stacks import STACKS, addresses
+from tasks.verification.verify import verify
 
 run = current()
 
@@ -24,7 +25,8 @@ def prepare(target: Target) -> None:
         in_this_run = run.taking_part(host.state)
         ports = health["ssh_ports"]
         site = Site(target, hardware, run.targets, in_this_run, ports, run.secrets)
-        run.plan(host, target.role, declare(STACKS, site), addresses(site))
+        steps = declare(STACKS, site)
+        run.plan(host, target.role, steps, addresses(site), lambda: verify(site))
 
 
 run.prepare(host, prepare)

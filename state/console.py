@@ -64,6 +64,15 @@ def print_failure(target: str, error: Error) -> None:
         say(f"    do: {error.remedy}")
 
 
+def print_check(target: str, name: str, problem: str, remedy: str) -> None:
+    """One thing that was verified, or why it could not be, and what to do."""
+    if not problem:
+        say(f"    {click.style(target, bold=True)}  {click.style('✓', fg='green')} {name}")
+        return
+    say(f"    {click.style(target, bold=True)}  {click.style(f'✗ {name}: {problem}', fg='red')}")
+    say(f"      do: {remedy}")
+
+
 class Quiet(logging.Filter):
     """Keeps pyinfra's line per operation away, unless it was asked for with ``-v``."""
 

@@ -62,7 +62,7 @@ class Previous(Part):
 class Error(Part):
     """Why a target failed: where, with which command, and its last output."""
 
-    stage: Literal["connect", "preflight", "prepare", "deploy"]
+    stage: Literal["connect", "preflight", "prepare", "deploy", "verify"]
     message: str
     component: str | None = None
     operation: str | None = None
@@ -82,6 +82,14 @@ class Component(Part):
     changed: int = 0
     unchanged: int = 0
     reason: str | None = None
+
+
+class Check(Part):
+    """One thing that was verified at the end; ``problem`` is empty where it was proven."""
+
+    name: str
+    problem: str = ""
+    remedy: str = ""
 
 
 class ResourcesCreated(Part):
@@ -109,6 +117,7 @@ class Target(Part):
     error: Error | None = None
     components: dict[str, Component] = {}
     resources_created: ResourcesCreated = ResourcesCreated()
+    checks: list[Check] = []
 
 
 class Record(Part):

@@ -20,11 +20,12 @@ from state.connection import connect_remedy, keep_exit_codes
 from state.deployer import identify
 from state.lanes import Lane, Lanes, Step
 from state.options import Options
-from state.record import Config, Error, Record, Status
+from state.record import Check, Config, Error, Record, Status
 from state.record import Target as TargetRecord
 from state.recorder import Recorder
 from state.scrubbing import Scrubber
 from state.store import FOLDER, Store, now
+from state.verifying import Verify, failure, verify_all, verify_one
 
 SCRIPT_VERSION = "5.0.0"
 
@@ -66,6 +67,8 @@ class Run(BaseStateCallback):
         self.warnings: list[str] = []
         self.lanes: list[Lane] = []
         self.urls: dict[str, Sequence[str]] = {}
+        self.checks: dict[str, Sequence[Check]] = {}
+        self.verifiers: dict[Host, Verify] = {}
         self.recorder: Recorder | None = None
         self.exit_code: int | None = None
 
@@ -174,10 +177,32 @@ class Run(BaseStateCallback):
             )
             raise SystemExit(1) from None
 
-    def plan(self, host: Host, role: str, steps: Sequence[Step], urls: Sequence[str]) -> None:
-        """Take what deploy.py declared for one target."""
+    def plan(
+        self,
+        host: Host,
+        role: str,
+        steps: Sequence[Step],
+        urls: Sequence[str],
+        verify: Verify | None = None,
+    ) -> None:
+        """Take what deploy.py declared for one target; ``verify`` proves that it works."""
         self.lanes.append(Lane(_itself(host), role, steps))
         self.urls[host.name] = urls
+        if verify:
+            self.verifiers[_itself(host)] = verify
+
+    # From verify.py
+
+    def prove(self, host: Host, verify: Verify) -> None:
+        """Verify one target; once all are, the run ends: raises SystemExit."""
+        self.checks[host.name] = verify_one(_itself(host), verify)
+        if set(self.checks) >= {each.name for each in host.state.active_hosts}:
+            problems = sum(bool(each.problem) for found in self.checks.values() for each in found)
+            problems += len(self.errors)
+            count = sum(map(len, self.checks.values()))
+            verdict = f"{problems} of {count} checks failed" if problems else f"all {count} passed"
+            console.say(f"--> Verified: {verdict}", fg="red" if problems else "green", bold=True)
+            raise SystemExit(bool(problems))
 
     # From pyinfra's middle and end
 
@@ -207,10 +232,37 @@ class Run(BaseStateCallback):
         }
         try:
             Lanes(state, lanes, [self.recorder, watcher], slots, left_out).run()
+            self._verify(state)
         except OSError as error:
             raise PyinfraError(self._unwritable(error)) from error
         finally:
             logger.removeFilter(quiet)
+
+    def _verify(self, state: State) -> None:
+        """Prove that all of it works, where all of it was deployed and there is anything new.
+
+        What was seen to work and has not changed since is not proven again.
+        """
+        record = self.recorder.record if self.recorder else None
+        if record is None or not self.verifiers:
+            return
+        if any(target.status != "completed" for target in record.targets.values()):
+            console.say("--> Not verified: not every target was completed", fg="yellow")
+            return
+        before = record.previous and self.store.read(record.previous.deployment_id)
+        changed = any(
+            each.changed for t in record.targets.values() for each in t.components.values()
+        )
+        if not changed and before and before.status == "completed":
+            return
+        console.say("--> Verifying...", fg="blue", bold=True)
+        for name, checks in verify_all(state, self.verifiers).items():
+            target = record.targets[name]
+            target.checks = checks
+            if error := failure(checks):
+                target.status, target.error = "failed", error
+                self.errors[name] = error
+        state.failed_hosts.update(host for host in self.verifiers if host.name in self.errors)
 
     def _unwritable(self, error: OSError) -> str:
         return (

@@ -1,0 +1,40 @@
+"""What a web service on a host answers to that host."""
+
+import json
+import shlex
+from typing import Any, TypedDict
+
+from pyinfra.api import FactBase, StringCommand
+
+
+class AnswerData(TypedDict):
+    """``status``: of HTTP, 0 where nothing answered. ``body``: read as JSON, else the text."""
+
+    status: int
+    body: Any
+
+
+class Answer(FactBase[AnswerData]):
+    """The answer to one request, or to none after 10 seconds.
+
+    ``data``: what is sent along, by POST, as JSON. ``login``: a file of curl's with the user.
+    """
+
+    def command(self, url: str, data: Any = None, login: str | None = None) -> StringCommand:
+        options = ["curl -sS -m 10 -w '\\n%{http_code}'"]
+        if login:
+            options.append(f"-K {shlex.quote(login)}")
+        if data is not None:
+            options.append(
+                f"-H 'Content-Type: application/json' -d {shlex.quote(json.dumps(data))}"
+            )
+        return StringCommand(*options, shlex.quote(url), "2>&1; true")
+
+    def process(self, output: list[str]) -> AnswerData:
+        *lines, status = output
+        text = "\n".join(lines)
+        try:
+            body = json.loads(text)
+        except ValueError:
+            body = text
+        return AnswerData(status=int(status) if status.isdigit() else 0, body=body)

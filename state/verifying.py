@@ -1,0 +1,75 @@
+"""The last stage: what is deployed is proven to work, all targets at the same time."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import gevent
+from pyinfra import logger
+from pyinfra.api import Host, State
+from pyinfra.context import ctx_host, ctx_state
+
+from state import console
+from state.record import Check, Error
+
+
+class Proof(Protocol):
+    """One thing that was proven; ``problem`` says why it was not."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def problem(self) -> str: ...
+    @property
+    def remedy(self) -> str: ...
+
+
+Verify = Callable[[], Sequence[Proof]]
+
+
+@dataclass(frozen=True)
+class _Stumbled:
+    name: str
+    problem: str
+    remedy: str = "run it again with --debug, which tells where"
+
+
+def verify_all(state: State, verifiers: Mapping[Host, Verify]) -> dict[str, list[Check]]:
+    """Target → its checks; printed as they come in."""
+    with ctx_state.use(state):
+        running = {
+            host.name: gevent.spawn(verify_one, host, verify) for host, verify in verifiers.items()
+        }
+        try:
+            gevent.joinall(running.values())
+        finally:
+            gevent.killall(list(running.values()))
+    return {name: greenlet.get() for name, greenlet in running.items()}
+
+
+def verify_one(host: Host, verify: Verify) -> list[Check]:
+    """The checks of one target; whatever goes wrong in one is a problem, and ends no other's."""
+    with ctx_host.use(host):
+        try:
+            proofs = verify()
+        except Exception as error:
+            logger.debug("verifying %s failed", host.name, exc_info=True)
+            proofs = [_Stumbled("the verification itself", f"{type(error).__name__}: {error}")]
+    for each in proofs:
+        console.print_check(host.name, each.name, each.problem, each.remedy)
+    return [
+        Check(name=each.name, problem=each.problem, remedy=each.remedy if each.problem else "")
+        for each in proofs
+    ]
+
+
+def failure(checks: Sequence[Check]) -> Error | None:
+    """The error of a target whose checks did not all pass."""
+    failed = [each for each in checks if each.problem]
+    if not failed:
+        return None
+    return Error(
+        stage="verify",
+        message="; ".join(f"{each.name}: {each.problem}" for each in failed),
+        remedy="; ".join(each.remedy for each in failed if each.remedy) or None,
+    )

@@ -1,0 +1,54 @@
+"""One thing that was proven, or was not: with what was found and where to look."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import gevent
+from pyinfra import host
+
+from facts.answers import Answer
+
+PAUSE_S = 0.5
+
+
+@dataclass(frozen=True)
+class Check:
+    """``problem``: what was found instead of what was expected; empty where all is well."""
+
+    name: str
+    problem: str = ""
+    remedy: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return not self.problem
+
+
+def ask(url: str, data: Any = None, login: str | None = None, **query: str) -> Any:
+    """The JSON that a local URL answers with. Raises Unanswered for all but a good answer."""
+    whole = f"{url}?{urlencode(query)}" if query else url
+    answer = host.get_fact(Answer, url=whole, data=data, login=login)
+    if not 200 <= answer["status"] < 300:
+        said = str(answer["body"])[:200]
+        raise Unanswered(f"{url} answers {answer['status'] or 'nothing'}: {said}".rstrip(": "))
+    return answer["body"]
+
+
+class Unanswered(Exception):
+    """A service gave no answer, or one that it was not asked for."""
+
+
+def settle(find_problem: Callable[[], str], limit_s: float) -> str:
+    """The problem that is left after ``limit_s`` seconds; empty as soon as there is none."""
+    end = time.monotonic() + limit_s
+    while True:
+        try:
+            problem = find_problem()
+        except Unanswered as error:
+            problem = str(error)
+        if not problem or time.monotonic() >= end:
+            return problem
+        gevent.sleep(PAUSE_S)

@@ -1,0 +1,21 @@
+"""A line that only this run can have logged."""
+
+import secrets
+import shlex
+
+from pyinfra import host
+
+from facts.conditions import Condition
+
+TAG = "chom-verify"
+_RUN = secrets.token_hex(6)
+
+
+def marker(target: str) -> str:
+    """The line of one target in this run."""
+    return f"verification {_RUN} of {target}"
+
+
+def log_marker(target: str) -> bool:
+    """Log it on this host; whether its journal took it."""
+    return bool(host.get_fact(Condition, shell=f"logger -t {TAG} {shlex.quote(marker(target))}"))

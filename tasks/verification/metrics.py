@@ -1,0 +1,64 @@
+"""Metrics: every target is scraped, every rule is loaded and evaluates."""
+
+from collections.abc import Sequence
+
+from tasks.component import Site
+from tasks.verification.check import Check, ask, settle
+
+
+def check(site: Site) -> Sequence[Check]:
+    """What Prometheus itself says of its scrape targets, its rules and where its alerts go."""
+    settings = site.settings.prometheus
+    base = f"http://127.0.0.1:{settings.port}/api/v1"
+    page = f"http://127.0.0.1:{settings.port}"
+    two_rounds = 2 * settings.scrape_interval_s + 10
+    return [
+        Check(
+            "every scrape target is up",
+            settle(lambda: _targets(base, site), two_rounds),
+            f"open {page}/targets on {site.target.name}; if one is refused: is its exporter running"
+            " (systemctl status), and does its firewall admit this server (ufw status)?",
+        ),
+        Check(
+            "every rule is loaded and evaluates",
+            settle(lambda: _rules(base), two_rounds),
+            f"open {page}/rules on {site.target.name}",
+        ),
+        Check(
+            "Prometheus hands its alerts to Alertmanager",
+            settle(lambda: _alertmanagers(base), two_rounds),
+            f"journalctl -u prometheus-alertmanager on {site.target.name}",
+        ),
+    ]
+
+
+def _targets(base: str, site: Site) -> str:
+    """Which scrape targets are not up; those of targets that this run leaves out do not count."""
+    found = ask(f"{base}/targets", state="active")["data"]["activeTargets"]
+    left_out = {each.name for each in site.targets} - set(site.in_this_run)
+    ours = [each for each in found if each["labels"].get("target") not in left_out]
+    down = [
+        f"{each['labels'].get('job')} of {each['labels'].get('target', 'no target')}:"
+        f" {each['health']} {each['lastError']}".rstrip()
+        for each in ours
+        if each["health"] != "up"
+    ]
+    seen = {each["labels"].get("target") for each in ours}
+    missing = [f"nothing of {name} is scraped" for name in site.in_this_run if name not in seen]
+    return "; ".join([*down, *missing])
+
+
+def _rules(base: str) -> str:
+    groups = ask(f"{base}/rules")["data"]["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    bad = [
+        f"{rule['name']}: {rule['health']} {rule.get('lastError', '')}".rstrip()
+        for rule in rules
+        if rule["health"] != "ok"
+    ]
+    return "; ".join(bad) if rules else "no rule is loaded"
+
+
+def _alertmanagers(base: str) -> str:
+    found = ask(f"{base}/alertmanagers")["data"]["activeAlertmanagers"]
+    return "" if found else "Prometheus knows no Alertmanager"

@@ -1,0 +1,18 @@
+"""Proves from end to end that what is deployed works; adds a log line and a test alert, no more."""
+
+from collections.abc import Sequence
+
+from tasks.component import Site
+from tasks.verification import alerts, logs, metrics
+from tasks.verification.check import Check, settle
+from tasks.verification.marker import log_marker
+
+
+def verify(site: Site) -> Sequence[Check]:
+    """All that can be proven from this target; those of a run are verified at the same time."""
+    logged = settle(lambda: "" if log_marker(site.target.name) else "logger fails", 5)
+    checks = [Check("its journal takes a line", logged, "systemctl status systemd-journald")]
+    if site.target.role == "observability":
+        for each in (metrics, logs, alerts):
+            checks += each.check(site)
+    return checks

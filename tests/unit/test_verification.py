@@ -1,0 +1,166 @@
+"""What is verified, and what is said of a link that broke."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyinfra.context import ctx_host, ctx_state
+
+from facts.answers import Answer
+from state.verifying import failure, verify_all
+from tasks.component import Site
+from tasks.verification import alerts, check, logs, metrics
+from tasks.verification.check import Check, Unanswered, ask, settle
+from tests.unit.helpers import configuration, fake_state, hardware
+
+MAIL = """\
+targets:
+  observability: {role: observability, address: 10.9.0.11}
+  vpsmanager: {role: vpsmanager, address: 10.9.0.21}
+settings:
+  smtp: {host: mail.example.net, sender: a@example.net}
+  alertmanager: {email_to: [ops@example.net]}
+"""
+TARGETS: dict[str, Any] = {
+    "data": {
+        "activeTargets": [
+            {"labels": {"job": "node", "target": name}, "health": "up", "lastError": ""}
+            for name in ("observability", "vpsmanager")
+        ]
+    }
+}
+RULES = {"data": {"groups": [{"rules": [{"name": "HostDown", "health": "ok"}]}]}}
+MANAGERS = {"data": {"activeAlertmanagers": [{"url": "http://127.0.0.1:9093"}]}}
+SENT = 'alertmanager_notifications_total{integration="email",receiver="mail"} '
+FAILED = 'alertmanager_notifications_failed_total{integration="email",reason="other"} '
+
+
+def answer(body: Any, status: int = 200) -> list[str]:
+    """What curl prints for it."""
+    text = body if isinstance(body, str) else json.dumps(body)
+    return [*text.splitlines(), str(status)]
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "PAUSE_S", 0.01)
+    for module in (logs, alerts):
+        monkeypatch.setattr(module, "LIMIT_S", 0.05)
+    monkeypatch.setattr(
+        "tasks.verification.metrics.settle", lambda find, limit_s: settle(find, 0.05)
+    )
+
+
+def checks(
+    find: Callable[[Site], Sequence[Check]], responses: dict[str, Any], folder: Path, text: str = ""
+) -> dict[str, str]:
+    """Name → problem of what ``find`` tells of a host with these answers."""
+    settings = configuration(folder, text) if text else configuration(folder)
+    targets = list(settings.targets.values())
+    site = Site(targets[0], hardware(), targets, [each.name for each in targets], [22], {})
+    state = fake_state(["observability"], responses)
+    with ctx_state.use(state), ctx_host.use(state.inventory.get_host("@fake/observability")):
+        return {each.name: each.problem for each in find(site)}
+
+
+def test_an_answer_is_told_from_none() -> None:
+    assert Answer().process(['{"a": 1}', "200"]) == {"status": 200, "body": {"a": 1}}
+    assert Answer().process(["two", "lines", "503"]) == {"status": 503, "body": "two\nlines"}
+    assert Answer().process(["curl: (7) refused", "000"])["status"] == 0
+
+
+def test_metrics_that_arrive(tmp_path: Path) -> None:
+    responses = {
+        "/targets": answer(TARGETS),
+        "/rules": answer(RULES),
+        "/alertmanagers": answer(MANAGERS),
+    }
+    assert set(checks(metrics.check, responses, tmp_path).values()) == {""}
+
+
+def test_each_broken_link_of_the_metrics_is_named(tmp_path: Path) -> None:
+    down = {"labels": {"job": "redis", "target": "vpsmanager"}, "health": "down"}
+    targets = {"data": {"activeTargets": [{**down, "lastError": "connection refused"}]}}
+    bad = {"name": "DiskFull", "health": "err", "lastError": "many-to-many matching"}
+    responses = {
+        "/targets": answer(targets),
+        "/rules": answer({"data": {"groups": [{"rules": [bad]}]}}),
+        "/alertmanagers": answer("bad gateway", 502),
+    }
+    said = list(checks(metrics.check, responses, tmp_path).values())
+    assert "redis of vpsmanager: down connection refused" in said[0]
+    assert "nothing of observability is scraped" in said[0]
+    assert said[1] == "DiskFull: err many-to-many matching"
+    assert "answers 502: bad gateway" in said[2]
+
+
+def test_a_prometheus_without_rules_is_no_good_one(tmp_path: Path) -> None:
+    responses = {
+        "/targets": answer(TARGETS),
+        "/rules": answer({"data": {"groups": []}}),
+        "/alertmanagers": answer(MANAGERS),
+    }
+    assert "no rule is loaded" in checks(metrics.check, responses, tmp_path).values()
+
+
+def test_a_line_of_each_target_must_be_found(tmp_path: Path) -> None:
+    found = answer({"data": {"result": [{"values": []}]}})
+    none = answer({"data": {"result": []}})
+    responses = {"vpsmanager": none, "query_range": found}
+    said = checks(logs.check, responses, tmp_path)
+    assert said == {
+        "a line logged on observability is found in Loki": "",
+        "a line logged on vpsmanager is found in Loki": "not within 0.05 s",
+    }
+
+
+def test_an_alert_is_accepted_and_its_mail_is_not_expected_without_a_server(tmp_path: Path) -> None:
+    responses = {"/metrics": answer(""), "/alerts": answer([{"labels": {}}])}
+    assert checks(alerts.check, responses, tmp_path) == {"a test alert is accepted": ""}
+
+
+def test_a_mail_that_does_not_go_out_is_told(tmp_path: Path) -> None:
+    responses = {"/metrics": answer(f"{SENT}3\n{FAILED}1"), "/alerts": answer([{"labels": {}}])}
+    said = checks(alerts.check, responses, tmp_path, MAIL)
+    assert said["its mail is taken by mail.example.net"].endswith("0 tried, 0 failed")
+
+
+@pytest.mark.parametrize(
+    ("tried", "failed", "word"), [(4, 1, ""), (4, 2, "1 tried, 1 failed"), (6, 3, "")]
+)
+def test_mails_are_counted_from_before(
+    tried: int, failed: int, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alerts, "_mails", lambda base: (float(tried), float(failed)))
+    assert alerts._undelivered("", (3, 1)).endswith(word)
+
+
+def test_alertmanager_that_is_away(tmp_path: Path) -> None:
+    said = checks(alerts.check, {"curl": answer("curl: (7) refused", 0)}, tmp_path, MAIL)
+    (problem,) = said.values()
+    assert "answers nothing: curl: (7) refused" in problem
+
+
+def test_what_was_not_asked_for_raises() -> None:
+    state = fake_state(["a"], {"curl": answer("no", 404)})
+    host = state.inventory.get_host("@fake/a")
+    refused = pytest.raises(Unanswered, match="answers 404: no")
+    with ctx_state.use(state), ctx_host.use(host), refused:
+        ask("http://127.0.0.1/x")
+
+
+def test_a_check_that_stumbles_ends_no_other() -> None:
+    state = fake_state(["a", "b"])
+    one, other = (state.inventory.get_host(f"@fake/{name}") for name in ("a", "b"))
+
+    def stumble() -> list[Check]:
+        raise KeyError("data")
+
+    found = verify_all(state, {one: stumble, other: lambda: [Check("it works")]})
+    assert [each.problem for each in found["@fake/b"]] == [""]
+    assert found["@fake/a"][0].problem == "KeyError: 'data'"
+    assert failure(found["@fake/b"]) is None
+    error = failure(found["@fake/a"])
+    assert error is not None and error.stage == "verify" and "--debug" in (error.remedy or "")
