@@ -1,0 +1,124 @@
+"""A real mail server on the lab's gateway, with TLS and a login, that keeps what it gets."""
+
+import datetime
+import ipaddress
+import ssl
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.e2e.polling import wait_for
+
+PORT = 2587
+
+
+@dataclass
+class Mailbox:
+    """Where it answers, the certificate to trust, and what came in."""
+
+    address: str
+    user: str
+    password: str
+    certificate: str
+    mails: list[EmailMessage] = field(default_factory=list)
+    refused: list[bytes] = field(default_factory=list)
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        content = envelope.content
+        assert isinstance(content, bytes)
+        mail = message_from_bytes(content, policy=policy.default)
+        assert isinstance(mail, EmailMessage)
+        self.mails.append(mail)
+        return "250 OK"
+
+    def authenticate(
+        self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, login: Any
+    ) -> AuthResult:
+        """Let in who knows user and password, by a login over TLS alone."""
+        given = (login.login, login.password) if isinstance(login, LoginPassword) else None
+        right = given == (self.user.encode(), self.password.encode())
+        if not right:
+            self.refused.append(given[1] if given else b"")
+        return AuthResult(success=right, handled=right)
+
+    def await_mail(self, *words: str, limit_s: float = 60) -> EmailMessage:
+        """The first mail with all of these words in its subject or text."""
+
+        def found() -> EmailMessage | None:
+            for mail in list(self.mails):
+                body = mail.get_body(("plain", "html"))
+                text = f"{mail['subject']} {body.get_content() if body else ''}"
+                if all(word in text for word in words):
+                    return mail
+            return None
+
+        mail = wait_for(f"a mail about {', '.join(words)}", found, limit_s)
+        assert mail is not None
+        return mail
+
+
+@contextmanager
+def serve(address: str, user: str, password: str) -> Iterator[Mailbox]:
+    """Take mail at ``address``:PORT while the block runs."""
+    certificate, context = _tls(address)
+    mailbox = Mailbox(address, user, password, certificate)
+    controller = Controller(
+        mailbox,
+        hostname=address,
+        port=PORT,
+        tls_context=context,
+        require_starttls=True,
+        authenticator=mailbox.authenticate,
+        auth_required=True,
+    )
+    controller.start()
+    try:
+        yield mailbox
+    finally:
+        controller.stop()
+
+
+def _tls(address: str) -> tuple[str, ssl.SSLContext]:
+    """A certificate for an IP address, signed by its own key, in PEM; and a server's context."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "the lab's mail server")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]),
+            critical=False,
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = made.public_bytes(serialization.Encoding.PEM).decode()
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.TemporaryDirectory() as folder:
+        both = Path(folder, "both.pem")
+        both.write_bytes(private + pem.encode())
+        context.load_cert_chain(both)
+    return pem, context

@@ -1,0 +1,107 @@
+"""A deploy ends by proving itself, and says which link is broken; mail really arrives."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.machines import answer
+from tests.e2e.mailbox import PORT, Mailbox, serve
+from tests.e2e.platform import Platform
+from tests.e2e.project import changed
+
+PASSWORD = "what the mail server 'knows' \"too\" $1 %s \\"
+USER = "alerts@example.org"
+
+
+@pytest.fixture(scope="module")
+def mailbox(platform: Platform) -> Iterator[Mailbox]:
+    """A mail server that the observability machine trusts."""
+    platform.settle()
+    gateway = str(platform.lab.network.gateway)
+    with serve(gateway, USER, PASSWORD) as box:
+        folder = "/usr/local/share/ca-certificates"
+        platform.lab.run(
+            "observability",
+            f"cat > {folder}/lab-mail.crt && update-ca-certificates",
+            input=box.certificate,
+        )
+        platform.project.set_secrets({"SMTP_PASSWORD": PASSWORD})
+        yield box
+    platform.unsettle()
+    platform.project.set_secrets({"SMTP_PASSWORD": None})
+    answer(platform.lab, "observability", f"rm {folder}/lab-mail.crt; update-ca-certificates")
+
+
+def mail(platform: Platform) -> dict[str, object]:
+    return {
+        "targets.observability.settings.smtp": {
+            "host": str(platform.lab.network.gateway),
+            "port": PORT,
+            "username": USER,
+        },
+        "targets.observability.settings.alertmanager.email_to": ["operator@example.org"],
+    }
+
+
+def test_a_deploy_proves_that_its_alerts_arrive(platform: Platform, mailbox: Mailbox) -> None:
+    record = platform.converge(mail(platform))
+    checks = {each.name: each.problem for each in record.targets["observability"].checks}
+    assert checks[f"its mail is taken by {mailbox.address}"] == ""
+    assert checks["every scrape target is up"] == ""
+    assert checks["every rule is loaded and evaluates"] == ""
+    assert checks["a line logged on vpsmanager is found in Loki"] == ""
+    assert set(checks.values()) == {""}
+    arrived = mailbox.await_mail("Verification", "observability")
+    assert arrived["to"] == "operator@example.org" and arrived["from"] == USER
+    assert mailbox.refused == []
+
+
+def test_without_a_change_nothing_is_proven_again(platform: Platform, mailbox: Mailbox) -> None:
+    count = len(mailbox.mails)
+    record = platform.converge(mail(platform))
+    assert changed(record) == {}
+    assert record.targets["observability"].checks == []
+    assert len(mailbox.mails) == count
+
+
+def test_verify_alone_proves_it_and_changes_nothing(platform: Platform, mailbox: Mailbox) -> None:
+    known = len(platform.project.records())
+    outcome = platform.project.pyinfra("inventory.py", "verify.py", changes=mail(platform))
+    assert outcome.code == 0, outcome
+    assert "every scrape target is up" in outcome.text and "all" in outcome.text
+    assert len(platform.project.records()) == known
+
+
+@pytest.mark.parametrize(
+    ("machine", "unit", "words"),
+    [
+        ("vpsmanager", "prometheus-node-exporter", "node of vpsmanager: down"),
+        ("observability", "prometheus-alertmanager", "/api/v2/alerts"),
+    ],
+)
+def test_a_broken_link_is_named(
+    platform: Platform, mailbox: Mailbox, machine: str, unit: str, words: str
+) -> None:
+    answer(platform.lab, machine, f"systemctl stop {unit}")
+    outcome = platform.project.pyinfra("inventory.py", "verify.py", changes=mail(platform))
+    answer(platform.lab, machine, f"systemctl start {unit}")
+    assert outcome.code == 1, outcome
+    assert words in outcome.text
+    assert "do: " in outcome.text
+
+
+def test_a_wrong_password_is_found_by_the_deploy(platform: Platform, mailbox: Mailbox) -> None:
+    platform.project.set_secrets({"SMTP_PASSWORD": "not the one"})
+    outcome = platform.deploy(mail(platform))
+    assert outcome.code == 1, outcome
+    record = platform.project.record()
+    assert record.status == "failed"
+    error = record.targets["observability"].error
+    assert error is not None and error.stage == "verify"
+    assert f"its mail is taken by {mailbox.address}" in error.message
+    assert "SMTP_PASSWORD" in (error.remedy or "")
+    assert b"not the one" in mailbox.refused
+
+    platform.project.set_secrets({"SMTP_PASSWORD": PASSWORD})
+    again = platform.converge(mail(platform))
+    assert again.status == "completed"
