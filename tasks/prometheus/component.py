@@ -4,11 +4,13 @@ from configs import Target
 from tasks import sizing
 from tasks.component import Site, component
 from tasks.metrics import component as metrics
-from tasks.resources import allow, artifact, credential, directory, file, service, user
+from tasks.prometheus.alerting import SUBJECTS, rule_file
+from tasks.resources import allow, artifact, credential, directory, file, service, text_file, user
 from tasks.sandbox import Sandbox
 
 DATA = "/var/lib/prometheus-server"
 CONFIG = "/etc/prometheus-server"
+RULES = f"{CONFIG}/rules"
 
 
 def folder(site: Site) -> str:
@@ -51,11 +53,21 @@ def prometheus(site: Site) -> None:
             for each in site.targets
         },
     )
+    directory(RULES)
+    for subject in SUBJECTS:
+        text_file(
+            f"{RULES}/{subject}.yml",
+            rule_file(subject, site.target, site.targets),
+            check=f"{promtool} check rules {RULES}/{subject}.yml",
+        )
+    # A folder, so that rules of one's own may lie beside ours.
+    rules = f"{RULES}/*.yml"
     config = file(
         f"{CONFIG}/prometheus.yml",
         "prometheus.yml.j2",
         check=f"{promtool} check config {CONFIG}/prometheus.yml",
         nodes=nodes,
+        rules=rules,
         metrics=metrics,
         password_file=credential("metrics_password", "prometheus"),
     )
@@ -73,7 +85,7 @@ def prometheus(site: Site) -> None:
     service(
         "prometheus",
         runs=[binary, unit],
-        reads=[config],
+        reads=[config, rules],
         ready=f"http://127.0.0.1:{settings.port}/-/ready",
         sandbox=Sandbox(writes=(DATA,)),
         credentials={"metrics_password": metrics.PASSWORD_FILE},

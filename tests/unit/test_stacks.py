@@ -121,6 +121,25 @@ def test_files_follow_settings_and_hardware(both: list[Declaration], texts: dict
     assert '"127.0.0.1:9100"' in nodes and '"10.9.0.21:9100"' in nodes
 
 
+def test_rules_are_checked_before_prometheus_reads_them(
+    both: list[Declaration], texts: dict[str, str]
+) -> None:
+    folder = "/etc/prometheus-server/rules"
+    config = texts["/etc/prometheus-server/prometheus.yml"]
+    assert f'rule_files: ["{folder}/*.yml"]' in config
+    [prometheus] = [step for step in both[0].steps if step.component == "prometheus"]
+    labels = [each.label for each in prometheus.operations]
+    files = [f"File {path}" for path in texts if path.startswith(folder)]
+    assert len(files) == 7
+    assert max(map(labels.index, files)) < labels.index(
+        "File /etc/prometheus-server/prometheus.yml"
+    )
+    drop_in = texts["/etc/systemd/system/prometheus.service.d/chom.conf"]
+    assert [f"{folder}/*.yml" in line for line in drop_in.splitlines() if ".reads'" in line] == [
+        True
+    ]
+
+
 def test_every_unit_writes_down_what_it_was_started_with(texts: dict[str, str], both: Any) -> None:
     drop_ins = {path: text for path, text in texts.items() if path.endswith("chom.conf")}
     assert len(drop_ins) >= 9
