@@ -1,9 +1,11 @@
 """The real stacks, declared to pyinfra for fake hosts: what would be deployed, and how it reads."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pyinfra.api import State
 from pyinfra.api.operation import OperationMeta
 from pyinfra.context import ctx_host, ctx_state
@@ -12,14 +14,21 @@ from configs.secrets import Secret
 from tasks.component import Site, Step, declare
 from tasks.operations import files
 from tasks.stacks import STACKS, addresses, needed_secrets
-from tests.unit.helpers import configuration, fake_state, hardware, made_secrets
+from tests.rules import rule_files, rules
+from tests.unit.helpers import INVENTORY, configuration, fake_state, hardware, made_secrets
+
+MAIL = INVENTORY.replace(
+    "settings: {",
+    "settings: {smtp: {host: mail.example.org, sender: a@b.org}, "
+    "alertmanager: {email_to: [ops@b.org]}, ",
+)
 
 
 class Declaration:
     """One target's stack as it was declared, with the texts of its files."""
 
-    def __init__(self, state: State, role: str, folder: Path) -> None:
-        settings = configuration(folder)
+    def __init__(self, state: State, role: str, folder: Path, inventory: str = INVENTORY) -> None:
+        settings = configuration(folder, inventory)
         self.site = Site(
             settings.targets[role],
             hardware(),
@@ -138,6 +147,37 @@ def test_rules_are_checked_before_prometheus_reads_them(
     assert [f"{folder}/*.yml" in line for line in drop_in.splitlines() if ".reads'" in line] == [
         True
     ]
+
+
+@pytest.mark.parametrize(
+    ("inventory", "receiver"), [(INVENTORY, "nobody"), (MAIL, "mail")], ids=["silent", "mail"]
+)
+def test_what_is_only_to_be_looked_at_is_not_mailed(
+    tmp_path: Path, texts: dict[str, str], inventory: str, receiver: str
+) -> None:
+    Declaration(fake_state(["observability"]), "observability", tmp_path, inventory)
+    config = yaml.safe_load(texts["/etc/alertmanager/alertmanager.yml"])
+    route = config["route"]
+    assert (route["receiver"], route["group_by"]) == (receiver, ["alertname", "target"])
+    assert [each.get("receiver") for each in route["routes"]] == ["nobody", None]
+    assert route["routes"][0]["matchers"] == ['severity =~ "info|none"']
+    assert {each["name"] for each in config["receivers"]} == {"nobody", receiver}
+
+
+def test_inhibitions_name_alerts_that_there_are(
+    both: list[Declaration], texts: dict[str, str], tmp_path: Path
+) -> None:
+    config = yaml.safe_load(texts["/etc/alertmanager/alertmanager.yml"])
+    matchers = [
+        matcher
+        for rule in config["inhibit_rules"]
+        for matcher in rule["source_matchers"] + rule["target_matchers"]
+        if matcher.startswith("alertname")
+    ]
+    named = {name for each in matchers for name in re.findall(r"[A-Z]\w+", each)}
+    rendered = rule_files(tmp_path).values()
+    assert named <= {each.get("alert") for text in rendered for each in rules(text)}
+    assert len(named) >= 8
 
 
 def test_every_unit_writes_down_what_it_was_started_with(texts: dict[str, str], both: Any) -> None:
