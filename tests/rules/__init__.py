@@ -1,5 +1,6 @@
 """The alerting rules as they are tested: rendered for two targets, with stories of what fires."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,3 +40,14 @@ def rules(text: str) -> Iterator[dict[str, Any]]:
     """The rules of a rule file, in order."""
     for group in yaml.safe_load(text)["groups"]:
         yield from group["rules"]
+
+
+_NO_NAMES = re.compile(r'"[^"]*"|\[[^]]*\]|\b(by|on)\s*\([^)]*\)')
+_NAME = re.compile(r"\b[a-z_][a-zA-Z0-9_:]*\b(?!\s*\()")
+_WORDS = {"and", "or", "unless", "by", "on"}
+
+
+def metric_names(expression: str) -> set[str]:
+    """The metrics that an expression of ours asks for."""
+    bare = re.sub(r"\{[^}]*\}", "", _NO_NAMES.sub("", expression))
+    return set(_NAME.findall(bare)) - _WORDS

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tasks.prometheus.alerting import SUBJECTS, Timing
-from tests.rules import rule_files, rules, stories
+from tests.rules import metric_names, rule_files, rules, stories
 
 SEVERITIES = {"critical", "warning", "info", "none"}
 # What has happened rather than is the case: the window says how long it is told.
@@ -100,7 +100,10 @@ def test_nothing_else_has_stories(alerts: dict[Alert, dict[str, Any]]) -> None:
 
 
 def test_annotations_use_labels_that_the_alert_has(alerts: dict[Alert, dict[str, Any]]) -> None:
-    """promtool lets a label that is not there pass, and it would read as nothing."""
+    """promtool lets a label that is not there pass, and it would read as nothing.
+
+    Those that the rule itself adds are not there.
+    """
     seen = {
         (each["alertname"], each["severity"]): set(each)
         for _, times in times_of_stories()
@@ -109,7 +112,21 @@ def test_annotations_use_labels_that_the_alert_has(alerts: dict[Alert, dict[str,
     }
     for name, rule in alerts.items():
         used = set(re.findall(r"\$labels\.(\w+)", " ".join(rule["annotations"].values())))
-        assert used <= seen[name], name
+        assert used <= seen[name] - rule["labels"].keys(), name
+
+
+def test_every_rule_asks_for_metrics_and_what_is_recorded_is_recorded(tmp_path: Path) -> None:
+    found = [each for text in rule_files(tmp_path).values() for each in rules(text)]
+    asked = [(rule.get("alert"), metric_names(rule["expr"])) for rule in found]
+    assert [name for name, metrics in asked if name and not metrics] == ["Watchdog"]
+    recorded = {rule["record"] for rule in found if "record" in rule}
+    assert {name for _, names in asked for name in names if ":" in name} == recorded
+
+
+def test_the_metrics_of_an_expression() -> None:
+    text = """1 - sum by (a, b) (rate(one_total{job="x y"}[5m])) > 0.5 and on (c) -two:three == 1
+      or (four unless five) < time()"""
+    assert metric_names(text) == {"one_total", "two:three", "four", "five"}
 
 
 @pytest.mark.parametrize("odd", ODD)
