@@ -23,6 +23,7 @@ from configs.values import (
     Network,
     PackageVersion,
     PathText,
+    Percent,
     Port,
     Sha256,
     Url,
@@ -307,6 +308,38 @@ class AlertmanagerSettings(Model):
     )
 
 
+class AlertingSettings(Model):
+    """When an alert fires, for all targets; only the observability target's are looked at."""
+
+    disk_free_percent: Percent = setting(
+        "The least free room, and the least free inodes, of a file system in percent; half of it "
+        "is critical."
+    )
+    memory_available_percent: Percent = setting("The least available memory, in percent.")
+    load_per_cpu: float = setting("The highest load average of each vCPU.", ge=0.1, le=1000)
+    limit_percent: Percent = setting(
+        "How much of a limit may be used, in percent: connections of MariaDB and Nginx, the room "
+        "of Redis and of Prometheus."
+    )
+    slow_s: int = setting("Seconds after which a page or a request is slow.", ge=1, le=300)
+    slow_per_minute: float = setting(
+        "How many slow requests, or slow queries, there may be in a minute.", ge=0, le=1_000_000
+    )
+    availability_percent: float = setting(
+        "How much of 30 days an application must answer, in percent.", ge=95, le=99.99
+    )
+    certificate_days: int = setting(
+        "How long a certificate must still be good, in days; a quarter of it is critical.",
+        ge=1,
+        le=365,
+    )
+    time_factor: float = setting(
+        "Times every waiting time and window of alerts and their mail: less than 1 for drills.",
+        ge=0.0001,
+        le=10,
+    )
+
+
 class NginxSettings(Model):
     """The web server."""
 
@@ -383,6 +416,7 @@ class Settings(Model):
     logs: LogsSettings
     smtp: SmtpSettings
     alertmanager: AlertmanagerSettings
+    alerting: AlertingSettings
     nginx: NginxSettings
     php: PhpSettings
     mariadb: MariadbSettings

@@ -97,6 +97,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 Network = Annotated[str, AfterValidator(lambda text: str(ip_network(text)))]
 PathText = Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$", max_length=4096)]
 PackageVersion = Annotated[str, Field(pattern=r"^(latest|[0-9][A-Za-z0-9.+~:-]{0,99})$")]
+Percent = Annotated[float, Field(gt=0, lt=100)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 # Control characters and line ends would reach the files that the name is written into.

@@ -3,6 +3,7 @@
 from configs import Target
 from configs.secrets import Needed
 from tasks.component import Site, component
+from tasks.prometheus.alerting import Timing
 from tasks.prometheus.component import listen_address
 from tasks.resources import (
     absent,
@@ -51,6 +52,7 @@ def alertmanager(site: Site) -> None:
         mode="640",
         check=f"amtool check-config {CONFIG}/alertmanager.yml",
         password_file=credential("smtp_password", unit),
+        timing=Timing.of(site.settings),
     )
     arguments = file(
         "/etc/default/prometheus-alertmanager",

@@ -40,6 +40,7 @@ def database_password(target: Target) -> Needed:
     secrets=lambda target: [app_key(target), database_password(target), REDIS_PASSWORD],
     packages=lambda site: [
         "php-laravel-framework",
+        "logrotate",
         f"php{site.settings.php.version}-mysql",
         "php-redis",
     ],
@@ -66,6 +67,8 @@ def laravel(site: Site) -> None:
     database(name, owner=name, password=password)
     release("app", root=base)
     settings = site.settings.php
+    slow_log = f"/var/log/php-{name}.slow.log"
+    file(f"/etc/logrotate.d/php-{name}", "slow_log.j2", slow_log=slow_log)
     file(
         f"/etc/php/{version}/fpm/pool.d/{name}.conf",
         "pool.conf.j2",
@@ -74,5 +77,8 @@ def laravel(site: Site) -> None:
         status_path=STATUS_PATH,
         status_socket=status_socket(site),
         children=settings.children or sizing.fpm_children(site.hardware, settings.child_memory_mb),
+        slow_log=slow_log,
+        # What is slow to the rules, which count them, is slow here.
+        slow_s=site.of_role("observability")[0].settings.alerting.slow_s,
     )
     nginx_site(name, "site.conf.j2", base=base)

@@ -3,12 +3,14 @@
 from tasks import sizing
 from tasks.component import Site, component
 from tasks.metrics import component as metrics
+from tasks.prometheus.alerting import SUBJECTS, rule_file
 from tasks.prometheus.jobs import jobs
-from tasks.resources import allow, artifact, credential, directory, file, service, user
+from tasks.resources import allow, artifact, credential, directory, file, service, text_file, user
 from tasks.sandbox import Sandbox
 
 DATA = "/var/lib/prometheus-server"
 CONFIG = "/etc/prometheus-server"
+RULES = f"{CONFIG}/rules"
 TARGETS = f"{CONFIG}/targets"
 
 
@@ -41,6 +43,15 @@ def prometheus(site: Site) -> None:
     directory(TARGETS)
     for name, job in jobs(site).items():
         file(f"{TARGETS}/{name}.yml", "targets.yml.j2", job=job)
+    directory(RULES)
+    for subject in SUBJECTS:
+        text_file(
+            f"{RULES}/{subject}.yml",
+            rule_file(subject, site.target, site.targets),
+            check=f"{promtool} check rules {RULES}/{subject}.yml",
+        )
+    # A folder, so that rules of one's own may lie beside ours.
+    rules = f"{RULES}/*.yml"
     config = file(
         f"{CONFIG}/prometheus.yml",
         "prometheus.yml.j2",
@@ -48,6 +59,7 @@ def prometheus(site: Site) -> None:
         jobs=jobs(site),
         folder=TARGETS,
         blackbox=f"127.0.0.1:{site.settings.blackbox_exporter.port}",
+        rules=rules,
         metrics=metrics,
         password_file=credential("metrics_password", "prometheus"),
     )
@@ -65,7 +77,7 @@ def prometheus(site: Site) -> None:
     service(
         "prometheus",
         runs=[binary, unit],
-        reads=[config],
+        reads=[config, rules],
         ready=f"http://127.0.0.1:{settings.port}/-/ready",
         sandbox=Sandbox(writes=(DATA,)),
         credentials={"metrics_password": metrics.PASSWORD_FILE},

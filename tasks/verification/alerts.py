@@ -6,6 +6,7 @@ from typing import Any
 
 from tasks.component import Site
 from tasks.verification.check import Check, Unanswered, ask, settle
+from tasks.verification.marker import RUN
 
 LIMIT_S = 30
 NAME = "Verification"
@@ -36,7 +37,12 @@ def check(site: Site) -> Sequence[Check]:
 def _alert(site: Site) -> dict[str, Any]:
     now = datetime.now(UTC)
     return {
-        "labels": {"alertname": NAME, "target": site.target.name, "severity": "info"},
+        "labels": {
+            "alertname": NAME,
+            "target": site.target.name,
+            "severity": "info",
+            "run": RUN,
+        },
         "annotations": {
             "summary": f"{site.target.name}: a test of the way that alerts go",
             "runbook": "Nothing to do: a verification made this alert, and it has ended already.",

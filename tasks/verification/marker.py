@@ -8,12 +8,12 @@ from pyinfra import host
 from facts.conditions import Condition
 
 TAG = "chom-verify"
-_RUN = secrets.token_hex(6)
+RUN = secrets.token_hex(6)
 
 
 def marker(target: str) -> str:
     """The line of one target in this run."""
-    return f"verification {_RUN} of {target}"
+    return f"verification {RUN} of {target}"
 
 
 def log_marker(target: str) -> bool:

@@ -1,5 +1,6 @@
 """The real stacks, declared to pyinfra for fake hosts: what would be deployed, and how it reads."""
 
+import re
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -18,14 +19,21 @@ from tasks.prometheus.jobs import jobs
 from tasks.quoting import systemd
 from tasks.scraping.component import expected
 from tasks.stacks import STACKS, addresses, needed_secrets
-from tests.unit.helpers import configuration, fake_state, hardware, made_secrets
+from tests.rules import rule_files, rules
+from tests.unit.helpers import INVENTORY, configuration, fake_state, hardware, made_secrets
+
+MAIL = INVENTORY.replace(
+    "settings: {",
+    "settings: {smtp: {host: mail.example.org, sender: a@b.org}, "
+    "alertmanager: {email_to: [ops@b.org]}, ",
+)
 
 
 class Declaration:
     """One target's stack as it was declared, with the texts of its files."""
 
-    def __init__(self, state: State, role: str, folder: Path) -> None:
-        settings = configuration(folder)
+    def __init__(self, state: State, role: str, folder: Path, inventory: str = INVENTORY) -> None:
+        settings = configuration(folder, inventory)
         self.site = Site(
             settings.targets[role],
             hardware(),
@@ -197,6 +205,58 @@ def test_nginx_is_reloaded_for_a_new_certificate(
     """It reads the site again when that has changed, so the site must change with it."""
     hashed = sha256(texts["/etc/chom/metrics/tls.crt"].encode()).hexdigest()
     assert hashed in texts["/etc/nginx/sites-enabled/phpfpm_exporter.conf"]
+
+
+def test_rules_are_checked_before_prometheus_reads_them(
+    both: list[Declaration], texts: dict[str, str]
+) -> None:
+    folder = "/etc/prometheus-server/rules"
+    config = texts["/etc/prometheus-server/prometheus.yml"]
+    assert f'rule_files: ["{folder}/*.yml"]' in config
+    [prometheus] = [step for step in both[0].steps if step.component == "prometheus"]
+    labels = [each.label for each in prometheus.operations]
+    files = [f"File {path}" for path in texts if path.startswith(folder)]
+    assert len(files) == 7
+    assert max(map(labels.index, files)) < labels.index(
+        "File /etc/prometheus-server/prometheus.yml"
+    )
+    drop_in = texts["/etc/systemd/system/prometheus.service.d/chom.conf"]
+    assert [f"{folder}/*.yml" in line for line in drop_in.splitlines() if ".reads'" in line] == [
+        True
+    ]
+
+
+@pytest.mark.parametrize(
+    ("inventory", "receiver"), [(INVENTORY, "nobody"), (MAIL, "mail")], ids=["silent", "mail"]
+)
+def test_what_is_only_to_be_looked_at_is_not_mailed(
+    tmp_path: Path, texts: dict[str, str], inventory: str, receiver: str
+) -> None:
+    Declaration(fake_state(["observability"]), "observability", tmp_path, inventory)
+    config = yaml.safe_load(texts["/etc/alertmanager/alertmanager.yml"])
+    route = config["route"]
+    assert (route["receiver"], route["group_by"]) == (receiver, ["alertname", "target"])
+    verification = {"nobody": "nobody", "mail": "verification"}[receiver]
+    assert [each.get("receiver") for each in route["routes"]] == [verification, "nobody", None]
+    assert route["routes"][1]["matchers"] == ['severity =~ "info|none"']
+    names = {each["name"] for each in config["receivers"]}
+    assert names == {"nobody", receiver, verification}
+
+
+def test_inhibitions_name_alerts_that_there_are(
+    both: list[Declaration], texts: dict[str, str], tmp_path: Path
+) -> None:
+    config = yaml.safe_load(texts["/etc/alertmanager/alertmanager.yml"])
+    matchers = [
+        matcher
+        for rule in config["inhibit_rules"]
+        for matcher in rule["source_matchers"] + rule["target_matchers"]
+        if matcher.startswith("alertname")
+    ]
+    named = {name for each in matchers for name in re.findall(r"[A-Z]\w+", each)}
+    rendered = rule_files(tmp_path).values()
+    assert named <= {each.get("alert") for text in rendered for each in rules(text)}
+    assert len(named) >= 8
 
 
 def test_every_unit_writes_down_what_it_was_started_with(texts: dict[str, str], both: Any) -> None:
