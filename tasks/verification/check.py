@@ -32,7 +32,7 @@ def ask(url: str, data: Any = None, login: str | None = None, **query: str) -> A
     whole = f"{url}?{urlencode(query)}" if query else url
     answer = host.get_fact(Answer, url=whole, data=data, login=login)
     if not 200 <= answer["status"] < 300:
-        said = str(answer["body"])[:200]
+        said = str(answer["body"]).strip()[:200]
         raise Unanswered(f"{url} answers {answer['status'] or 'nothing'}: {said}".rstrip(": "))
     return answer["body"]
 
