@@ -56,7 +56,8 @@ def test_other_target_does_all_that_it_can(refused: Refused) -> None:
     scraping = components.pop("scraping")
     assert {component.status for component in components.values()} == {"completed"}
     assert scraping.status == "skipped"
-    assert scraping.reason == "node_exporter of vpsmanager was not completed"
+    assert scraping.reason is not None
+    assert "node_exporter of vpsmanager was not completed" in scraping.reason.split(", ")
 
 
 def test_ctrl_c_while_apt_works(refused: Refused, platform: Platform) -> None:
@@ -69,7 +70,7 @@ def test_ctrl_c_while_apt_works(refused: Refused, platform: Platform) -> None:
 
 def test_termination_while_the_next_run_waits_for_apt(refused: Refused, platform: Platform) -> None:
     command = platform.project.start(*DEPLOY, "-y")
-    wait_for("its lanes", lambda: not command.running() or "base (1 of 8)" in command.printed())
+    wait_for("its lanes", lambda: not command.running() or "base (1 of " in command.printed())
     _interrupt(platform, command, signal.SIGTERM, 143)
 
 
