@@ -20,7 +20,7 @@ def redis_exporter(site: Site) -> None:
     admit_observers(site, port)
     passwords = secret_file(
         "/etc/chom/redis_exporter.env",
-        "passwords.env.j2",
+        "environment.j2",
         mode="600",
         metrics_password=secret(METRICS_PASSWORD),
         redis_password=secret(REDIS_PASSWORD),
