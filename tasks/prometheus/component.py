@@ -2,9 +2,10 @@
 
 from tasks import sizing
 from tasks.component import Site, component
+from tasks.log_shipper.component import SHIPPERS
 from tasks.metrics import component as metrics
 from tasks.prometheus.jobs import jobs
-from tasks.resources import allow, artifact, credential, directory, file, service, user
+from tasks.resources import absent, allow, artifact, credential, directory, file, service, user
 from tasks.sandbox import Sandbox
 
 DATA = "/var/lib/prometheus-server"
@@ -41,6 +42,8 @@ def prometheus(site: Site) -> None:
     directory(TARGETS)
     for name, job in jobs(site).items():
         file(f"{TARGETS}/{name}.yml", "targets.yml.j2", job=job)
+    for name in SHIPPERS.keys() - jobs(site).keys():
+        absent(f"{TARGETS}/{name}.yml")
     config = file(
         f"{CONFIG}/prometheus.yml",
         "prometheus.yml.j2",
