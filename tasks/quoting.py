@@ -33,6 +33,11 @@ def yaml(value: str) -> str:
     return "".join(each if each.isprintable() else f"\\U{ord(each):08x}" for each in text)
 
 
+def alloy(value: str) -> str:
+    """A string of Alloy's configuration ("Alloy configuration syntax"), which has Go's escapes."""
+    return yaml(value)
+
+
 def dotenv(value: str) -> str:
     """A value of a ``.env`` file as PHP's vlucas/phpdotenv 5 reads it, without interpolation."""
     text = _in_double_quotes(value, {each: f"\\{each}" for each in '\\"$'})
@@ -88,6 +93,7 @@ QUOTINGS: Mapping[str, Callable[[str], str]] = {
     for each in (
         shell,
         yaml,
+        alloy,
         dotenv,
         laravel_env,
         option_file,

@@ -65,6 +65,12 @@ def directory(path: str, owner: str = "root", group: str | None = None, mode: st
         pyinfra_files.directory(name=label, path=path, user=owner, group=group or owner, mode=mode)
 
 
+def log_file(path: str, *, mode: str = "640", owner: str = "root", group: str = "adm") -> None:
+    """A log that is there before its writer, who would open it to nobody else."""
+    with noted(f"Log {path}", ("files", path)) as label:
+        pyinfra_files.file(name=label, path=path, user=owner, group=group, mode=mode)
+
+
 def file(
     path: str,
     template: str,
@@ -120,9 +126,9 @@ def secret_file(
     return _text(path, _rendered(template, values), mode, owner, group, check, hidden=True)
 
 
-def secret_text(path: str, text: str, *, mode: str = "600") -> str:
+def secret_text(path: str, text: str, *, mode: str = "600", group: str = "root") -> str:
     """A file of root's with nothing but a secret in it, as systemd's credentials want it."""
-    return _text(path, text, mode, "root", "root", None, hidden=True)
+    return _text(path, text, mode, "root", group, None, hidden=True)
 
 
 def _rendered(template: str, values: Mapping[str, Any]) -> str:
@@ -240,6 +246,14 @@ def service(
                 if any(fnmatch(path, each) for each in files_of_it)
             ],
         )
+
+
+def no_service(name: str) -> None:
+    """No systemd service of this name, neither now nor after a reboot."""
+    unit = f"{name}.service"
+    with noted(f"No service {name}") as label:
+        services.stop_service(name=label, unit=unit)
+    absent(f"/etc/systemd/system/{unit}.d/chom.conf")
 
 
 def credential(name: str, unit: str) -> str:

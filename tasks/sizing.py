@@ -34,3 +34,23 @@ def prometheus_retention_mb(hardware: HardwareData) -> int:
 def nginx_workers(hardware: HardwareData) -> int:
     """One worker for each vCPU."""
     return hardware["cpu"]
+
+
+def loki_memory_mb(hardware: HardwareData) -> int:
+    """An eighth of the memory, from where on Loki tidies up before it takes more."""
+    return _steps(hardware["memory_mb"] / 8, 32, 128)
+
+
+def loki_cache_mb(hardware: HardwareData) -> int:
+    """A hundred-and-twenty-eighth of the memory for each of Loki's caches, 8 to 256 MB."""
+    return min(256, _steps(hardware["memory_mb"] / 128, 8, 8))
+
+
+def loki_ingestion_mb(hardware: HardwareData) -> int:
+    """How much Loki takes in each second: 4 MB for 2 GB of memory, at least 2 MB, at most 64."""
+    return min(64, _steps(hardware["memory_mb"] / 480, 1, 2))
+
+
+def shipper_memory_mb(hardware: HardwareData) -> int:
+    """A twentieth of the memory, from where on a log shipper tidies up; 96 to 256 MB."""
+    return min(256, _steps(hardware["memory_mb"] / 20, 16, 96))

@@ -9,6 +9,10 @@ from tasks.base.component import base
 from tasks.blackbox_exporter.component import blackbox_exporter
 from tasks.component import Component, Site
 from tasks.laravel.component import laravel
+from tasks.log_shipper.component import log_shipper
+from tasks.logging.component import logging
+from tasks.logs.component import logs
+from tasks.loki.component import loki
 from tasks.mariadb.component import mariadb
 from tasks.metrics.component import metrics
 from tasks.mysqld_exporter.component import mysqld_exporter
@@ -32,10 +36,14 @@ STACKS: Mapping[str, Sequence[Component]] = {
         prometheus,
         alertmanager,
         blackbox_exporter,
+        logs,
+        loki,
+        log_shipper,
         portal,
         nginx_exporter,
         nginx,
         scraping,
+        logging,
     ],
     "vpsmanager": [
         base,
@@ -49,6 +57,8 @@ STACKS: Mapping[str, Sequence[Component]] = {
         php,
         phpfpm_exporter,
         nginx_exporter,
+        logs,
+        log_shipper,
         nginx,
         serving,
     ],

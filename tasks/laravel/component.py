@@ -9,13 +9,18 @@ from tasks.redis.component import PASSWORD as REDIS_PASSWORD
 from tasks.resources import database, directory, file, release, secret, secret_file, user
 
 # Beside the releases; a release itself is never written to.
-STORAGE = ("storage", "storage/framework", "storage/framework/views", "storage/logs")
+STORAGE = ("storage/framework", "storage/framework/views")
 STATUS_PATH = "/fpm-status"
 
 
 def root(site: Site) -> str:
     """The application's folder: ``releases``, ``current`` and ``shared``."""
     return f"/var/www/{site.settings.laravel.name}"
+
+
+def logs(site: Site) -> str:
+    """The application's own logs, as a shell pattern."""
+    return f"{root(site)}/shared/storage/logs/laravel*.log"
 
 
 def status_socket(site: Site) -> str:
@@ -53,8 +58,17 @@ def laravel(site: Site) -> None:
     directory(base)
     directory(f"{base}/releases")
     directory(f"{base}/shared")
+    # Those who read logs may pass, and whatever is made there is theirs to read.
+    directory(f"{base}/shared/storage", owner=name, mode="751")
     for folder in STORAGE:
         directory(f"{base}/shared/{folder}", owner=name, mode="750")
+    directory(f"{base}/shared/storage/logs", owner=name, group="adm", mode="2750")
+    file(
+        f"/etc/logrotate.d/{name}",
+        "logrotate.j2",
+        check=f"logrotate -d /etc/logrotate.d/{name}",
+        logs=logs(site),
+    )
     password = secret(database_password(site.target))
     secret_file(
         f"{base}/shared/.env",

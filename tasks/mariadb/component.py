@@ -2,18 +2,25 @@
 
 from tasks import sizing
 from tasks.component import Site, component
-from tasks.resources import file, service
+from tasks.resources import directory, file, service
 from tasks.sandbox import Sandbox
+
+# Its other messages go to the journal.
+LOGS = "/var/log/mysql"
+SLOW_LOG = f"{LOGS}/mariadb-slow.log"
 
 
 @component(needs=["base"], packages=["mariadb-server"])
 def mariadb(site: Site) -> None:
     """Debian's package; its memory follows the machine's, and it listens on loopback only."""
     settings = site.settings.mariadb
+    # Who reads logs may read what is made there, also after a rotation.
+    directory(LOGS, owner="mysql", group="adm", mode="2750")
     config = file(
         "/etc/mysql/mariadb.conf.d/60-chom.cnf",
         "chom.cnf.j2",
         check="mariadbd --help --verbose",
+        slow_log=SLOW_LOG,
         buffer_pool_mb=settings.innodb_buffer_pool_mb
         or sizing.innodb_buffer_pool_mb(site.hardware),
     )
@@ -22,5 +29,5 @@ def mariadb(site: Site) -> None:
         runs=[config],
         ready="mariadb-admin ping",
         limit_s=120,
-        sandbox=Sandbox(writes=("/run", "/var/lib/mysql", "/var/log/mysql"), jit=True),
+        sandbox=Sandbox(writes=("/run", "/var/lib/mysql", LOGS), jit=True),
     )

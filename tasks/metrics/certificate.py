@@ -1,4 +1,4 @@
-"""The exporters' certificate: signed by its own key, and made of nothing else."""
+"""Certificates among the targets: signed by their own keys, and made of nothing else."""
 
 from datetime import UTC, datetime
 from functools import cache
@@ -13,14 +13,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-NAME = "metrics.chom.internal"
 # It is replaced with its key, not with time: whoever trusts it, trusts this key alone.
 SINCE, UNTIL = datetime(2025, 1, 1, tzinfo=UTC), datetime(2125, 1, 1, tzinfo=UTC)
 
 
 @cache
-def certificate(private_key: str) -> str:
-    """The PEM of the certificate of an Ed25519 key (PEM, PKCS #8), named NAME.
+def certificate(private_key: str, name: str) -> str:
+    """The PEM of the certificate of an Ed25519 key (PEM, PKCS #8) for the host ``name``.
 
     The same key always gives the same text: nothing in it is random, and no clock is asked.
     Raises ValueError for another kind of key.
@@ -28,16 +27,16 @@ def certificate(private_key: str) -> str:
     key = load_pem_private_key(private_key.encode(), None)
     if not isinstance(key, Ed25519PrivateKey):
         raise ValueError("the key is none of Ed25519")
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAME)])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     made = (
         x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
+        .subject_name(subject)
+        .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(_serial(key))
         .not_valid_before(SINCE)
         .not_valid_after(UNTIL)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, None)
     )

@@ -2,18 +2,20 @@
 
 from configs.secrets import Needed
 from tasks.component import Site, component
-from tasks.metrics.certificate import NAME, certificate
+from tasks.metrics.certificate import certificate
 from tasks.metrics.passwords import bcrypt_hash
+from tasks.nginx.sites import Guard, users_file
 from tasks.resources import secret, secret_file, secret_text, text_file
 
 PASSWORD = Needed("METRICS_PASSWORD", "what Prometheus shows to every exporter", "password")
 KEY = Needed("METRICS_TLS_KEY", "the exporters' TLS key", "private_key")
 
 USER = "prometheus"
-SERVER_NAME = NAME
+SERVER_NAME = "metrics.chom.internal"
 FOLDER = "/etc/chom/metrics"
 CERTIFICATE = f"{FOLDER}/tls.crt"
 PASSWORD_FILE = f"{FOLDER}/password"
+USERS = f"{FOLDER}/htpasswd"
 # A relative path in web.yml starts where it lies: beside the other credentials of the unit.
 CREDENTIALS = {
     "web.yml": f"{FOLDER}/web.yml",
@@ -22,10 +24,16 @@ CREDENTIALS = {
 }
 
 
+def guard() -> Guard:
+    """The same protection by Nginx, for who declares KEY and has none of its own."""
+    text = certificate(secret(KEY).reveal(), SERVER_NAME)
+    return Guard(CERTIFICATE, CREDENTIALS["tls.key"], USERS, text)
+
+
 @component(needs=["base"], secrets=[PASSWORD, KEY])
 def metrics(site: Site) -> None:
     """Files of root's; each exporter gets its own view of them as systemd credentials."""
-    text_file(CERTIFICATE, certificate(secret(KEY).reveal()))
+    text_file(CERTIFICATE, guard().text)
     secret_text(CREDENTIALS["tls.key"], secret(KEY).reveal())
     secret_file(
         CREDENTIALS["web.yml"],
@@ -34,5 +42,6 @@ def metrics(site: Site) -> None:
         user=USER,
         hash=bcrypt_hash(secret(PASSWORD).reveal()),
     )
+    users_file(USERS, USER, secret(PASSWORD))
     if site.target.role == "observability":
         secret_text(PASSWORD_FILE, secret(PASSWORD).reveal())

@@ -1,14 +1,47 @@
 """How other components put their sites into Nginx."""
 
+from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
-from tasks.resources import absent, file
+from configs.secrets import Secret
+from tasks.metrics.passwords import bcrypt_hash
+from tasks.resources import absent, file, secret_text
 
 ENABLED = "/etc/nginx/sites-enabled"
+# Nginx remembers no answer: at every request a worker checks, and serves nobody meanwhile.
+ROUNDS = 6
+
+
+@dataclass(frozen=True)
+class Guard:
+    """TLS and a password, for what has neither: the paths of a certificate, its key and the users.
+
+    ``text``: of the certificate. Nginx reads it when it is reloaded, which a changed site brings
+    about, so the site changes with it.
+    """
+
+    certificate: str
+    key: str
+    users: str
+    text: str
+
+    @property
+    def fingerprint(self) -> str:
+        return sha256(self.text.encode()).hexdigest()
 
 
 def nginx_site(name: str, template: str, **values: Any) -> None:
-    """A site from a template of the calling component, checked together with all others."""
+    """A site from a template of the calling component, checked together with all others.
+
+    A template that extends ``nginx/guarded.conf.j2`` takes a ``port`` and a ``guard``.
+    """
     # Debian's example claims to be the default server, as ours does.
     absent(f"{ENABLED}/default")
     file(f"{ENABLED}/{name}.conf", template, check="nginx -t -q", **values)
+
+
+def users_file(path: str, user: str, password: Secret) -> None:
+    """The one user of a guard; Nginx reads it at every request."""
+    hashed = bcrypt_hash(password.reveal(), ROUNDS)
+    secret_text(path, f"{user}:{hashed}", mode="640", group="www-data")

@@ -35,6 +35,14 @@ def run_service(
         yield StringCommand(service_script(unit, steps, ready, limit_s))
 
 
+@operation()
+def stop_service(unit: str) -> Commands:
+    """Have ``unit`` neither run nor start by itself; one that is not there needs nothing."""
+    found = host.get_fact(ServiceState, unit=unit, runs=[], reads=[], ready=None)
+    if found["exists"] and (found["enabled"] or found["active"]):
+        yield StringCommand(f"systemctl -q disable --now {unit}")
+
+
 def service_steps(unit: str, found: ServiceData, reads: Sequence[str]) -> list[str]:
     """What must be done to a unit in this state; an empty list where nothing must."""
     steps = []

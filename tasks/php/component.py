@@ -2,8 +2,13 @@
 
 from tasks.component import Site, component
 from tasks.laravel.component import root
-from tasks.resources import absent, file, service
+from tasks.resources import absent, file, log_file, service
 from tasks.sandbox import Sandbox
+
+
+def log(site: Site) -> str:
+    """Where PHP-FPM and the applications' own standard error write to."""
+    return f"/var/log/php{site.settings.php.version}-fpm.log"
 
 
 @component(
@@ -19,6 +24,8 @@ def php(site: Site) -> None:
     folder = f"/etc/php/{version}/fpm"
     ini = file(f"{folder}/conf.d/90-chom.ini", "chom.ini.j2")
     absent(f"{folder}/pool.d/www.conf")
+    # What logrotate puts in its place is open to the same.
+    log_file(log(site))
     service(
         f"php{version}-fpm",
         reads=[

@@ -2,10 +2,21 @@
 
 from tasks import sizing
 from tasks.component import Site, component
+from tasks.log_shipper.component import SHIPPERS
 from tasks.metrics import component as metrics
 from tasks.prometheus.alerting import SUBJECTS, rule_file
 from tasks.prometheus.jobs import jobs
-from tasks.resources import allow, artifact, credential, directory, file, service, text_file, user
+from tasks.resources import (
+    absent,
+    allow,
+    artifact,
+    credential,
+    directory,
+    file,
+    service,
+    text_file,
+    user,
+)
 from tasks.sandbox import Sandbox
 
 DATA = "/var/lib/prometheus-server"
@@ -43,6 +54,8 @@ def prometheus(site: Site) -> None:
     directory(TARGETS)
     for name, job in jobs(site).items():
         file(f"{TARGETS}/{name}.yml", "targets.yml.j2", job=job)
+    for name in SHIPPERS.keys() - jobs(site).keys():
+        absent(f"{TARGETS}/{name}.yml")
     directory(RULES)
     for subject in SUBJECTS:
         text_file(

@@ -28,11 +28,13 @@ class Job:
 def jobs(site: Site) -> dict[str, Job]:
     """The jobs by name, for all targets of the inventory."""
     applications = site.of_role("vpsmanager")
+    shippers = {each.settings.logs.shipper: None for each in site.targets}
     return {
         "node": _exporters(site, site.targets, "node_exporter"),
         "nginx": _exporters(site, site.targets, "nginx_exporter"),
         "mysql": _exporters(site, applications, "mysqld_exporter"),
         "redis": _exporters(site, applications, "redis_exporter"),
+        **{name: _exporters(site, _shipped_by(name, site), "logs") for name in shippers},
         "php-fpm": _exporters(site, applications, "phpfpm_exporter", of_application=True),
         "blackbox": Job(
             [
@@ -56,6 +58,10 @@ def _exporters(
             for each in targets
         ]
     )
+
+
+def _shipped_by(shipper: str, site: Site) -> list[Target]:
+    return [each for each in site.targets if each.settings.logs.shipper == shipper]
 
 
 def _reached(target: Target, site: Site) -> str:

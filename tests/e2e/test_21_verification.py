@@ -49,6 +49,7 @@ def test_a_deploy_proves_that_its_alerts_arrive(platform: Platform, mailbox: Mai
     assert checks[f"its mail is taken by {mailbox.address}"] == ""
     assert checks["every scrape target is up"] == ""
     assert checks["every rule is loaded and evaluates"] == ""
+    assert checks["a line logged on vpsmanager is found in Loki"] == ""
     assert set(checks.values()) == {""}
     arrived = mailbox.await_mail("Verification", "observability")
     assert arrived["to"] == "operator@example.org" and arrived["from"] == USER

@@ -1,4 +1,4 @@
-"""The exporters' certificate and password: the same each time, and good for who reads them."""
+"""Certificates and passwords of exporters: the same each time, and good for who reads them."""
 
 import ssl
 import threading
@@ -10,15 +10,17 @@ import pytest
 from cryptography import x509
 
 from configs.secrets import random_value
-from tasks.metrics.certificate import NAME, certificate
+from tasks.metrics.certificate import certificate
 from tasks.metrics.passwords import bcrypt_hash
+
+NAME = "metrics.example.internal"
 
 
 def test_a_key_has_one_certificate() -> None:
     key = random_value("private_key")
-    first = certificate(key)
+    first = certificate(key, NAME)
     certificate.cache_clear()
-    assert certificate(key) == first != certificate(random_value("private_key"))
+    assert certificate(key, NAME) == first != certificate(random_value("private_key"), NAME)
     names = x509.load_pem_x509_certificate(first.encode()).extensions
     found = names.get_extension_for_class(x509.SubjectAlternativeName).value
     assert found.get_values_for_type(x509.DNSName) == [NAME]
@@ -26,13 +28,13 @@ def test_a_key_has_one_certificate() -> None:
 
 def test_another_kind_of_key_is_refused() -> None:
     with pytest.raises(ValueError):
-        certificate("-----BEGIN PRIVATE KEY-----\nnonsense\n-----END PRIVATE KEY-----\n")
+        certificate("-----BEGIN PRIVATE KEY-----\nnonsense\n-----END PRIVATE KEY-----\n", NAME)
 
 
 def test_who_trusts_the_certificate_alone_can_connect(tmp_path: Path) -> None:
     key = random_value("private_key")
     (tmp_path / "tls.key").write_text(key)
-    (tmp_path / "tls.crt").write_text(certificate(key))
+    (tmp_path / "tls.crt").write_text(certificate(key, NAME))
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(tmp_path / "tls.crt", tmp_path / "tls.key")
     with create_server(("127.0.0.1", 0)) as listening:

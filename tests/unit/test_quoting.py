@@ -1,5 +1,6 @@
 """Every literal reads as the value that it was made of, by the reader that there is here."""
 
+import ast
 import io
 import subprocess
 from collections.abc import Callable
@@ -22,6 +23,8 @@ values = st.text(nasty.ALPHABET, max_size=40) | st.text(anything, max_size=40)
 # One run of a program for many values.
 batches = st.lists(values, min_size=1, max_size=60)
 DECODERS: dict[str, Callable[[str], object]] = {
+    # Python has the same escapes as Go, but for some that are not written.
+    "alloy": ast.literal_eval,
     "dotenv": decoders.dotenv,
     "laravel_env": decoders.laravel_env,
     "option_file": decoders.option_file,
@@ -30,7 +33,7 @@ DECODERS: dict[str, Callable[[str], object]] = {
     "systemd": decoders.environment_file,
     "systemd_unit": decoders.unit_word,
 }
-ON_ONE_LINE = ["yaml", "option_file", "redis", "systemd_unit"]
+ON_ONE_LINE = ["yaml", "alloy", "option_file", "redis", "systemd_unit"]
 
 
 def through_sh(words: list[str]) -> list[str]:

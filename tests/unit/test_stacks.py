@@ -170,7 +170,7 @@ def test_every_exporter_is_scraped_by_tls_with_the_password(
 ) -> None:
     config = yaml.safe_load(texts["/etc/prometheus-server/prometheus.yml"])
     found = {each["job_name"]: each for each in config["scrape_configs"]}
-    assert set(found) == set(jobs(both[0].site)) | {"prometheus", "alertmanager"}
+    assert set(found) == set(jobs(both[0].site)) | {"prometheus", "alertmanager", "loki"}
     for name, job in jobs(both[0].site).items():
         assert found[name]["scheme"] == "https"
         assert found[name]["tls_config"]["ca_file"] == "/etc/chom/metrics/tls.crt"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import http.client
+import itertools
 import json
 import queue
 import ssl
@@ -80,7 +82,7 @@ class Client:
 
     def _deliver(self, batch: list[Entry]) -> None:
         body, pause_s = self._body(batch), self._pause_s
-        for _ in range(self._retries):
+        for _ in range(self._retries) if self._retries else itertools.count():
             status, words = self._post(body)
             if 200 <= status < 300:
                 self._count("sent_entries_total", len(batch))
@@ -144,7 +146,34 @@ class Client:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         if tls.get("cert_file"):
             context.load_cert_chain(tls["cert_file"], tls.get("key_file"))
-        return urllib.request.build_opener(no_proxy, urllib.request.HTTPSHandler(context=context))
+        name = tls.get("server_name")
+        return urllib.request.build_opener(no_proxy, _Https(context, name))
 
     def _count(self, name: str, amount: float, **labels: str) -> None:
         self._metrics.add(f"{self._prefix}_{name}", amount, host=self._host, **labels)
+
+
+class _Https(urllib.request.HTTPSHandler):
+    """Asks for the certificate of ``name``, whatever the URL calls the host."""
+
+    def __init__(self, context: ssl.SSLContext, name: str | None) -> None:
+        super().__init__(context=context)
+        self._tls, self._name = context, name
+
+    def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        def connection(host: str, **options: Any) -> http.client.HTTPSConnection:
+            return _Connection(host, self._tls, self._name, **options)
+
+        return self.do_open(connection, request)
+
+
+class _Connection(http.client.HTTPSConnection):
+    def __init__(
+        self, host: str, context: ssl.SSLContext, name: str | None, **options: Any
+    ) -> None:
+        super().__init__(host, context=context, **options)
+        self._tls, self._name = context, name
+
+    def connect(self) -> None:
+        http.client.HTTPConnection.connect(self)
+        self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._name or self.host)

@@ -1,0 +1,68 @@
+"""What a log shipper reads, whichever it is: the journal, and what programs write elsewhere."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tasks.component import Site
+from tasks.laravel import component as laravel
+from tasks.mariadb import component as mariadb
+from tasks.php import component as php
+
+
+@dataclass(frozen=True)
+class Source:
+    """Files of one job, with further labels.
+
+    ``first``: a regular expression for the first line of an entry that has several.
+    ``without``: one for lines that are left out.
+    """
+
+    job: str
+    files: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    first: str | None = None
+    without: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The job as a name in Alloy's configuration."""
+        return self.job.replace("-", "_")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a label of the journal's entries is made of, if ``regex`` matches all of ``source``."""
+
+    label: str
+    source: str
+    regex: str = "(.*)"
+    value: str = "$1"
+
+
+UNIT = "__journal__systemd_unit"
+JOURNAL = (
+    Rule("level", "__journal_priority_keyword"),
+    Rule("unit", UNIT),
+    # Every login is a unit of its own; each would be a stream of its own in Loki.
+    Rule("unit", UNIT, r"session-.+[.]scope", "session.scope"),
+    # MariaDB's error log, which is where it explains why it does not start.
+    Rule("job", UNIT, r"mariadb[.]service", "mariadb"),
+)
+
+
+def sources(site: Site) -> Sequence[Source]:
+    """The files that are to be read on a target."""
+    nginx = Source("nginx", "/var/log/nginx/*.log")
+    if site.target.role == "observability":
+        return [nginx]
+    return [
+        nginx,
+        Source("php-fpm", php.log(site)),
+        Source("mariadb", mariadb.SLOW_LOG, first="^# User@Host:", without="^# Time:"),
+        Source(
+            "laravel",
+            laravel.logs(site),
+            {"app": site.settings.laravel.name},
+            first=r"^\[\d{4}-\d\d-\d\d[ T]",
+        ),
+    ]
