@@ -58,11 +58,10 @@ def _lost(base: str) -> str:
 
 
 def _mails(base: str) -> tuple[float, float]:
-    """How many mails were tried so far, and how many of them failed."""
+    """How many attempts to send a mail have ended so far, and how many of them in vain."""
     text = str(ask(f"{base}/metrics"))
-    return _sum(text, "alertmanager_notifications_total"), _sum(
-        text, "alertmanager_notifications_failed_total"
-    )
+    requests = "alertmanager_notification_requests"
+    return _sum(text, f"{requests}_total"), _sum(text, f"{requests}_failed_total")
 
 
 def _sum(text: str, metric: str) -> float:

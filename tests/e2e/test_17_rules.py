@@ -14,6 +14,8 @@ from tests.rules import metric_names, rule_files, rules, stories
 MORE_LOAD = {"settings.alerting.load_per_cpu": 3}
 # What these machines cannot show, and why.
 NOT_HERE = {
+    "node_timex_sync_status": "a container may not ask the kernel for its clock",
+    "node_timex_maxerror_seconds": "a container may not ask the kernel for its clock",
     "probe_ssl_earliest_cert_expiry": "only pages with a certificate have it",
     "promtail_sent_entries_total": "of one of two log shippers",
     "promtail_dropped_entries_total": "of one of two log shippers",

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.machines import answer
+from tests.e2e.machines import answer, page
 from tests.e2e.mailbox import PORT, Mailbox, serve
 from tests.e2e.platform import Platform
+from tests.e2e.polling import wait_for
 from tests.e2e.project import changed
 
 PASSWORD = "what the mail server 'knows' \"too\" $1 %s \\"
@@ -76,18 +77,24 @@ def test_verify_alone_proves_it_and_changes_nothing(platform: Platform, mailbox:
     ("machine", "unit", "words"),
     [
         ("vpsmanager", "prometheus-node-exporter", "node of vpsmanager: down"),
-        ("observability", "prometheus-alertmanager", "/api/v2/alerts"),
+        ("observability", "prometheus-alertmanager", ":9093/metrics answers nothing"),
     ],
 )
 def test_a_broken_link_is_named(
     platform: Platform, mailbox: Mailbox, machine: str, unit: str, words: str
 ) -> None:
     answer(platform.lab, machine, f"systemctl stop {unit}")
+    wait_for("Prometheus to notice", lambda: _some_are_down(platform))
     outcome = platform.project.pyinfra("inventory.py", "verify.py", changes=mail(platform))
     answer(platform.lab, machine, f"systemctl start {unit}")
     assert outcome.code == 1, outcome
     assert words in outcome.text
     assert "do: " in outcome.text
+
+
+def _some_are_down(platform: Platform) -> bool:
+    url = f"http://{platform.address('observability')}:9090/api/v1/query?query=up==0"
+    return '"job"' in page(url)[1]
 
 
 def test_a_wrong_password_is_found_by_the_deploy(platform: Platform, mailbox: Mailbox) -> None:

@@ -33,8 +33,8 @@ TARGETS: dict[str, Any] = {
 }
 RULES = {"data": {"groups": [{"rules": [{"name": "HostDown", "health": "ok"}]}]}}
 MANAGERS = {"data": {"activeAlertmanagers": [{"url": "http://127.0.0.1:9093"}]}}
-SENT = 'alertmanager_notifications_total{integration="email",receiver="mail"} '
-FAILED = 'alertmanager_notifications_failed_total{integration="email",reason="other"} '
+SENT = 'alertmanager_notification_requests_total{integration="email"} '
+FAILED = 'alertmanager_notification_requests_failed_total{integration="email"} '
 
 
 def answer(body: Any, status: int = 200) -> list[str]:
