@@ -18,14 +18,14 @@ from tasks.prometheus.jobs import jobs
 from tasks.quoting import systemd
 from tasks.scraping.component import expected
 from tasks.stacks import STACKS, addresses, needed_secrets
-from tests.unit.helpers import configuration, fake_state, hardware, made_secrets
+from tests.unit.helpers import INVENTORY, configuration, fake_state, hardware, made_secrets
 
 
 class Declaration:
     """One target's stack as it was declared, with the texts of its files."""
 
-    def __init__(self, state: State, role: str, folder: Path) -> None:
-        settings = configuration(folder)
+    def __init__(self, state: State, role: str, folder: Path, text: str = INVENTORY) -> None:
+        settings = configuration(folder, text)
         self.site = Site(
             settings.targets[role],
             hardware(),
@@ -42,6 +42,11 @@ class Declaration:
 @pytest.fixture
 def texts(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Path → text of every file that is declared."""
+    return spy_on_texts(monkeypatch)
+
+
+def spy_on_texts(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The same, of what is declared from now on."""
     found: dict[str, str] = {}
     real = files.put_text
 
@@ -107,7 +112,7 @@ def test_every_component_can_tell_its_version(both: list[Declaration]) -> None:
     assert all(step.version for declaration in both for step in declaration.steps)
 
 
-@pytest.mark.parametrize("port", [9100, 9104, 9113, 9121, 9253])
+@pytest.mark.parametrize("port", [9080, 9100, 9104, 9113, 9121, 9253])
 def test_exporters_are_for_the_observability_target_alone(
     both: list[Declaration], port: int
 ) -> None:
@@ -148,6 +153,7 @@ def test_prometheus_scrapes_every_exporter(both: list[Declaration], texts: dict[
         "mysql": [("10.9.0.21:9104", other)],
         "redis": [("10.9.0.21:9121", other)],
         "php-fpm": [("10.9.0.21:9253", application)],
+        "alloy": [("127.0.0.1:9080", itself), ("10.9.0.21:9080", other)],
         "blackbox": [("http://10.9.0.21/health", application)],
     }
     for job, targets in wanted.items():
@@ -162,7 +168,7 @@ def test_every_exporter_is_scraped_by_tls_with_the_password(
 ) -> None:
     config = yaml.safe_load(texts["/etc/prometheus-server/prometheus.yml"])
     found = {each["job_name"]: each for each in config["scrape_configs"]}
-    assert set(found) == set(jobs(both[0].site)) | {"prometheus", "alertmanager"}
+    assert set(found) == set(jobs(both[0].site)) | {"prometheus", "alertmanager", "loki"}
     for name, job in jobs(both[0].site).items():
         assert found[name]["scheme"] == "https"
         assert found[name]["tls_config"]["ca_file"] == "/etc/chom/metrics/tls.crt"
@@ -196,7 +202,8 @@ def test_nginx_is_reloaded_for_a_new_certificate(
 ) -> None:
     """It reads the site again when that has changed, so the site must change with it."""
     hashed = sha256(texts["/etc/chom/metrics/tls.crt"].encode()).hexdigest()
-    assert hashed in texts["/etc/nginx/sites-enabled/phpfpm_exporter.conf"]
+    for site in ("phpfpm_exporter", "log_shipper"):
+        assert hashed in texts[f"/etc/nginx/sites-enabled/{site}.conf"]
 
 
 def test_every_unit_writes_down_what_it_was_started_with(texts: dict[str, str], both: Any) -> None:
@@ -211,7 +218,7 @@ def test_network_services_are_confined(texts: dict[str, str], both: Any) -> None
     exporters = [
         f"prometheus-{each}-exporter" for each in ("node", "nginx", "mysqld", "redis", "blackbox")
     ]
-    for unit in ("nginx", "php8.4-fpm", "mariadb", "prometheus", *exporters):
+    for unit in ("nginx", "php8.4-fpm", "mariadb", "prometheus", "loki", "alloy", *exporters):
         text = texts[f"/etc/systemd/system/{unit}.service.d/chom.conf"]
         assert "ProtectSystem=strict" in text and "NoNewPrivileges=yes" in text, unit
 
