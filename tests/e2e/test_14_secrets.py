@@ -71,9 +71,15 @@ LOUD = ("-y", "-vvv", "--debug", "--diff")
 
 def values(word: str) -> dict[str, str]:
     """New values, as somebody could have typed them; the three that are keys are random."""
-    typed = ("REDIS_PASSWORD", "LARAVEL_DB_PASSWORD", "METRICS_PASSWORD", "LOGS_PASSWORD")
+    typed = (
+        "REDIS_PASSWORD",
+        "LARAVEL_DB_PASSWORD",
+        "METRICS_PASSWORD",
+        "LOGS_PASSWORD",
+        "SMTP_PASSWORD",
+    )
     return {
-        **{name: f"{word}{name}{NASTY}" for name in (*typed, "SMTP_PASSWORD")},
+        **{name: f"{word}{name}{NASTY}" for name in typed},
         "LARAVEL_APP_KEY": random_value("laravel_app_key"),
         "METRICS_TLS_KEY": random_value("private_key"),
         "LOGS_TLS_KEY": random_value("private_key"),

@@ -1,6 +1,7 @@
 """Whatever is logged on a target is in Loki, once, and nobody else may write there."""
 
 import json
+from functools import partial
 from urllib.parse import urlencode
 
 import pytest
@@ -97,6 +98,13 @@ def pushed(platform: Platform, machine: str, password: str | None, path: str = "
         check=False,
     )
     return asking.stdout.strip()
+
+
+def is_up(platform: Platform, job: str, machine: str) -> bool:
+    """Whether Prometheus has scraped it."""
+    query = urlencode({"query": f'up{{job="{job}",target="{machine}"}}'})
+    url = f"http://{platform.address('observability')}:9090/api/v1/query?{query}"
+    return '"1"]' in page(url)[1]
 
 
 def test_every_log_arrives(deployed: Platform) -> None:
@@ -218,8 +226,7 @@ def test_the_other_shipper_takes_its_place(platform: Platform, shipper: str, oth
         for unit, state in ((shipper, "active enabled"), (other, "inactive disabled")):
             said = f"systemctl is-active {unit}; systemctl is-enabled {unit} || :"
             assert " ".join(answer(platform.lab, machine, said).split()) == state
-        up = urlencode({"query": f'up{{job="{shipper}",target="{machine}"}}'})
-        url = f"http://{platform.address('observability')}:9090/api/v1/query?{up}"
-        wait_for(f"{shipper} to be up", lambda url=url: '"1"]' in page(url)[1], SOON_S, every_s=1)
+        up = partial(is_up, platform, shipper, machine)
+        wait_for(f"{shipper} of {machine} to be up", up, 2 * SOON_S, every_s=1)
     assert changed(platform.converge(changes)) == {}
     all_arrive(platform, f"by-{shipper}")
