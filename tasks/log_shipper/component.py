@@ -89,6 +89,8 @@ def log_shipper(site: Site) -> None:
             writes=(shipper.data,),
             extra=(
                 "SupplementaryGroups=adm systemd-journal",
+                # Promtail does not end while its Loki is away.
+                "TimeoutStopSec=20",
                 f"Environment=GOMEMLIMIT={sizing.shipper_memory_mb(site.hardware)}MiB",
             ),
         ),

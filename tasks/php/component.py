@@ -24,8 +24,13 @@ def php(site: Site) -> None:
     folder = f"/etc/php/{version}/fpm"
     ini = file(f"{folder}/conf.d/90-chom.ini", "chom.ini.j2")
     absent(f"{folder}/pool.d/www.conf")
-    # What logrotate puts in its place is open to the same.
     log_file(log(site))
+    file(
+        f"/etc/logrotate.d/php{version}-fpm",
+        "logrotate.j2",
+        check=f"logrotate -d /etc/logrotate.d/php{version}-fpm",
+        log=log(site),
+    )
     service(
         f"php{version}-fpm",
         reads=[

@@ -16,6 +16,8 @@ PACKAGE_OF = {
     "redis_exporter": "prometheus-redis-exporter",
     "blackbox_exporter": "prometheus-blackbox-exporter",
     "alertmanager": "prometheus-alertmanager",
+    "loki": "loki",
+    "log_shipper": "alloy",
     "mariadb": "mariadb-server",
     "redis": "redis-server",
     "laravel": "php-laravel-framework",

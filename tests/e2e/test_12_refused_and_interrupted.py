@@ -53,11 +53,11 @@ def test_package_that_cannot_be_installed(refused: Refused) -> None:
 
 def test_other_target_does_all_that_it_can(refused: Refused) -> None:
     components = dict(refused.record.targets["observability"].components)
-    scraping = components.pop("scraping")
+    proofs = [components.pop(name) for name in ("scraping", "logging")]
     assert {component.status for component in components.values()} == {"completed"}
-    assert scraping.status == "skipped"
-    assert scraping.reason is not None
-    assert "node_exporter of vpsmanager was not completed" in scraping.reason.split(", ")
+    assert [proof.status for proof in proofs] == ["skipped", "skipped"]
+    for proof in proofs:
+        assert "log_shipper of vpsmanager was not completed" in (proof.reason or "")
 
 
 def test_ctrl_c_while_apt_works(refused: Refused, platform: Platform) -> None:

@@ -20,28 +20,39 @@ MAIL = {
     },
     "targets.observability.settings.alertmanager.email_to": ["operator@example.org"],
 }
+EXPORTERS = {
+    *(("observability", f"prometheus-{each}-exporter.service") for each in ("node", "nginx")),
+    ("observability", "prometheus-blackbox-exporter.service"),
+    *(
+        ("vpsmanager", f"prometheus-{each}-exporter.service")
+        for each in ("node", "nginx", "mysqld", "redis")
+    ),
+}
+SHIPPERS = {(machine, "alloy.service") for machine in ("observability", "vpsmanager")}
 SERVICES = {
-    "REDIS_PASSWORD": {("vpsmanager", "redis-server.service")},
+    "REDIS_PASSWORD": {
+        ("vpsmanager", "redis-server.service"),
+        ("vpsmanager", "prometheus-redis-exporter.service"),
+    },
     "LARAVEL_DB_PASSWORD": set(),
     "LARAVEL_APP_KEY": set(),
     "SMTP_PASSWORD": {("observability", "prometheus-alertmanager.service")},
-    "METRICS_PASSWORD": {
-        ("observability", "prometheus.service"),
-        ("observability", "prometheus-node-exporter.service"),
-        ("vpsmanager", "prometheus-node-exporter.service"),
-    },
-    "METRICS_TLS_KEY": {
-        ("observability", "prometheus-node-exporter.service"),
-        ("vpsmanager", "prometheus-node-exporter.service"),
-    },
+    "METRICS_PASSWORD": {("observability", "prometheus.service"), *EXPORTERS},
+    "METRICS_TLS_KEY": EXPORTERS,
+    "LOGS_PASSWORD": SHIPPERS,
+    "LOGS_TLS_KEY": SHIPPERS,
 }
 OBSERVABILITY = {
     Place("observability", "/etc/chom/metrics/password", "root", "root", "600"),
     Place("observability", "/etc/chom/metrics/tls.key", "root", "root", "600"),
+    Place("observability", "/etc/chom/logs/password", "root", "root", "600"),
+    Place("observability", "/etc/chom/logs/tls.key", "root", "root", "600"),
     Place("observability", "/etc/alertmanager/smtp_password", "root", "root", "600"),
 }
 VPSMANAGER = {
     Place("vpsmanager", "/etc/chom/metrics/tls.key", "root", "root", "600"),
+    Place("vpsmanager", "/etc/chom/logs/password", "root", "root", "600"),
+    Place("vpsmanager", "/etc/chom/redis_exporter.env", "root", "root", "600"),
     Place("vpsmanager", "/etc/chom/mariadb/laravel.cnf", "root", "root", "600"),
     Place("vpsmanager", "/etc/redis/redis.conf", "redis", "redis", "640"),
     Place("vpsmanager", "/var/www/laravel/shared/.env", "root", "laravel", "640"),
@@ -49,6 +60,7 @@ VPSMANAGER = {
 # Component → the file of it that cannot be written, as a folder stands in its place.
 OBSTACLES = {
     "metrics": ("observability", "/etc/chom/metrics/web.yml"),
+    "logs": ("observability", "/etc/chom/logs/tls.key"),
     "prometheus": ("observability", "/etc/prometheus-server/prometheus.yml"),
     "alertmanager": ("observability", "/etc/alertmanager/smtp_password"),
     "redis": ("vpsmanager", "/etc/redis/redis.conf"),
@@ -58,12 +70,19 @@ LOUD = ("-y", "-vvv", "--debug", "--diff")
 
 
 def values(word: str) -> dict[str, str]:
-    """New values, as somebody could have typed them; the two that are keys are random."""
-    typed = ("REDIS_PASSWORD", "LARAVEL_DB_PASSWORD", "METRICS_PASSWORD", "SMTP_PASSWORD")
+    """New values, as somebody could have typed them; the three that are keys are random."""
+    typed = (
+        "REDIS_PASSWORD",
+        "LARAVEL_DB_PASSWORD",
+        "METRICS_PASSWORD",
+        "LOGS_PASSWORD",
+        "SMTP_PASSWORD",
+    )
     return {
         **{name: f"{word}{name}{NASTY}" for name in typed},
         "LARAVEL_APP_KEY": random_value("laravel_app_key"),
         "METRICS_TLS_KEY": random_value("private_key"),
+        "LOGS_TLS_KEY": random_value("private_key"),
     }
 
 
@@ -181,6 +200,7 @@ def test_what_a_changed_secret_restarts_is_no_more_than_needed(loud: Platform) -
     assert restarted(before, all_units(loud.lab)) == SERVICES["REDIS_PASSWORD"]
     assert set(changed(loud.project.record())) == {
         ("vpsmanager", "redis"),
+        ("vpsmanager", "redis_exporter"),
         ("vpsmanager", "laravel"),
         ("vpsmanager", "php"),
     }

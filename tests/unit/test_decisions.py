@@ -16,7 +16,7 @@ from facts.users import User
 from facts.versions import Versions
 from tasks.operations.apt import add_suites
 from tasks.operations.databases import make_reader
-from tasks.operations.services import service_steps
+from tasks.operations.services import service_steps, stop_service
 from tests.unit.helpers import fake_state
 
 SHOWN = [
@@ -59,6 +59,25 @@ def test_each_difference_has_its_step(changes: dict[str, bool], word: str) -> No
 def test_a_restart_makes_a_reload_needless() -> None:
     steps = service_steps("a.service", service(same_runs=False, same_reads=False), ["/etc/a"])
     assert steps == ["systemctl restart a.service"]
+
+
+@pytest.mark.parametrize(
+    ("shown", "stopped"),
+    [
+        (SHOWN, True),
+        ([*SHOWN, "ActiveState=inactive"], True),
+        ([*SHOWN, "UnitFileState=disabled"], True),
+        ([*SHOWN, "ActiveState=inactive", "UnitFileState=disabled"], False),
+        (["LoadState=not-found", "ActiveState=inactive"], False),
+    ],
+)
+def test_a_service_is_stopped_for_good(shown: list[str], stopped: bool) -> None:
+    state = fake_state(["a"], {"systemctl show": shown})
+    with ctx_state.use(state), ctx_host.use(state.inventory.get_host("@fake/a")):
+        commands = list(stop_service._inner(unit="a.service"))
+    assert [str(each) for each in commands] == (
+        ["systemctl -q disable --now a.service"] if stopped else []
+    )
 
 
 def test_a_service_that_its_condition_keeps_off_is_left_alone() -> None:

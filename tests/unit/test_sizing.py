@@ -39,3 +39,22 @@ def test_a_few_megabytes_less_change_nothing() -> None:
 
 def test_nginx_has_a_worker_for_each_vcpu() -> None:
     assert sizing.nginx_workers(hardware(cpu=3)) == 3
+
+
+@pytest.mark.parametrize(
+    ("memory_mb", "loki", "cache", "ingestion", "shipper"),
+    [
+        (900, 128, 8, 2, 96),
+        (2048, 256, 16, 4, 96),
+        (4096, 512, 32, 8, 192),
+        (65536, 8192, 256, 64, 256),
+    ],
+)
+def test_logs_take_a_small_part_of_the_memory(
+    memory_mb: int, loki: int, cache: int, ingestion: int, shipper: int
+) -> None:
+    machine = hardware(memory_mb=memory_mb)
+    assert sizing.loki_memory_mb(machine) == loki
+    assert sizing.loki_cache_mb(machine) == cache
+    assert sizing.loki_ingestion_mb(machine) == ingestion
+    assert sizing.shipper_memory_mb(machine) == shipper

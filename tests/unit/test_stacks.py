@@ -50,6 +50,11 @@ class Declaration:
 @pytest.fixture
 def texts(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Path → text of every file that is declared."""
+    return spy_on_texts(monkeypatch)
+
+
+def spy_on_texts(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The same, of what is declared from now on."""
     found: dict[str, str] = {}
     real = files.put_text
 
@@ -115,7 +120,7 @@ def test_every_component_can_tell_its_version(both: list[Declaration]) -> None:
     assert all(step.version for declaration in both for step in declaration.steps)
 
 
-@pytest.mark.parametrize("port", [9100, 9104, 9113, 9121, 9253])
+@pytest.mark.parametrize("port", [9080, 9100, 9104, 9113, 9121, 9253])
 def test_exporters_are_for_the_observability_target_alone(
     both: list[Declaration], port: int
 ) -> None:
@@ -156,6 +161,7 @@ def test_prometheus_scrapes_every_exporter(both: list[Declaration], texts: dict[
         "mysql": [("10.9.0.21:9104", other)],
         "redis": [("10.9.0.21:9121", other)],
         "php-fpm": [("10.9.0.21:9253", application)],
+        "alloy": [("127.0.0.1:9080", itself), ("10.9.0.21:9080", other)],
         "blackbox": [("http://10.9.0.21/health", application)],
     }
     for job, targets in wanted.items():
@@ -204,7 +210,8 @@ def test_nginx_is_reloaded_for_a_new_certificate(
 ) -> None:
     """It reads the site again when that has changed, so the site must change with it."""
     hashed = sha256(texts["/etc/chom/metrics/tls.crt"].encode()).hexdigest()
-    assert hashed in texts["/etc/nginx/sites-enabled/phpfpm_exporter.conf"]
+    for site in ("phpfpm_exporter", "log_shipper"):
+        assert hashed in texts[f"/etc/nginx/sites-enabled/{site}.conf"]
 
 
 def test_rules_are_checked_before_prometheus_reads_them(
@@ -271,7 +278,7 @@ def test_network_services_are_confined(texts: dict[str, str], both: Any) -> None
     exporters = [
         f"prometheus-{each}-exporter" for each in ("node", "nginx", "mysqld", "redis", "blackbox")
     ]
-    for unit in ("nginx", "php8.4-fpm", "mariadb", "prometheus", *exporters):
+    for unit in ("nginx", "php8.4-fpm", "mariadb", "prometheus", "loki", "alloy", *exporters):
         text = texts[f"/etc/systemd/system/{unit}.service.d/chom.conf"]
         assert "ProtectSystem=strict" in text and "NoNewPrivileges=yes" in text, unit
 

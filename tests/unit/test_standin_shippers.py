@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from base64 import b64encode
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from configs.secrets import random_value
+from tasks.metrics.certificate import certificate
 from tests.lab.standin_packages import SOURCES
 from tests.lab.standins.programs import alloy, promtail, promtail_config
 from tests.lab.standins.programs.alloy_graph import Graph, check
@@ -19,6 +22,7 @@ from tests.lab.standins.programs.alloy_syntax import AlloyError, Call, Reference
 from tests.lab.standins.programs.pipeline import Entry, pipeline
 from tests.lab.standins.programs.promtail import Promtail
 from tests.lab.standins.programs.relabel import public, relabel
+from tests.lab.standins.programs.shipping import Client
 from tests.lab.standins.programs.strict import ConfigError
 from tests.lab.standins.programs.web import Answer, Metrics, Request, serve
 
@@ -47,6 +51,13 @@ class Receiver:
             for stream in json.loads(push.body)["streams"]
             for _, line in stream["values"]
         ]
+
+    def speak_tls(self, certificate: Path, key: Path) -> None:
+        """Take pushes by TLS from now on."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = self.url.replace("http:", "https:")
 
     def close(self) -> None:
         self._server.shutdown()
@@ -190,7 +201,8 @@ def _promtail(folder: Path, receiver: Receiver) -> Promtail:
                     "backoff_config": {
                         "min_period": "50ms",
                         "max_period": "100ms",
-                        "max_retries": 99,
+                        # For ever.
+                        "max_retries": 0,
                     },
                 }
             ],
@@ -240,6 +252,28 @@ def test_lines_wait_for_loki(tmp_path: Path, receiver: Receiver) -> None:
     receiver.status = 204
     _wait_for(lambda: [line for _, line in receiver.lines()] == ["patient"])
     shipper.end()
+
+
+@pytest.mark.parametrize(("name", "comes"), [("logs.internal", True), ("other.internal", False)])
+def test_a_certificate_is_trusted_by_the_name_it_has(
+    tmp_path: Path, receiver: Receiver, name: str, comes: bool
+) -> None:
+    key = random_value("private_key")
+    (tmp_path / "tls.key").write_text(key)
+    (tmp_path / "tls.crt").write_text(certificate(key, "logs.internal"))
+    receiver.speak_tls(tmp_path / "tls.crt", tmp_path / "tls.key")
+    tls = {"ca_file": str(tmp_path / "tls.crt"), "server_name": name}
+    backoff = {"min_period": "50ms", "max_retries": 2}
+    settings = {
+        "url": receiver.url,
+        "batchwait": "50ms",
+        "tls_config": tls,
+        "backoff_config": backoff,
+    }
+    client = Client(settings, Metrics(), "promtail")
+    client.send(Entry({"job": "app"}, time.time_ns(), "sealed"))
+    client.end()
+    assert [line for _, line in receiver.lines()] == (["sealed"] if comes else [])
 
 
 # Alloy

@@ -1,0 +1,232 @@
+"""Whatever is logged on a target is in Loki, once, and nobody else may write there."""
+
+import json
+from functools import partial
+from urllib.parse import urlencode
+
+import pytest
+import yaml
+
+from tasks.logs.component import CERTIFICATE, SERVER_NAME, USER
+from tests.e2e.machines import all_units, answer, listeners, page, reachable, restarted
+from tests.e2e.platform import Platform
+from tests.e2e.polling import wait_for
+from tests.e2e.project import changed
+
+MACHINES = ("observability", "vpsmanager")
+LARAVEL = "/var/www/laravel/shared/storage/logs/laravel.log"
+TRACE = """\
+[2026-11-23 10:00:00] production.ERROR: {word} went wrong {{"exception":"[object]
+[stacktrace]
+#0 /var/www/laravel/current/app/Http/Kernel.php(12): handle()
+#1 {{main}}
+"}}"""
+# A batch of the shipper, and what a multi-line entry waits for its next line.
+SOON_S = 30
+ROTATIONS = ("nginx", "mariadb", "php8.4-fpm", "laravel")
+
+
+def logged(platform: Platform, query: str) -> list[str]:
+    """The lines of the last hour that Loki has for a query; none while it does not answer."""
+    url = f"http://127.0.0.1:3100/loki/api/v1/query_range?{urlencode({'query': query})}"
+    asking = platform.lab.run("observability", f"curl -s -m 5 '{url}&limit=1000'", check=False)
+    if asking.returncode:
+        return []
+    streams = json.loads(asking.stdout)["data"]["result"]
+    return [line for stream in streams for _, line in stream["values"]]
+
+
+def wait_for_line(platform: Platform, labels: str, word: str) -> list[str]:
+    """The lines with ``word``, once there are any."""
+    query = f'{{{labels}}} |= "{word}"'
+    return wait_for(query, lambda: logged(platform, query), SOON_S, every_s=0.5)
+
+
+def visit(platform: Platform, word: str, machine: str = "vpsmanager") -> None:
+    """Have ``word`` in the access log of a machine."""
+    page(f"http://{platform.address(machine)}/{word}")
+
+
+def fail(platform: Platform, word: str) -> None:
+    """Have a stack trace about ``word`` in the application's log, written by its own user."""
+    append = f"runuser -u laravel -- tee -a {LARAVEL}"
+    platform.lab.run("vpsmanager", append, input=TRACE.format(word=word) + "\n")
+
+
+def query_slowly(platform: Platform, word: str) -> None:
+    """Have a slow query with ``word`` in it."""
+    answer(platform.lab, "vpsmanager", f"mariadb -e \"select sleep(1.1), '{word}'\"")
+
+
+def reloads(platform: Platform) -> list[str]:
+    """What PHP-FPM has said of its reloads."""
+    return logged(platform, '{job="php-fpm",target="vpsmanager"} |= "Reloading in progress"')
+
+
+def reload_php(platform: Platform) -> None:
+    """Reload PHP-FPM, and wait until its words on that arrive."""
+    before = len(reloads(platform))
+    answer(platform.lab, "vpsmanager", "systemctl reload php8.4-fpm")
+    wait_for("PHP-FPM's reload", lambda: len(reloads(platform)) > before, SOON_S, every_s=0.5)
+
+
+def all_arrive(platform: Platform, word: str) -> None:
+    """Something with ``word`` in every log of the application's machine arrives."""
+    visit(platform, word)
+    fail(platform, word)
+    query_slowly(platform, word)
+    reload_php(platform)
+    answer(platform.lab, "vpsmanager", f"systemd-run -q --wait -u {word} echo words of {word}")
+    assert len(wait_for_line(platform, 'job="nginx",target="vpsmanager"', word)) == 1
+    assert wait_for_line(platform, 'job="laravel",app="laravel"', word) == [TRACE.format(word=word)]
+    (slow,) = wait_for_line(platform, 'job="mariadb"', word)
+    assert slow.startswith("# User@Host: root[root]") and "# Query_time: 1.1" in slow
+    wait_for_line(platform, f'job="journal",role="vpsmanager",unit="{word}.service"', "words of")
+
+
+def pushed(platform: Platform, machine: str, password: str | None, path: str = "push") -> str:
+    """The HTTP status that a push gets from a machine that trusts Loki's certificate alone."""
+    address = platform.address("observability")
+    place = f"{SERVER_NAME}:3101"
+    login = f"user = {json.dumps(f'{USER}:{password}')}\n" if password else ""
+    asking = platform.lab.run(
+        machine,
+        f"curl -s -m 5 -o /dev/null -w '%{{http_code}}' -K - --cacert {CERTIFICATE}"
+        f" -H 'Content-Type: application/json' --data '{{\"streams\": []}}'"
+        f" --resolve {place}:{address} https://{place}/loki/api/v1/{path}",
+        input=login,
+        check=False,
+    )
+    return asking.stdout.strip()
+
+
+def is_up(platform: Platform, job: str, machine: str) -> bool:
+    """Whether Prometheus has scraped it."""
+    query = urlencode({"query": f'up{{job="{job}",target="{machine}"}}'})
+    url = f"http://{platform.address('observability')}:9090/api/v1/query?{query}"
+    return '"1"]' in page(url)[1]
+
+
+def test_every_log_arrives(deployed: Platform) -> None:
+    all_arrive(deployed, "arrives")
+
+
+def test_the_observability_machine_ships_its_own(deployed: Platform) -> None:
+    visit(deployed, "at-home", "observability")
+    wait_for_line(deployed, 'job="nginx",target="observability",role="observability"', "at-home")
+    answer(deployed.lab, "observability", "systemd-run -q --wait -u at-home echo at-home")
+    wait_for_line(deployed, 'unit="at-home.service",target="observability"', "at-home")
+
+
+def test_how_bad_a_line_of_the_journal_is(deployed: Platform) -> None:
+    answer(
+        deployed.lab, "vpsmanager", "systemd-run -q --wait -u bad -p SyslogLevel=err echo very bad"
+    )
+    wait_for_line(deployed, 'unit="bad.service",level="error"', "very bad")
+
+
+def test_what_mariadb_says_of_itself(deployed: Platform) -> None:
+    wait_for_line(deployed, 'job="mariadb",unit="mariadb.service"', "ready for connections")
+
+
+def test_logins_are_one_stream(deployed: Platform) -> None:
+    answer(deployed.lab, "vpsmanager", "true")
+    url = "http://127.0.0.1:3100/loki/api/v1/label/unit/values"
+    units = json.loads(answer(deployed.lab, "observability", f"curl -fsS {url}"))["data"]
+    assert {unit for unit in units if unit.startswith("session")} <= {"session.scope"}
+
+
+def test_the_shipper_reads_logs_and_no_secrets(deployed: Platform) -> None:
+    for path in ("/var/www/laravel/shared/.env", "/etc/redis/redis.conf"):
+        reading = f"setpriv --reuid alloy --regid alloy --groups adm,systemd-journal cat {path}"
+        assert deployed.lab.run("vpsmanager", reading, check=False).returncode != 0
+    for machine in MACHINES:
+        commands = answer(deployed.lab, machine, "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
+        assert deployed.project.secrets()["LOGS_PASSWORD"] not in commands
+
+
+def test_lines_arrive_after_a_rotation(deployed: Platform) -> None:
+    for name in ROTATIONS:
+        answer(deployed.lab, "vpsmanager", f"logrotate -f /etc/logrotate.d/{name}")
+    assert answer(deployed.lab, "vpsmanager", f"ls {LARAVEL}.1 /var/log/nginx/access.log.1")
+    all_arrive(deployed, "rotated")
+
+
+def test_a_restarted_shipper_loses_nothing_and_repeats_nothing(deployed: Platform) -> None:
+    for number in range(30):
+        visit(deployed, f"restart-{number}-")
+        if number % 10 == 5:
+            answer(deployed.lab, "vpsmanager", "systemctl restart alloy")
+    wait_for_line(deployed, 'job="nginx",target="vpsmanager"', "restart-29-")
+    found = logged(deployed, '{job="nginx",target="vpsmanager"} |= "GET /restart-"')
+    words = sorted(int(line.split("/restart-")[1].split("-")[0]) for line in found)
+    assert words == list(range(30))
+
+
+def test_nothing_is_lost_while_loki_is_away(deployed: Platform) -> None:
+    answer(deployed.lab, "observability", "systemctl stop loki")
+    for number in range(10):
+        visit(deployed, f"away-{number}-")
+    answer(deployed.lab, "observability", "sleep 6; systemctl start loki")
+    wait_for_line(deployed, 'job="nginx",target="vpsmanager"', "away-9-")
+    found = logged(deployed, '{job="nginx",target="vpsmanager"} |= "GET /away-"')
+    assert len(found) == 10
+
+
+def test_only_shippers_with_the_password_may_write(deployed: Platform) -> None:
+    password = deployed.project.secrets()["LOGS_PASSWORD"]
+    for machine in MACHINES:
+        assert pushed(deployed, machine, password) == "204"
+        for other in (None, "wrong"):
+            assert pushed(deployed, machine, other) == "401"
+
+
+def test_shippers_may_only_write(deployed: Platform) -> None:
+    password = deployed.project.secrets()["LOGS_PASSWORD"]
+    assert pushed(deployed, "vpsmanager", password, "query?query=1") == "404"
+    assert pushed(deployed, "vpsmanager", password, "delete") == "404"
+
+
+def test_only_targets_reach_loki_at_all(deployed: Platform) -> None:
+    lab, address = deployed.lab, deployed.address("observability")
+    assert not reachable(address, 3100) and not reachable(address, 3101)
+    assert listeners(lab, "observability", 3100) == {"127.0.0.1"}
+    for machine in MACHINES:
+        assert not reachable(deployed.address(machine), 9080)
+        assert listeners(lab, machine, 12345) == {"127.0.0.1"}
+
+
+def test_old_lines_are_deleted(deployed: Platform) -> None:
+    found = answer(deployed.lab, "observability", "curl -fsS http://127.0.0.1:3100/config")
+    config = yaml.safe_load(found)
+    # The real one writes it in its own way.
+    assert config["limits_config"]["retention_period"] in ("360h", "2w1d")
+    assert config["compactor"]["retention_enabled"] is True
+
+
+def test_new_password_is_taken_up_by_all(deployed: Platform) -> None:
+    before = all_units(deployed.lab)
+    old = deployed.project.secrets()["LOGS_PASSWORD"]
+    deployed.unsettle()
+    deployed.project.set_secrets({"LOGS_PASSWORD": "another one, 'quoted\" $HOME"})
+    deployed.converge()
+    assert restarted(before, all_units(deployed.lab)) == {
+        (machine, "alloy.service") for machine in MACHINES
+    }
+    assert pushed(deployed, "vpsmanager", old) == "401"
+    assert changed(deployed.converge()) == {}
+    all_arrive(deployed, "password")
+
+
+@pytest.mark.parametrize(("shipper", "other"), [("promtail", "alloy"), ("alloy", "promtail")])
+def test_the_other_shipper_takes_its_place(platform: Platform, shipper: str, other: str) -> None:
+    changes = {"settings.logs.shipper": shipper}
+    platform.converge(changes)
+    for machine in MACHINES:
+        for unit, state in ((shipper, "active enabled"), (other, "inactive disabled")):
+            said = f"systemctl is-active {unit}; systemctl is-enabled {unit} || :"
+            assert " ".join(answer(platform.lab, machine, said).split()) == state
+        up = partial(is_up, platform, shipper, machine)
+        wait_for(f"{shipper} of {machine} to be up", up, 2 * SOON_S, every_s=1)
+    assert changed(platform.converge(changes)) == {}
+    all_arrive(platform, f"by-{shipper}")
