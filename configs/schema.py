@@ -156,10 +156,34 @@ class PreflightSettings(Model):
         return self.observability if role == "observability" else self.vpsmanager
 
 
-class NodeExporterSettings(Model):
-    """The machine's metrics."""
+class ExporterSettings(Model):
+    """What tells Prometheus of one program on the target."""
 
     port: Port = setting("The port of its metrics page.")
+
+
+class NodeExporterSettings(ExporterSettings):
+    """The machine's metrics."""
+
+
+class NginxExporterSettings(ExporterSettings):
+    """The web server's metrics."""
+
+
+class MysqldExporterSettings(ExporterSettings):
+    """The database's metrics."""
+
+
+class PhpfpmExporterSettings(ExporterSettings):
+    """PHP-FPM's metrics, which Nginx shows."""
+
+
+class RedisExporterSettings(ExporterSettings):
+    """The cache's metrics."""
+
+
+class BlackboxExporterSettings(ExporterSettings):
+    """What looks at the applications' pages; on loopback."""
 
 
 class PrometheusSettings(Model):
@@ -347,6 +371,11 @@ class Settings(Model):
     network: NetworkSettings
     preflight: PreflightSettings
     node_exporter: NodeExporterSettings
+    nginx_exporter: NginxExporterSettings
+    mysqld_exporter: MysqldExporterSettings
+    phpfpm_exporter: PhpfpmExporterSettings
+    redis_exporter: RedisExporterSettings
+    blackbox_exporter: BlackboxExporterSettings
     prometheus: PrometheusSettings
     grafana_apt: AptRepository
     loki: LokiSettings
@@ -381,6 +410,11 @@ class Target(Entry):
     """One server, with everything that is wanted of it."""
 
     name: Name
+
+    @property
+    def url_host(self) -> str:
+        """The address as a URL has it: one of IPv6 in brackets."""
+        return f"[{self.address}]" if ":" in self.address else self.address
 
 
 class Inventory(Model):

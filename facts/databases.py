@@ -4,7 +4,8 @@ from pyinfra.api import FactBase, QuoteString, StringCommand
 
 
 class Databases(FactBase[list[str]]):
-    """``database/NAME``, ``user/NAME`` (those whom the socket names) and ``grant/USER NAME``.
+    """``database/NAME``, ``user/NAME`` (those whom the socket names), ``grant/USER NAME`` and
+    ``privileges/USER NAME, NAME``: the global ones in alphabetical order, USAGE for none.
 
     Of the local MariaDB; empty where it is not running.
     """
@@ -17,7 +18,11 @@ class Databases(FactBase[list[str]]):
             "mariadb -NBe \"select concat('database/', schema_name) from"
             " information_schema.schemata union select concat('user/', user)"
             " from mysql.global_priv where json_search(priv, 'one', 'unix_socket') is not null"
-            " union select concat('grant/', user, ' ', db) from mysql.db\""
+            " union select concat('grant/', user, ' ', db) from mysql.db"
+            " union select concat('privileges/', trim(both '\\'' from"
+            " substring_index(grantee, '@', 1)), ' ', group_concat(privilege_type"
+            " order by privilege_type separator ', '))"
+            ' from information_schema.user_privileges group by grantee"'
             " 2>/dev/null; true"
         )
 

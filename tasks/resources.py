@@ -297,6 +297,12 @@ def database(name: str, owner: str, password: Secret) -> None:
         )
 
 
+def database_reader(name: str, privileges: Sequence[str]) -> None:
+    """A MariaDB user for the system user of that name, with these global privileges alone."""
+    with noted(f"Database user {name}") as label:
+        databases.make_reader(name=label, user=name, privileges=list(privileges))
+
+
 def artifact(url: str, sha256: str, into: str) -> str:
     """An upstream release tarball with its pinned checksum, unpacked as the folder ``into``."""
     with noted(f"Artifact {url.rsplit('/', 1)[1]}", ("artifacts", into)) as label:

@@ -6,16 +6,21 @@ from configs import Target
 from configs.secrets import Needed
 from tasks.alertmanager.component import alertmanager
 from tasks.base.component import base
+from tasks.blackbox_exporter.component import blackbox_exporter
 from tasks.component import Component, Site
 from tasks.laravel.component import laravel
 from tasks.mariadb.component import mariadb
 from tasks.metrics.component import metrics
+from tasks.mysqld_exporter.component import mysqld_exporter
 from tasks.nginx.component import nginx
+from tasks.nginx_exporter.component import nginx_exporter
 from tasks.node_exporter.component import node_exporter
 from tasks.php.component import php
+from tasks.phpfpm_exporter.component import phpfpm_exporter
 from tasks.portal.component import portal
 from tasks.prometheus.component import prometheus
 from tasks.redis.component import redis
+from tasks.redis_exporter.component import redis_exporter
 from tasks.scraping.component import scraping
 from tasks.serving.component import serving
 
@@ -26,11 +31,27 @@ STACKS: Mapping[str, Sequence[Component]] = {
         node_exporter,
         prometheus,
         alertmanager,
+        blackbox_exporter,
         portal,
+        nginx_exporter,
         nginx,
         scraping,
     ],
-    "vpsmanager": [base, metrics, node_exporter, mariadb, redis, laravel, php, nginx, serving],
+    "vpsmanager": [
+        base,
+        metrics,
+        node_exporter,
+        mariadb,
+        mysqld_exporter,
+        redis,
+        redis_exporter,
+        laravel,
+        php,
+        phpfpm_exporter,
+        nginx_exporter,
+        nginx,
+        serving,
+    ],
 }
 
 
@@ -43,7 +64,7 @@ def needed_secrets(targets: Iterable[Target]) -> list[Needed]:
 
 def addresses(site: Site) -> list[str]:
     """The pages of a target that are worth opening once it is deployed."""
-    host = f"[{site.target.address}]" if ":" in site.target.address else site.target.address
+    host = site.target.url_host
     pages = [f"http://{host}/"]
     settings = site.settings
     if site.target.role == "observability" and settings.network.admin_networks:

@@ -10,11 +10,17 @@ from tasks.resources import database, directory, file, release, secret, secret_f
 
 # Beside the releases; a release itself is never written to.
 STORAGE = ("storage", "storage/framework", "storage/framework/views", "storage/logs")
+STATUS_PATH = "/fpm-status"
 
 
 def root(site: Site) -> str:
     """The application's folder: ``releases``, ``current`` and ``shared``."""
     return f"/var/www/{site.settings.laravel.name}"
+
+
+def status_socket(site: Site) -> str:
+    """Where the application's PHP pool answers STATUS_PATH, and nothing else."""
+    return f"/run/php/{site.settings.laravel.name}-status.sock"
 
 
 def app_key(target: Target) -> Needed:
@@ -65,6 +71,8 @@ def laravel(site: Site) -> None:
         "pool.conf.j2",
         check=f"php-fpm{version} -t",
         base=base,
+        status_path=STATUS_PATH,
+        status_socket=status_socket(site),
         children=settings.children or sizing.fpm_children(site.hardware, settings.child_memory_mb),
     )
     nginx_site(name, "site.conf.j2", base=base)

@@ -1,5 +1,6 @@
 """Databases, and who may use them."""
 
+from collections.abc import Sequence
 from hashlib import sha1
 
 from pyinfra import host, state
@@ -39,6 +40,28 @@ def database_sql(database: str, user: str, password: Secret) -> str:
         f"alter user {who} identified via unix_socket or mysql_native_password"
         f" using {sql(native_hash(password.reveal()))};\n"
         f"grant all privileges on `{database}`.* to {who};\n"
+    )
+
+
+@operation()
+def make_reader(user: str, privileges: Sequence[str]) -> Commands:
+    """A MariaDB user for the system user of that name, with these privileges and no others.
+
+    ``privileges``: global ones, as MariaDB itself spells them, in its alphabetical order.
+    """
+    wanted = [f"user/{user}", f"privileges/{user} {', '.join(privileges)}"]
+    found = host.get_fact(Databases)
+    more = any(item.startswith(f"grant/{user} ") for item in found)
+    if more or not all(item in found for item in wanted):
+        yield StringCommand("mariadb", _stdin=reader_sql(user, privileges))
+
+
+def reader_sql(user: str, privileges: Sequence[str]) -> str:
+    """The statements; what the user was granted before is taken away."""
+    who = f"{sql(user)}@'localhost'"
+    return (
+        f"create or replace user {who} identified via unix_socket;\n"
+        f"grant {', '.join(privileges)} on *.* to {who};\n"
     )
 
 

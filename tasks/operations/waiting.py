@@ -13,7 +13,8 @@ from tasks.operations.commands import Commands
 def wait_until(condition: str, limit_s: int, complaint: str) -> Commands:
     """Wait until a read-only shell command succeeds; having waited is no change.
 
-    A plan does not wait. Fails with ``complaint`` after ``limit_s`` seconds.
+    A plan does not wait. Fails after ``limit_s`` seconds, with what the command says when it is
+    asked once more, and with ``complaint``.
     """
     wait = (
         f"end=$(($(date +%s) + {limit_s})); until {{ {condition}; }}; do"
@@ -21,4 +22,4 @@ def wait_until(condition: str, limit_s: int, complaint: str) -> Commands:
     )
     shell = f"( {wait} )" if state.is_executing else condition
     if not host.get_fact(Condition, shell=shell):
-        yield StringCommand(f"echo {shlex.quote(complaint)} >&2; exit 1")
+        yield StringCommand(f"{condition}; echo {shlex.quote(complaint)} >&2; exit 1")

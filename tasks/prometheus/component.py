@@ -1,14 +1,15 @@
 """Prometheus: scrapes every target, from the pinned upstream release."""
 
-from configs import Target
 from tasks import sizing
 from tasks.component import Site, component
 from tasks.metrics import component as metrics
+from tasks.prometheus.jobs import jobs
 from tasks.resources import allow, artifact, credential, directory, file, service, user
 from tasks.sandbox import Sandbox
 
 DATA = "/var/lib/prometheus-server"
 CONFIG = "/etc/prometheus-server"
+TARGETS = f"{CONFIG}/targets"
 
 
 def folder(site: Site) -> str:
@@ -19,12 +20,6 @@ def folder(site: Site) -> str:
 def listen_address(site: Site) -> str:
     """All interfaces if someone from outside may look, else this machine alone."""
     return "0.0.0.0" if site.settings.network.admin_networks else "127.0.0.1"
-
-
-def scrape_address(target: Target, site: Site, port: int) -> str:
-    """A target's exporter as Prometheus reaches it: itself by loopback, others by address."""
-    address = "127.0.0.1" if target.name == site.target.name else target.address
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 @component(
@@ -43,19 +38,16 @@ def prometheus(site: Site) -> None:
     binary = artifact(
         f"{settings.base_url}/v{settings.version}/{release}", settings.sha256[arch], folder(site)
     )
-    nodes = file(
-        f"{CONFIG}/nodes.yml",
-        "nodes.yml.j2",
-        addresses={
-            each.name: scrape_address(each, site, each.settings.node_exporter.port)
-            for each in site.targets
-        },
-    )
+    directory(TARGETS)
+    for name, job in jobs(site).items():
+        file(f"{TARGETS}/{name}.yml", "targets.yml.j2", job=job)
     config = file(
         f"{CONFIG}/prometheus.yml",
         "prometheus.yml.j2",
         check=f"{promtool} check config {CONFIG}/prometheus.yml",
-        nodes=nodes,
+        jobs=jobs(site),
+        folder=TARGETS,
+        blackbox=f"127.0.0.1:{site.settings.blackbox_exporter.port}",
         metrics=metrics,
         password_file=credential("metrics_password", "prometheus"),
     )

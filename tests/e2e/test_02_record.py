@@ -11,6 +11,10 @@ from tests.e2e.machines import answer
 MACHINES = ("observability", "vpsmanager")
 PACKAGE_OF = {
     "node_exporter": "prometheus-node-exporter",
+    "nginx_exporter": "prometheus-nginx-exporter",
+    "mysqld_exporter": "prometheus-mysqld-exporter",
+    "redis_exporter": "prometheus-redis-exporter",
+    "blackbox_exporter": "prometheus-blackbox-exporter",
     "alertmanager": "prometheus-alertmanager",
     "mariadb": "mariadb-server",
     "redis": "redis-server",

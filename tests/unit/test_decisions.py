@@ -15,6 +15,7 @@ from facts.services import ServiceData, ServiceState, hash_command
 from facts.users import User
 from facts.versions import Versions
 from tasks.operations.apt import add_suites
+from tasks.operations.databases import make_reader
 from tasks.operations.services import service_steps
 from tests.unit.helpers import fake_state
 
@@ -199,6 +200,29 @@ def test_only_suites_that_are_lacking_are_added(
 def test_no_archive_by_its_name_is_said_and_nothing_is_written() -> None:
     with pytest.raises(OperationError, match=r"found: stable\); set apt\.mirror"):
         _commands_for(["stable http://m/debian"], None)
+
+
+RIGHT = ["user/reader", "privileges/reader PROCESS, SLAVE MONITOR", "privileges/root SUPER"]
+
+
+@pytest.mark.parametrize(
+    ("found", "right"),
+    [
+        (RIGHT, True),
+        ([*RIGHT, "grant/another shop"], True),
+        ([*RIGHT, "grant/reader shop"], False),
+        (["user/reader", "privileges/reader PROCESS"], False),
+        (["user/reader", "privileges/reader PROCESS, SLAVE MONITOR, SUPER"], False),
+        (["privileges/reader PROCESS, SLAVE MONITOR"], False),
+        ([], False),
+    ],
+)
+def test_a_database_reader_has_its_privileges_and_no_others(found: list[str], right: bool) -> None:
+    state = fake_state(["a"], {"global_priv": found})
+    (host,) = state.inventory
+    with ctx_state.use(state), ctx_host.use(host):
+        commands = list(make_reader._inner(user="reader", privileges=["PROCESS", "SLAVE MONITOR"]))
+    assert (commands == []) == right
 
 
 def _commands_for(answer: list[str], mirror: str | None) -> list[str]:

@@ -15,6 +15,7 @@ from tasks.operations.apt import apt_script, sources_text
 from tasks.operations.artifacts import artifact_script
 from tasks.operations.files import replace_script
 from tasks.operations.services import answers, service_script
+from tasks.scraping.component import all_up
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 MY_GROUP = str(os.getgid())
@@ -226,3 +227,16 @@ def test_missing_suites_become_deb822_stanzas() -> None:
         "Types: deb\nURIs: http://mirror.example/debian-security\nSuites: trixie-security\n" in text
     )
     assert "Signed-By: /usr/share/keyrings/" in text
+
+
+def test_what_prometheus_does_not_see_up_is_named(tmp_path: Path) -> None:
+    answered = """echo '{"result":[{"metric":{"job":"node","target":"a"},"value":[1,"1"]}]}'"""
+    path = stub(tmp_path, {"curl": answered})
+    done = sh(all_up([("node", "a")], 9090), PATH=path)
+    assert (done.returncode, done.stderr) == (0, "")
+    done = sh(all_up([("node", "a"), ("node", "b"), ("redis", "a")], 9090), PATH=path)
+    assert done.returncode != 0
+    assert done.stderr.splitlines() == [
+        'not up: {"job":"node","target":"b"}',
+        'not up: {"job":"redis","target":"a"}',
+    ]

@@ -1,9 +1,12 @@
 """The real stacks, declared to pyinfra for fake hosts: what would be deployed, and how it reads."""
 
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pyinfra.api import State
 from pyinfra.api.operation import OperationMeta
 from pyinfra.context import ctx_host, ctx_state
@@ -11,6 +14,9 @@ from pyinfra.context import ctx_host, ctx_state
 from configs.secrets import Secret
 from tasks.component import Site, Step, declare
 from tasks.operations import files
+from tasks.prometheus.jobs import jobs
+from tasks.quoting import systemd
+from tasks.scraping.component import expected
 from tasks.stacks import STACKS, addresses, needed_secrets
 from tests.unit.helpers import configuration, fake_state, hardware, made_secrets
 
@@ -52,6 +58,10 @@ def texts(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 def both(tmp_path: Path, texts: dict[str, str]) -> list[Declaration]:
     state = fake_state(["observability", "vpsmanager"])
     return [Declaration(state, role, tmp_path) for role in ("observability", "vpsmanager")]
+
+
+def _labels(declaration: Declaration) -> list[str]:
+    return [each.label for step in declaration.steps for each in step.operations]
 
 
 def test_every_component_of_the_stack_is_declared_in_order(both: list[Declaration]) -> None:
@@ -97,16 +107,25 @@ def test_every_component_can_tell_its_version(both: list[Declaration]) -> None:
     assert all(step.version for declaration in both for step in declaration.steps)
 
 
-def test_the_exporter_is_for_the_observability_target_alone(both: list[Declaration]) -> None:
-    _, vpsmanager = both
-    labels = [each.label for step in vpsmanager.steps for each in step.operations]
-    about = [label for label in labels if "9100" in label]
-    assert about == ["Firewall: ufw allow from 10.9.0.11 to any port 9100 proto tcp"]
+@pytest.mark.parametrize("port", [9100, 9104, 9113, 9121, 9253])
+def test_exporters_are_for_the_observability_target_alone(
+    both: list[Declaration], port: int
+) -> None:
+    observability, vpsmanager = (_labels(declaration) for declaration in both)
+    about = [label for label in vpsmanager if f"port {port} " in label]
+    assert about == [f"Firewall: ufw allow from 10.9.0.11 to any port {port} proto tcp"]
+    assert f"port {port} " not in " ".join(observability)
+
+
+def test_nobody_else_may_have_pages_fetched(both: list[Declaration], texts: dict[str, str]) -> None:
+    assert "9115" not in " ".join(_labels(both[0]))
+    arguments = texts["/etc/default/prometheus-blackbox-exporter"]
+    assert "--web.listen-address=127.0.0.1:9115 " in arguments
 
 
 def test_databases_and_caches_are_not_let_in(both: list[Declaration]) -> None:
     for declaration in both:
-        labels = " ".join(each.label for step in declaration.steps for each in step.operations)
+        labels = " ".join(_labels(declaration))
         assert "3306" not in labels and "6379" not in labels
 
 
@@ -117,8 +136,67 @@ def test_files_follow_settings_and_hardware(both: list[Declaration], texts: dict
     unit = texts["/etc/systemd/system/prometheus.service"]
     assert "--storage.tsdb.retention.size=51200MB" in unit
     assert "/opt/prometheus/3.8.1/prometheus" in unit
-    nodes = texts["/etc/prometheus-server/nodes.yml"]
-    assert '"127.0.0.1:9100"' in nodes and '"10.9.0.21:9100"' in nodes
+
+
+def test_prometheus_scrapes_every_exporter(both: list[Declaration], texts: dict[str, str]) -> None:
+    itself = {"target": "observability", "role": "observability"}
+    other = {"target": "vpsmanager", "role": "vpsmanager"}
+    application = {**other, "app": "laravel"}
+    wanted = {
+        "node": [("127.0.0.1:9100", itself), ("10.9.0.21:9100", other)],
+        "nginx": [("127.0.0.1:9113", itself), ("10.9.0.21:9113", other)],
+        "mysql": [("10.9.0.21:9104", other)],
+        "redis": [("10.9.0.21:9121", other)],
+        "php-fpm": [("10.9.0.21:9253", application)],
+        "blackbox": [("http://10.9.0.21/health", application)],
+    }
+    for job, targets in wanted.items():
+        found = yaml.safe_load(texts[f"/etc/prometheus-server/targets/{job}.yml"])
+        assert [(each["targets"], each["labels"]) for each in found] == [
+            ([address], labels) for address, labels in targets
+        ]
+
+
+def test_every_exporter_is_scraped_by_tls_with_the_password(
+    both: list[Declaration], texts: dict[str, str]
+) -> None:
+    config = yaml.safe_load(texts["/etc/prometheus-server/prometheus.yml"])
+    found = {each["job_name"]: each for each in config["scrape_configs"]}
+    assert set(found) == set(jobs(both[0].site)) | {"prometheus", "alertmanager"}
+    for name, job in jobs(both[0].site).items():
+        assert found[name]["scheme"] == "https"
+        assert found[name]["tls_config"]["ca_file"] == "/etc/chom/metrics/tls.crt"
+        assert found[name]["basic_auth"]["username"] == "prometheus"
+        assert ("relabel_configs" in found[name]) == (job.module is not None)
+
+
+def test_scraping_is_proven_for_the_targets_of_the_run(both: list[Declaration]) -> None:
+    pairs = expected(both[0].site)
+    assert ("alertmanager", "observability") in pairs
+    assert {job for job, target in pairs if target == "vpsmanager"} == set(jobs(both[0].site))
+    limited = expected(replace(both[0].site, in_this_run=["observability"]))
+    assert {target for _, target in limited} == {"observability"}
+
+
+def test_passwords_of_the_redis_exporter_are_in_its_environment(
+    both: list[Declaration], texts: dict[str, str]
+) -> None:
+    lines = texts["/etc/chom/redis_exporter.env"].splitlines()
+    for name, secret in (
+        ("REDIS_PASSWORD", "REDIS_PASSWORD"),
+        ("REDIS_EXPORTER_BASIC_AUTH_PASSWORD", "METRICS_PASSWORD"),
+    ):
+        assert f"{name}={systemd(both[1].site.secrets[secret].reveal())}" in lines
+    drop_in = texts["/etc/systemd/system/prometheus-redis-exporter.service.d/chom.conf"]
+    assert "EnvironmentFile=/etc/chom/redis_exporter.env" in drop_in.splitlines()
+
+
+def test_nginx_is_reloaded_for_a_new_certificate(
+    both: list[Declaration], texts: dict[str, str]
+) -> None:
+    """It reads the site again when that has changed, so the site must change with it."""
+    hashed = sha256(texts["/etc/chom/metrics/tls.crt"].encode()).hexdigest()
+    assert hashed in texts["/etc/nginx/sites-enabled/phpfpm_exporter.conf"]
 
 
 def test_every_unit_writes_down_what_it_was_started_with(texts: dict[str, str], both: Any) -> None:
@@ -130,7 +208,10 @@ def test_every_unit_writes_down_what_it_was_started_with(texts: dict[str, str], 
 
 
 def test_network_services_are_confined(texts: dict[str, str], both: Any) -> None:
-    for unit in ("nginx", "php8.4-fpm", "mariadb", "prometheus", "prometheus-node-exporter"):
+    exporters = [
+        f"prometheus-{each}-exporter" for each in ("node", "nginx", "mysqld", "redis", "blackbox")
+    ]
+    for unit in ("nginx", "php8.4-fpm", "mariadb", "prometheus", *exporters):
         text = texts[f"/etc/systemd/system/{unit}.service.d/chom.conf"]
         assert "ProtectSystem=strict" in text and "NoNewPrivileges=yes" in text, unit
 

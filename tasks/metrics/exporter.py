@@ -1,0 +1,63 @@
+"""How an exporter runs: as a user of its own, for the observability targets alone."""
+
+from collections.abc import Sequence
+
+from tasks.component import Site, stage
+from tasks.metrics.component import CREDENTIALS
+from tasks.operations.services import answers
+from tasks.quoting import systemd
+from tasks.resources import allow, credential, service, text_file, user
+from tasks.sandbox import Sandbox
+
+EVERYWHERE, LOOPBACK = "", "127.0.0.1"
+
+
+def unit_of(component: str) -> str:
+    """The unit of Debian's package for an exporter, without ``.service``."""
+    return f"prometheus-{component.replace('_', '-')}"
+
+
+def toolkit(port: int, address: str = EVERYWHERE) -> list[str]:
+    """The arguments of an exporter that is built with Prometheus' own exporter-toolkit."""
+    web = credential("web.yml", unit_of(stage().component.name))
+    return [f"--web.listen-address={address}:{port}", f"--web.config.file={web}"]
+
+
+def admit_observers(site: Site, port: int) -> None:
+    """Let the other observability targets, and nobody else, reach ``port``."""
+    for observer in site.of_role("observability"):
+        if observer.name != site.target.name:
+            allow(port, site.ip_of(observer))
+
+
+def exporter(
+    site: Site,
+    port: int,
+    arguments: Sequence[str],
+    *,
+    runs: Sequence[str] = (),
+    reads: Sequence[str] = (),
+    home: bool = False,
+    extra: Sequence[str] = (),
+) -> None:
+    """Debian's package of the component under a user of the component's name, with TLS.
+
+    ``arguments``: without spaces. ``runs``, ``reads``: as of ``service``. ``home``, ``extra``: as
+    of ``Sandbox``.
+    """
+    name = stage().component.name
+    unit = unit_of(name)
+    user(name)
+    arguments_file = text_file(
+        f"/etc/default/{unit}",
+        f"# written by chom; changes are overwritten\nARGS={systemd(' '.join(arguments))}\n",
+    )
+    service(
+        unit,
+        runs=[arguments_file, *runs],
+        reads=reads,
+        # Whoever has no password is refused, and that is an answer.
+        ready=answers(f"{unit}.service", f"https://127.0.0.1:{port}/", any_status=True),
+        credentials=CREDENTIALS,
+        sandbox=Sandbox(home=home, extra=(f"User={name}", f"Group={name}", *extra)),
+    )

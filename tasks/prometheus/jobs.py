@@ -1,0 +1,68 @@
+"""What Prometheus scrapes, by job: the exporters of all targets, and the applications' pages."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from configs import Target
+from tasks.component import Site
+
+
+@dataclass(frozen=True)
+class Scraped:
+    """Where metrics come from, and what they are labelled with beside their job."""
+
+    address: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Job:
+    """``module``: how the blackbox exporter is to look at the addresses; without one Prometheus
+    itself scrapes them.
+    """
+
+    targets: Sequence[Scraped]
+    module: str | None = None
+
+
+def jobs(site: Site) -> dict[str, Job]:
+    """The jobs by name, for all targets of the inventory."""
+    applications = site.of_role("vpsmanager")
+    return {
+        "node": _exporters(site, site.targets, "node_exporter"),
+        "nginx": _exporters(site, site.targets, "nginx_exporter"),
+        "mysql": _exporters(site, applications, "mysqld_exporter"),
+        "redis": _exporters(site, applications, "redis_exporter"),
+        "php-fpm": _exporters(site, applications, "phpfpm_exporter", of_application=True),
+        "blackbox": Job(
+            [
+                Scraped(f"http://{each.url_host}/health", _labels(each, of_application=True))
+                for each in applications
+            ],
+            module="http_2xx",
+        ),
+    }
+
+
+def _exporters(
+    site: Site, targets: Iterable[Target], exporter: str, *, of_application: bool = False
+) -> Job:
+    return Job(
+        [
+            Scraped(
+                f"{_reached(each, site)}:{getattr(each.settings, exporter).port}",
+                _labels(each, of_application),
+            )
+            for each in targets
+        ]
+    )
+
+
+def _reached(target: Target, site: Site) -> str:
+    """As Prometheus reaches it: itself by loopback, others by address."""
+    return "127.0.0.1" if target.name == site.target.name else target.url_host
+
+
+def _labels(target: Target, of_application: bool) -> dict[str, str]:
+    labels = {"target": target.name, "role": target.role}
+    return {**labels, "app": target.settings.laravel.name} if of_application else labels
