@@ -120,9 +120,9 @@ def secret_file(
     return _text(path, _rendered(template, values), mode, owner, group, check, hidden=True)
 
 
-def secret_text(path: str, text: str, *, mode: str = "600") -> str:
+def secret_text(path: str, text: str, *, mode: str = "600", group: str = "root") -> str:
     """A file of root's with nothing but a secret in it, as systemd's credentials want it."""
-    return _text(path, text, mode, "root", "root", None, hidden=True)
+    return _text(path, text, mode, "root", group, None, hidden=True)
 
 
 def _rendered(template: str, values: Mapping[str, Any]) -> str:
@@ -162,6 +162,12 @@ def absent(path: str) -> str:
     with noted(f"No file {path}") as label:
         done = files.remove_file(name=label, path=path)
     return _kept(path, done)
+
+
+def nothing_else(folder: str, pattern: str, names: Sequence[str]) -> None:
+    """Of the files in ``folder`` that match a shell pattern, these alone."""
+    with noted(f"Nothing else in {folder}") as label:
+        files.remove_others(name=label, folder=folder, pattern=pattern, names=list(names))
 
 
 def apt_sources(mirror: str | None) -> None:

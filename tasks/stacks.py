@@ -8,6 +8,8 @@ from tasks.alertmanager.component import alertmanager
 from tasks.base.component import base
 from tasks.blackbox_exporter.component import blackbox_exporter
 from tasks.component import Component, Site
+from tasks.grafana.component import grafana
+from tasks.grafana.places import PATH as GRAFANA_PATH
 from tasks.laravel.component import laravel
 from tasks.mariadb.component import mariadb
 from tasks.metrics.component import metrics
@@ -32,6 +34,7 @@ STACKS: Mapping[str, Sequence[Component]] = {
         prometheus,
         alertmanager,
         blackbox_exporter,
+        grafana,
         portal,
         nginx_exporter,
         nginx,
@@ -67,6 +70,8 @@ def addresses(site: Site) -> list[str]:
     host = site.target.url_host
     pages = [f"http://{host}/"]
     settings = site.settings
+    if site.target.role == "observability":
+        pages.append(f"http://{host}{GRAFANA_PATH}/")
     if site.target.role == "observability" and settings.network.admin_networks:
         pages.append(f"http://{host}:{settings.prometheus.port}/targets")
         pages.append(f"http://{host}:{settings.alertmanager.port}/")

@@ -224,6 +224,7 @@ def test_the_pages_to_open(both: list[Declaration]) -> None:
     observability, vpsmanager = (addresses(declaration.site) for declaration in both)
     assert observability == [
         "http://10.9.0.11/",
+        "http://10.9.0.11/grafana/",
         "http://10.9.0.11:9090/targets",
         "http://10.9.0.11:9093/",
     ]
