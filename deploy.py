@@ -12,7 +12,7 @@ from facts.health import Health
 from state.run import current
 from tasks.component import Site, declare
 from tasks.preflight import check
-from tasks.stacks import STACKS, addresses
+from tasks.stacks import STACKS, addresses, announcements
 
 run = current()
 
@@ -25,6 +25,7 @@ def prepare(target: Target) -> None:
         ports = health["ssh_ports"]
         site = Site(target, hardware, run.targets, in_this_run, ports, run.secrets)
         run.plan(host, target.role, declare(STACKS, site), addresses(site))
+        run.tell_afterwards(host, announcements(site))
 
 
 run.prepare(host, prepare)
