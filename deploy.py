@@ -12,7 +12,7 @@ from facts.health import Health
 from state.run import current
 from tasks.component import Site, declare
 from tasks.preflight import check
-from tasks.stacks import STACKS, addresses
+from tasks.stacks import STACKS, addresses, announcements
 from tasks.verification.verify import verify
 
 run = current()
@@ -27,6 +27,7 @@ def prepare(target: Target) -> None:
         site = Site(target, hardware, run.targets, in_this_run, ports, run.secrets)
         steps = declare(STACKS, site)
         run.plan(host, target.role, steps, addresses(site), lambda: verify(site))
+        run.tell_afterwards(host, announcements(site))
 
 
 run.prepare(host, prepare)

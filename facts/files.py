@@ -43,3 +43,18 @@ class FileText(FactBase[list[str]]):
 
     def process(self, output: list[str]) -> list[str]:
         return output
+
+
+class FileNames(FactBase[list[str]]):
+    """The names in a folder that match a shell pattern; an empty list where there is no folder."""
+
+    default = list
+
+    def command(self, folder: str, pattern: str) -> StringCommand:
+        return StringCommand(
+            "[ ! -d", QuoteString(folder), "] || find", QuoteString(folder),
+            "-mindepth 1 -maxdepth 1 ! -type d -name", QuoteString(pattern), "-printf '%f\\n'",
+        )  # fmt: skip
+
+    def process(self, output: list[str]) -> list[str]:
+        return output

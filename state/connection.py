@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from pyinfra.api import Host
+from pyinfra.api import Host, StringCommand
+from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
+from pyinfra.connectors.util import CommandOutput
 
 from configs import Target
 
@@ -26,6 +28,17 @@ def last_exit_code(host: Host) -> int | None:
     """The exit code of the last command on a host; None where it is not known."""
     channel = host.connector_data.get("last_channel")
     return channel.exit_status if channel is not None and channel.exit_status >= 0 else None
+
+
+def run_command(host: Host, command: str, stdin: str, limit_s: int) -> tuple[bool, CommandOutput]:
+    """Run a shell command outside of any operation, as the user whom operations run as.
+
+    Returns whether it succeeded, and what it printed. Raises OSError after ``limit_s`` seconds.
+    """
+    given = {"_stdin": stdin, "_timeout": limit_s}
+    arguments, _ = pop_global_arguments(host.state, host, given)
+    connector = {k: value for k, value in arguments.items() if k in CONNECTOR_ARGUMENT_KEYS}
+    return host.run_shell_command(StringCommand(command), **connector)
 
 
 def connect_remedy(target: Target, message: str) -> str:

@@ -154,7 +154,9 @@ class Console(Observer):
         say(f"    {click.style(lane.host.name.ljust(self.width), bold=True)}  {text}")
 
 
-def print_summary(record: Record, path: Path, urls: Mapping[str, Sequence[str]]) -> None:
+def print_summary(
+    record: Record, path: Path, urls: Mapping[str, Sequence[str]], warnings: Sequence[str]
+) -> None:
     """What a run did, how long it took, where its record is and where to look next."""
     colour = {"completed": "green", "failed": "red"}.get(record.status, "yellow")
     say()
@@ -174,6 +176,8 @@ def print_summary(record: Record, path: Path, urls: Mapping[str, Sequence[str]])
     for name, target in record.targets.items():
         if target.error:
             print_failure(name, target.error)
+    for warning in warnings:
+        say(f"    note: {warning}", fg="yellow")
     say(f"    record: {path}")
     for name, addresses in urls.items():
         if record.targets[name].status == "completed":

@@ -25,6 +25,7 @@ from state.record import Target as TargetRecord
 from state.recorder import Recorder
 from state.scrubbing import Scrubber
 from state.store import FOLDER, Store, now
+from state.telling import Announcement, tell
 from state.verifying import Verify, failure, verify_all, verify_one
 
 SCRIPT_VERSION = "5.0.0"
@@ -69,6 +70,7 @@ class Run(BaseStateCallback):
         self.urls: dict[str, Sequence[str]] = {}
         self.checks: dict[str, Sequence[Check]] = {}
         self.verifiers: dict[Host, Verify] = {}
+        self.announcements: list[tuple[Host, Announcement]] = []
         self.recorder: Recorder | None = None
         self.exit_code: int | None = None
 
@@ -204,6 +206,10 @@ class Run(BaseStateCallback):
             console.say(f"--> Verified: {verdict}", fg="red" if problems else "green", bold=True)
             raise SystemExit(bool(problems))
 
+    def tell_afterwards(self, host: Host, announcements: Sequence[Announcement]) -> None:
+        """Take what is to be told on a target, should this deployment change something."""
+        self.announcements += [(_itself(host), each) for each in announcements]
+
     # From pyinfra's middle and end
 
     def operate(self, state: State, serial: bool, usual: Callable[[], None]) -> None:
@@ -330,8 +336,9 @@ class Run(BaseStateCallback):
             self.recorder.close(status if self.exit_code is None else "interrupted")
         except OSError as error:
             console.say(f"--> {self._unwritable(error)}", fg="red")
+        warnings = tell(self.announcements, record)
         path = self.store.path_of(record.deployment_id)
-        console.print_summary(record, path.relative_to(self.root), self.urls)
+        console.print_summary(record, path.relative_to(self.root), self.urls, warnings)
 
 
 def _itself(host: Host) -> Host:

@@ -78,6 +78,11 @@ def redis(value: str) -> str:
     return _in_double_quotes(value, _LIKE_C)
 
 
+def curl(value: str) -> str:
+    """A parameter in a file of curl's options (``man curl``, ``--config``)."""
+    return _in_double_quotes(value, _LIKE_C)
+
+
 def systemd(value: str) -> str:
     """A value in an EnvironmentFile (``man systemd.exec``), where a newline stays as it is."""
     return _in_double_quotes(value, {each: f"\\{each}" for each in '\\"$`'})
@@ -99,6 +104,7 @@ QUOTINGS: Mapping[str, Callable[[str], str]] = {
         option_file,
         sql,
         redis,
+        curl,
         systemd,
         systemd_unit,
     )

@@ -170,6 +170,12 @@ def absent(path: str) -> str:
     return _kept(path, done)
 
 
+def nothing_else(folder: str, pattern: str, names: Sequence[str]) -> None:
+    """Of the files in ``folder`` that match a shell pattern, these alone."""
+    with noted(f"Nothing else in {folder}") as label:
+        files.remove_others(name=label, folder=folder, pattern=pattern, names=list(names))
+
+
 def apt_sources(mirror: str | None) -> None:
     """Debian's security and update suites beside the main one, where the machine lacks them.
 

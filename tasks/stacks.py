@@ -1,6 +1,8 @@
 """The stacks: what each role runs, in order. A new component is a folder and a word here."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 from configs import Target
 from configs.secrets import Needed
@@ -8,6 +10,9 @@ from tasks.alertmanager.component import alertmanager
 from tasks.base.component import base
 from tasks.blackbox_exporter.component import blackbox_exporter
 from tasks.component import Component, Site
+from tasks.grafana.annotations import announce
+from tasks.grafana.component import grafana
+from tasks.grafana.places import PATH as GRAFANA_PATH
 from tasks.laravel.component import laravel
 from tasks.log_shipper.component import log_shipper
 from tasks.logging.component import logging
@@ -39,6 +44,7 @@ STACKS: Mapping[str, Sequence[Component]] = {
         logs,
         loki,
         log_shipper,
+        grafana,
         portal,
         nginx_exporter,
         nginx,
@@ -77,7 +83,17 @@ def addresses(site: Site) -> list[str]:
     host = site.target.url_host
     pages = [f"http://{host}/"]
     settings = site.settings
+    if site.target.role == "observability":
+        pages.append(f"http://{host}{GRAFANA_PATH}/")
     if site.target.role == "observability" and settings.network.admin_networks:
         pages.append(f"http://{host}:{settings.prometheus.port}/targets")
         pages.append(f"http://{host}:{settings.alertmanager.port}/")
     return pages
+
+
+def announcements(site: Site) -> list[Callable[[Mapping[str, Any]], tuple[str, str]]]:
+    """What is to be told on a target of a deployment that changed something, by its record.
+
+    Each gives a shell command and its standard input.
+    """
+    return [partial(announce, site)] if site.target.role == "observability" else []

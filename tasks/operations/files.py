@@ -3,12 +3,13 @@
 import difflib
 import hashlib
 import shlex
+from collections.abc import Sequence
 
 from pyinfra import host, logger, state
 from pyinfra.api import StringCommand, operation
 
 from configs.secrets import Secret
-from facts.files import FileState, FileText
+from facts.files import FileNames, FileState, FileText
 from tasks.operations.commands import Commands
 
 # Where a candidate stands while it is checked; what is mounted there is seen by its checker alone.
@@ -89,3 +90,11 @@ def remove_file(path: str) -> Commands:
     """Have no file and no link at ``path``."""
     if host.get_fact(FileState, path=path) is not None:
         yield StringCommand(f"rm -f {shlex.quote(path)}")
+
+
+@operation()
+def remove_others(folder: str, pattern: str, names: Sequence[str]) -> Commands:
+    """Have no file in ``folder`` that matches ``pattern`` but these ``names``."""
+    found = host.get_fact(FileNames, folder=folder, pattern=pattern)
+    if others := sorted(set(found) - set(names)):
+        yield StringCommand(f"cd {shlex.quote(folder)} && rm -f -- {shlex.join(others)}")

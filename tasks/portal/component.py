@@ -1,6 +1,7 @@
 """The observability target's front page: which targets there are, and that it is up."""
 
 from tasks.component import Site, component
+from tasks.grafana.places import PATH as GRAFANA_PATH
 from tasks.nginx.sites import nginx_site
 from tasks.resources import directory, file
 
@@ -9,7 +10,7 @@ ROOT = "/var/www/portal"
 
 @component(needs=["base"])
 def portal(site: Site) -> None:
-    """A static page; Prometheus and Alertmanager themselves are not shown to the world."""
+    """A static page, with Grafana below it; Prometheus and Alertmanager are shown to nobody."""
     directory(ROOT)
-    file(f"{ROOT}/index.html", "index.html.j2")
-    nginx_site("portal", "portal.conf.j2", root=ROOT)
+    file(f"{ROOT}/index.html", "index.html.j2", grafana=GRAFANA_PATH)
+    nginx_site("portal", "portal.conf.j2", root=ROOT, grafana=GRAFANA_PATH)

@@ -127,6 +127,20 @@ def test_command_of_redis(deployed: Platform) -> None:
     assert read_back(deployed, lines, reader) == VALUES
 
 
+def test_options_of_curl(deployed: Platform) -> None:
+    """As what it writes out by itself, for each of many pages that are no more than a file."""
+    options = "next\n".join(
+        f'url = "file:///dev/null"\nwrite-out = {quoting.curl(_write_out(value))}\n'
+        for value in VALUES
+    )
+    assert read_back(deployed, options, """curl -sS -K "$f" | tr '\\001' '\\000'""") == VALUES
+
+
+def _write_out(value: str) -> str:
+    """As curl writes it out literally, with a mark at its end."""
+    return value.replace("%", "%%").replace("\\", "\\\\") + "\\x01"
+
+
 def test_configuration_of_redis(deployed: Platform) -> None:
     """As passwords of users, of which a server of this configuration tells the SHA-256."""
     users = "".join(f"user {name} on {quoting.redis('>' + value)}\n" for name, value in PAIRS)

@@ -15,6 +15,12 @@ def redis(literal: str) -> str:
     return _read(literal, {**_COMMON, "a": "\a"}, _dropped)
 
 
+def curl(literal: str) -> str:
+    """``man curl``, ``--config``: the escapes of a parameter in double quotes."""
+    escapes = {"\\": "\\", '"': '"', "t": "\t", "n": "\n", "r": "\r", "v": "\v"}
+    return _read(literal, escapes, _dropped)
+
+
 def sql(literal: str) -> str:
     """MariaDB, "String Literals", in the default ``sql_mode``."""
     escapes = {**_COMMON, "0": "\0", "Z": "\x1a", "%": r"\%", "_": r"\_"}

@@ -30,10 +30,11 @@ DECODERS: dict[str, Callable[[str], object]] = {
     "option_file": decoders.option_file,
     "sql": decoders.sql,
     "redis": decoders.redis,
+    "curl": decoders.curl,
     "systemd": decoders.environment_file,
     "systemd_unit": decoders.unit_word,
 }
-ON_ONE_LINE = ["yaml", "alloy", "option_file", "redis", "systemd_unit"]
+ON_ONE_LINE = ["yaml", "alloy", "option_file", "redis", "curl", "systemd_unit"]
 
 
 def through_sh(words: list[str]) -> list[str]:

@@ -130,6 +130,21 @@ def test_operations_of_two_roles_are_told_apart(fake: FakeRun) -> None:
     assert all(len(operation["names"]) == 1 for operation in plan)
 
 
+def test_whoever_cannot_be_told_afterwards_fails_nothing(fake: FakeRun) -> None:
+    answer = {"success": False, "stderr": ["nobody is at home"]}
+    done = fake("-y", responses={"tell-somebody": answer})
+    assert done.returncode == 0
+    assert fake.records[0].status == "completed"
+    for target in ("observability", "vpsmanager"):
+        line = f"note: @fake/{target} was not told of this deployment: nobody is at home"
+        assert line in done.stderr
+
+
+def test_nobody_is_told_of_a_dry_run(fake: FakeRun) -> None:
+    answer = {"success": False, "stderr": ["nobody is at home"]}
+    assert "not told" not in fake("--dry", responses={"tell-somebody": answer}).stderr
+
+
 def test_a_failing_target_ends_alone_and_the_exit_code_is_1(fake: FakeRun) -> None:
     answer = {"success": False, "stderr": ["the roof fell in", "very loudly"]}
     done = fake("-y", responses={"echo roof-of-observability": answer})

@@ -1,6 +1,8 @@
 """The real stacks, declared to pyinfra for fake hosts: what would be deployed, and how it reads."""
 
+import json
 import re
+from configparser import ConfigParser
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +16,7 @@ from pyinfra.context import ctx_host, ctx_state
 
 from configs.secrets import Secret
 from tasks.component import Site, Step, declare
+from tasks.grafana.component import grafana
 from tasks.operations import files
 from tasks.prometheus.jobs import jobs
 from tasks.quoting import systemd
@@ -274,11 +277,62 @@ def test_every_unit_writes_down_what_it_was_started_with(texts: dict[str, str], 
         assert f"> /run/chom/{unit}.runs" in text, path
 
 
+def test_grafana_is_told_where_it_is_and_where_all_else_is(
+    texts: dict[str, str], both: list[Declaration]
+) -> None:
+    ini = ConfigParser(interpolation=None)
+    ini.read_string(texts["/etc/grafana/grafana.ini"])
+    assert ini["server"]["http_addr"] == "127.0.0.1"
+    assert ini["server"]["domain"] == "10.9.0.11"
+    assert ini["server"]["root_url"] == "%(protocol)s://%(domain)s/grafana/"
+    assert ini["security"]["secret_key"] == "$__file{/etc/chom/grafana/secret_key}"
+    assert ini["dashboards"]["default_home_dashboard_path"] in texts
+    sources = yaml.safe_load(texts["/etc/grafana/provisioning/datasources/chom.yaml"])
+    assert {each["uid"]: each["url"] for each in sources["datasources"]} == {
+        "prometheus": "http://127.0.0.1:9090",
+        "loki": "http://127.0.0.1:3100",
+        "alertmanager": "http://127.0.0.1:9093",
+    }
+    [provider] = yaml.safe_load(texts["/etc/grafana/provisioning/dashboards/chom.yaml"])[
+        "providers"
+    ]
+    folder = provider["options"]["path"]
+    shown = {json.loads(text)["uid"] for path, text in texts.items() if path.startswith(folder)}
+    assert "chom-fleet" in shown and len(shown) == 8
+
+
+def test_grafanas_secrets_are_in_files_of_their_own(
+    texts: dict[str, str], both: list[Declaration]
+) -> None:
+    secrets = both[0].site.secrets
+    password, key = (
+        secrets[name].reveal() for name in ("GRAFANA_ADMIN_PASSWORD", "GRAFANA_SECRET_KEY")
+    )
+    assert {path for path, text in texts.items() if password in text} == {
+        "/etc/chom/grafana/admin_password",
+        "/etc/chom/grafana/login",
+    }
+    assert {path for path, text in texts.items() if key in text} == {"/etc/chom/grafana/secret_key"}
+
+
+def test_a_pinned_grafana_comes_from_its_makers(both: list[Declaration]) -> None:
+    site = both[0].site
+    settings = site.settings.model_copy(
+        update={"grafana": site.settings.grafana.model_copy(update={"version": "12.3.0"})}
+    )
+    target = site.target.model_copy(update={"settings": settings})
+    assert grafana.packages(site) == ["grafana"]
+    assert grafana.packages(replace(site, target=target)) == ["grafana=12.3.0"]
+    [repository] = grafana.repositories(site)
+    assert repository.url == site.settings.grafana_apt.url
+
+
 def test_network_services_are_confined(texts: dict[str, str], both: Any) -> None:
     exporters = [
         f"prometheus-{each}-exporter" for each in ("node", "nginx", "mysqld", "redis", "blackbox")
     ]
-    for unit in ("nginx", "php8.4-fpm", "mariadb", "prometheus", "loki", "alloy", *exporters):
+    services = ("prometheus", "loki", "alloy", "grafana-server")
+    for unit in ("nginx", "php8.4-fpm", "mariadb", *services, *exporters):
         text = texts[f"/etc/systemd/system/{unit}.service.d/chom.conf"]
         assert "ProtectSystem=strict" in text and "NoNewPrivileges=yes" in text, unit
 
@@ -291,6 +345,7 @@ def test_the_pages_to_open(both: list[Declaration]) -> None:
     observability, vpsmanager = (addresses(declaration.site) for declaration in both)
     assert observability == [
         "http://10.9.0.11/",
+        "http://10.9.0.11/grafana/",
         "http://10.9.0.11:9090/targets",
         "http://10.9.0.11:9093/",
     ]

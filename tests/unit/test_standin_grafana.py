@@ -47,6 +47,11 @@ enabled = true
     assert off.get("server", "http_port") == "3003"
 
 
+def test_a_setting_made_of_others() -> None:
+    text = "[server]\ndomain = a.example\nroot_url = %(protocol)s://%(domain)s/grafana/\n"
+    assert Settings(text, {}).get("server", "root_url") == "http://a.example/grafana/"
+
+
 def test_settings_that_cannot_be_read() -> None:
     with pytest.raises(SettingsError, match=r"failed to parse grafana\.ini"):
         Settings("[server\nno section\n", {})

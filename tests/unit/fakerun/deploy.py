@@ -30,6 +30,7 @@ def prepare(target: Target) -> None:
     if run.checked(host, hardware(), findings):
         site = Site(target, hardware(), run.targets, run.taking_part(host.state), [22], run.secrets)
         run.plan(host, target.role, declare(STACKS, site), [f"http://{target.address}/"])
+        run.tell_afterwards(host, [lambda record: ("tell-somebody", record["status"])])
 
 
 run.prepare(host, prepare)

@@ -13,7 +13,9 @@ from .web import log
 _DEFAULTS = {
     ("paths", "data"): "/var/lib/grafana",
     ("paths", "provisioning"): "/etc/grafana/provisioning",
+    ("server", "protocol"): "http",
     ("server", "http_addr"): "",
+    ("server", "domain"): "localhost",
     ("server", "http_port"): "3000",
     ("security", "admin_user"): "admin",
     ("security", "admin_password"): "admin",
@@ -53,7 +55,12 @@ class Settings:
                 log("warn", "only the container image reads such variables", variable=name)
 
     def get(self, section: str, key: str) -> str:
-        """A value with `$__file{}`, `$__env{}` and `${}` replaced; raises `SettingsError`."""
+        """A value with all that it refers to put in; raises `SettingsError`."""
+        value = expanded(self._plain(section, key), self._environment)
+        # What stands in for it is of the same section.
+        return re.sub(r"%\((\w+)\)s", lambda match: self.get(section, match[1]), value)
+
+    def _plain(self, section: str, key: str) -> str:
         name = (section, key)
         variable = f"GF_{re.sub(r'[.-]', '_', section)}_{key}".upper()
         value = self._last.get(name)
@@ -61,7 +68,7 @@ class Settings:
             value = self._environment.get(variable)
         if value is None:
             value = self._text.get(name, self._first.get(name, _DEFAULTS.get(name, "")))
-        return expanded(value, self._environment)
+        return value
 
     def is_on(self, section: str, key: str) -> bool:
         """Whether a switch is on."""
