@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tasks.component import Site
-from tasks.verification import alerts, logs, metrics
+from tasks.verification import alerts, dashboards, logs, metrics
 from tasks.verification.check import Check, settle
 from tasks.verification.marker import log_marker
 
@@ -13,6 +13,6 @@ def verify(site: Site) -> Sequence[Check]:
     logged = settle(lambda: "" if log_marker(site.target.name) else "logger fails", 5)
     checks = [Check("its journal takes a line", logged, "systemctl status systemd-journald")]
     if site.target.role == "observability":
-        for each in (metrics, logs, alerts):
+        for each in (metrics, logs, dashboards, alerts):
             checks += each.check(site)
     return checks

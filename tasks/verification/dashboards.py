@@ -1,0 +1,64 @@
+"""Dashboards: Grafana answers with its datasources, and every query of a dashboard is sound."""
+
+from collections.abc import Sequence
+
+from tasks.component import Site
+from tasks.grafana.places import LOGIN, local_url
+from tasks.grafana.queries import Query, metrics, queries
+from tasks.verification.check import Check, Unanswered, ask, settle
+
+DATASOURCES = ("prometheus", "loki")
+# Every machine has these; a file system that node_exporter counts, for one, a container lacks.
+EVERYWHERE = {"up", "node_memory_MemAvailable_bytes", "node_memory_MemTotal_bytes", "node_load1"}
+
+
+def check(site: Site) -> Sequence[Check]:
+    """Asked of Grafana with its admin's password, and of Prometheus and Loki themselves."""
+    look = f"journalctl -u grafana-server on {site.target.name}"
+    return [
+        Check("Grafana is healthy", settle(lambda: _health(site), 10), look),
+        *(
+            Check(
+                f"Grafana's datasource {uid} answers",
+                settle(lambda uid=uid: _datasource(site, uid), 10),  # type: ignore[misc]
+                f"{look}; systemctl status {uid}",
+            )
+            for uid in DATASOURCES
+        ),
+        Check(
+            "every dashboard's queries are sound, and have data where each machine has some",
+            settle(lambda: _queries(site), 2 * site.settings.prometheus.scrape_interval_s),
+            "open the dashboard; a query that finds nothing asks for what no exporter shows",
+        ),
+    ]
+
+
+def _health(site: Site) -> str:
+    found = ask(local_url(site, "/api/health"))
+    return "" if found["database"] == "ok" else f"its database is {found['database']}"
+
+
+def _datasource(site: Site, uid: str) -> str:
+    found = ask(local_url(site, f"/api/datasources/uid/{uid}/health"), login=LOGIN)
+    return "" if found["status"] == "OK" else str(found.get("message"))
+
+
+def _queries(site: Site) -> str:
+    return "; ".join(problem for each in queries() if (problem := _query(site, each)))
+
+
+def _query(site: Site, query: Query) -> str:
+    where = f"{query.dashboard}, {query.panel}"
+    settings = site.settings
+    addresses = {
+        "prometheus": f"http://127.0.0.1:{settings.prometheus.port}/api/v1/query",
+        "loki": f"http://127.0.0.1:{settings.loki.port}/loki/api/v1/query_range",
+    }
+    if query.datasource not in addresses:
+        return ""
+    try:
+        found = ask(addresses[query.datasource], query=query.expression)["data"]["result"]
+    except Unanswered as error:
+        return f"{where}: {error}"
+    must = query.datasource == "prometheus" and metrics(query.expression) <= EVERYWHERE
+    return f"{where}: no data for {query.expression}" if must and not found else ""
