@@ -60,5 +60,11 @@ def _query(site: Site, query: Query) -> str:
         found = ask(addresses[query.datasource], query=query.expression)["data"]["result"]
     except Unanswered as error:
         return f"{where}: {error}"
-    must = query.datasource == "prometheus" and metrics(query.expression) <= EVERYWHERE
-    return f"{where}: no data for {query.expression}" if must and not found else ""
+    return f"{where}: no data for {query.expression}" if not found and _must(query) else ""
+
+
+def _must(query: Query) -> bool:
+    """Whether it finds something on every machine; one that compares may well find nothing."""
+    compares = any(f" {each} " in query.expression for each in ("==", "!=", "<", ">", "<=", ">="))
+    known = metrics(query.expression) <= EVERYWHERE
+    return query.datasource == "prometheus" and known and not compares
