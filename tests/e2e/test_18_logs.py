@@ -4,7 +4,6 @@ import json
 from functools import partial
 from urllib.parse import urlencode
 
-import pytest
 import yaml
 
 from tasks.logs.component import CERTIFICATE, SERVER_NAME, USER
@@ -218,15 +217,15 @@ def test_new_password_is_taken_up_by_all(deployed: Platform) -> None:
     all_arrive(deployed, "password")
 
 
-@pytest.mark.parametrize(("shipper", "other"), [("promtail", "alloy"), ("alloy", "promtail")])
-def test_the_other_shipper_takes_its_place(platform: Platform, shipper: str, other: str) -> None:
-    changes = {"settings.logs.shipper": shipper}
-    platform.converge(changes)
-    for machine in MACHINES:
-        for unit, state in ((shipper, "active enabled"), (other, "inactive disabled")):
-            said = f"systemctl is-active {unit}; systemctl is-enabled {unit} || :"
-            assert " ".join(answer(platform.lab, machine, said).split()) == state
-        up = partial(is_up, platform, shipper, machine)
-        wait_for(f"{shipper} of {machine} to be up", up, 2 * SOON_S, every_s=1)
-    assert changed(platform.converge(changes)) == {}
-    all_arrive(platform, f"by-{shipper}")
+def test_the_other_shipper_takes_its_place_and_gives_it_back(deployed: Platform) -> None:
+    for shipper, other in (("promtail", "alloy"), ("alloy", "promtail")):
+        changes = {"settings.logs.shipper": shipper}
+        deployed.converge(changes)
+        for machine in MACHINES:
+            for unit, state in ((shipper, "active enabled"), (other, "inactive disabled")):
+                said = f"systemctl is-active {unit}; systemctl is-enabled {unit} || :"
+                assert " ".join(answer(deployed.lab, machine, said).split()) == state
+            up = partial(is_up, deployed, shipper, machine)
+            wait_for(f"{shipper} of {machine} to be up", up, 2 * SOON_S, every_s=1)
+        assert changed(deployed.converge(changes)) == {}
+        all_arrive(deployed, f"by-{shipper}")
