@@ -39,6 +39,11 @@ def certificates(content: bytes) -> Sequence[Cert]:
         return []
 
 
+def armour(content: bytes) -> str:
+    """The certificates of a key file as text."""
+    return "".join(str(cert) for cert in certificates(content))
+
+
 def distrust(content: bytes, fingerprints: Collection[str]) -> str:
     """Why a key file is not to be trusted: what was expected and what came; else nothing."""
     expected = f"expected a key with the fingerprint {' or '.join(sorted(fingerprints))}"
