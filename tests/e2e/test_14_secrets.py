@@ -6,7 +6,15 @@ import pytest
 
 from configs.secrets import random_value
 from tests.e2e.leaks import Place, found_in, journals, leaks_here, places, readable_by_all
-from tests.e2e.machines import all_units, answer, page, redis, restarted, scrape
+from tests.e2e.machines import (
+    all_units,
+    answer,
+    grafana_admits,
+    page,
+    redis,
+    restarted,
+    scrape,
+)
 from tests.e2e.platform import Platform
 from tests.e2e.project import changed
 from tests.e2e.watching import Watch
@@ -20,28 +28,38 @@ MAIL = {
     },
     "targets.observability.settings.alertmanager.email_to": ["operator@example.org"],
 }
+EXPORTERS = {
+    *(("observability", f"prometheus-{each}-exporter.service") for each in ("node", "nginx")),
+    ("observability", "prometheus-blackbox-exporter.service"),
+    *(
+        ("vpsmanager", f"prometheus-{each}-exporter.service")
+        for each in ("node", "nginx", "mysqld", "redis")
+    ),
+}
 SERVICES = {
-    "REDIS_PASSWORD": {("vpsmanager", "redis-server.service")},
+    "REDIS_PASSWORD": {
+        ("vpsmanager", "redis-server.service"),
+        ("vpsmanager", "prometheus-redis-exporter.service"),
+    },
     "LARAVEL_DB_PASSWORD": set(),
     "LARAVEL_APP_KEY": set(),
     "SMTP_PASSWORD": {("observability", "prometheus-alertmanager.service")},
-    "METRICS_PASSWORD": {
-        ("observability", "prometheus.service"),
-        ("observability", "prometheus-node-exporter.service"),
-        ("vpsmanager", "prometheus-node-exporter.service"),
-    },
-    "METRICS_TLS_KEY": {
-        ("observability", "prometheus-node-exporter.service"),
-        ("vpsmanager", "prometheus-node-exporter.service"),
-    },
+    "METRICS_PASSWORD": {("observability", "prometheus.service"), *EXPORTERS},
+    "METRICS_TLS_KEY": EXPORTERS,
+    "GRAFANA_ADMIN_PASSWORD": set(),
+    "GRAFANA_SECRET_KEY": {("observability", "grafana-server.service")},
 }
 OBSERVABILITY = {
     Place("observability", "/etc/chom/metrics/password", "root", "root", "600"),
     Place("observability", "/etc/chom/metrics/tls.key", "root", "root", "600"),
     Place("observability", "/etc/alertmanager/smtp_password", "root", "root", "600"),
+    Place("observability", "/etc/chom/grafana/admin_password", "root", "grafana", "640"),
+    Place("observability", "/etc/chom/grafana/login", "root", "root", "600"),
+    Place("observability", "/etc/chom/grafana/secret_key", "root", "grafana", "640"),
 }
 VPSMANAGER = {
     Place("vpsmanager", "/etc/chom/metrics/tls.key", "root", "root", "600"),
+    Place("vpsmanager", "/etc/chom/redis_exporter.env", "root", "root", "600"),
     Place("vpsmanager", "/etc/chom/mariadb/laravel.cnf", "root", "root", "600"),
     Place("vpsmanager", "/etc/redis/redis.conf", "redis", "redis", "640"),
     Place("vpsmanager", "/var/www/laravel/shared/.env", "root", "laravel", "640"),
@@ -51,6 +69,7 @@ OBSTACLES = {
     "metrics": ("observability", "/etc/chom/metrics/web.yml"),
     "prometheus": ("observability", "/etc/prometheus-server/prometheus.yml"),
     "alertmanager": ("observability", "/etc/alertmanager/smtp_password"),
+    "grafana": ("observability", "/etc/chom/grafana/login"),
     "redis": ("vpsmanager", "/etc/redis/redis.conf"),
     "laravel": ("vpsmanager", "/var/www/laravel/shared/.env"),
 }
@@ -59,7 +78,14 @@ LOUD = ("-y", "-vvv", "--debug", "--diff")
 
 def values(word: str) -> dict[str, str]:
     """New values, as somebody could have typed them; the two that are keys are random."""
-    typed = ("REDIS_PASSWORD", "LARAVEL_DB_PASSWORD", "METRICS_PASSWORD", "SMTP_PASSWORD")
+    typed = (
+        "REDIS_PASSWORD",
+        "LARAVEL_DB_PASSWORD",
+        "METRICS_PASSWORD",
+        "SMTP_PASSWORD",
+        "GRAFANA_ADMIN_PASSWORD",
+        "GRAFANA_SECRET_KEY",
+    )
     return {
         **{name: f"{word}{name}{NASTY}" for name in typed},
         "LARAVEL_APP_KEY": random_value("laravel_app_key"),
@@ -150,6 +176,8 @@ def test_a_changed_secret_gets_everywhere(loud: Platform) -> None:
     for machine in ("observability", "vpsmanager"):
         assert scrape(lab, machine, 9100, new["METRICS_PASSWORD"]) == 200
         assert scrape(lab, machine, 9100, old["METRICS_PASSWORD"]) == 401
+    assert grafana_admits(lab, new["GRAFANA_ADMIN_PASSWORD"]) == 200
+    assert grafana_admits(lab, old["GRAFANA_ADMIN_PASSWORD"]) == 401
     credential = "/run/credentials/prometheus-alertmanager.service/smtp_password"
     assert answer(lab, "observability", f"cat {credential}") == new["SMTP_PASSWORD"].strip()
     assert page(f"http://{loud.address('vpsmanager')}/health")[0] == 200
@@ -181,6 +209,7 @@ def test_what_a_changed_secret_restarts_is_no_more_than_needed(loud: Platform) -
     assert restarted(before, all_units(loud.lab)) == SERVICES["REDIS_PASSWORD"]
     assert set(changed(loud.project.record())) == {
         ("vpsmanager", "redis"),
+        ("vpsmanager", "redis_exporter"),
         ("vpsmanager", "laravel"),
         ("vpsmanager", "php"),
     }
