@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import gevent
 from pysequoia import Cert
 
 
@@ -33,8 +34,10 @@ class Repository:
 
 def certificates(content: bytes) -> Sequence[Cert]:
     """The OpenPGP certificates of a key file, in armour or not; none where it holds no such."""
+    # In a thread: with RUST_BACKTRACE it walks up the stack, of which a greenlet has but a part.
+    pool = gevent.get_hub().threadpool
     try:
-        return Cert.split_bytes(content)
+        return list(pool.apply(Cert.split_bytes, (content,)))
     except RuntimeError:
         return []
 

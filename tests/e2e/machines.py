@@ -125,3 +125,13 @@ def scrape(lab: Lab, machine: str, port: int, password: str | None = None) -> in
         input=f"user = {user}\n" if user else "",
     ).stdout
     return int(said)
+
+
+def grafana_admits(lab: Lab, password: str) -> int:
+    """The HTTP status for who asks Grafana with this password, on its own machine."""
+    said = lab.run(
+        "observability",
+        "curl -sS -o /dev/null -w '%{http_code}' -K - http://127.0.0.1:3000/grafana/api/user",
+        input=f"user = {quoting.curl(f'admin:{password}')}\n",
+    ).stdout
+    return int(said)

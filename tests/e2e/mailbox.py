@@ -20,8 +20,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.e2e.polling import wait_for
+from tests.lab import Lab
 
 PORT = 2587
+AUTHORITIES = "/usr/local/share/ca-certificates"
 
 
 @dataclass
@@ -30,7 +32,7 @@ class Mailbox:
 
     address: str
     user: str
-    password: str
+    password: str | None
     certificate: str
     mails: list[EmailMessage] = field(default_factory=list)
     refused: list[bytes] = field(default_factory=list)
@@ -47,10 +49,12 @@ class Mailbox:
         self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, login: Any
     ) -> AuthResult:
         """Let in who knows user and password, by a login over TLS alone."""
-        given = (login.login, login.password) if isinstance(login, LoginPassword) else None
-        right = given == (self.user.encode(), self.password.encode())
+        if not isinstance(login, LoginPassword):
+            return AuthResult(success=False, handled=False)
+        known = self.password is None or login.password == self.password.encode()
+        right = known and login.login == self.user.encode()
         if not right:
-            self.refused.append(given[1] if given else b"")
+            self.refused.append(login.password)
         return AuthResult(success=right, handled=right)
 
     def await_mail(self, *words: str, limit_s: float = 60) -> EmailMessage:
@@ -70,8 +74,8 @@ class Mailbox:
 
 
 @contextmanager
-def serve(address: str, user: str, password: str) -> Iterator[Mailbox]:
-    """Take mail at ``address``:PORT while the block runs."""
+def serve(address: str, user: str, password: str | None) -> Iterator[Mailbox]:
+    """Take mail at ``address``:PORT while the block runs; without a password, with any."""
     certificate, context = _tls(address)
     mailbox = Mailbox(address, user, password, certificate)
     controller = Controller(
@@ -88,6 +92,17 @@ def serve(address: str, user: str, password: str) -> Iterator[Mailbox]:
         yield mailbox
     finally:
         controller.stop()
+
+
+def trust(lab: Lab, mailbox: Mailbox) -> None:
+    """Let the observability machine trust the mail server's certificate."""
+    command = f"cat > {AUTHORITIES}/lab-mail.crt && update-ca-certificates"
+    lab.run("observability", command, input=mailbox.certificate)
+
+
+def distrust(lab: Lab) -> None:
+    """Take that back."""
+    lab.run("observability", f"rm -f {AUTHORITIES}/lab-mail.crt; update-ca-certificates")
 
 
 def _tls(address: str) -> tuple[str, ssl.SSLContext]:

@@ -1,22 +1,35 @@
 """Secrets get to where they are used, and show nowhere else: not even when everything fails."""
 
 from collections.abc import Iterator
+from ipaddress import ip_network
 
 import pytest
 
 from configs.secrets import random_value
+from tests.e2e.conftest import SUBNET
 from tests.e2e.leaks import Place, found_in, journals, leaks_here, places, readable_by_all
-from tests.e2e.machines import all_units, answer, page, redis, restarted, scrape
+from tests.e2e.machines import (
+    all_units,
+    answer,
+    grafana_admits,
+    page,
+    redis,
+    restarted,
+    scrape,
+)
+from tests.e2e.mailbox import PORT, distrust, serve, trust
 from tests.e2e.platform import Platform
 from tests.e2e.project import changed
 from tests.e2e.watching import Watch
 
 NASTY = " q\"u'o$HOME `id` \\n %d #; éß"
+USER = "alerts@example.org"
+GATEWAY = next(ip_network(SUBNET).hosts())
 MAIL = {
     "targets.observability.settings.smtp": {
-        "host": "127.0.0.1",
-        "port": 2525,
-        "username": "alerts@example.org",
+        "host": str(GATEWAY),
+        "port": PORT,
+        "username": USER,
     },
     "targets.observability.settings.alertmanager.email_to": ["operator@example.org"],
 }
@@ -41,6 +54,8 @@ SERVICES = {
     "METRICS_TLS_KEY": EXPORTERS,
     "LOGS_PASSWORD": SHIPPERS,
     "LOGS_TLS_KEY": SHIPPERS,
+    "GRAFANA_ADMIN_PASSWORD": set(),
+    "GRAFANA_SECRET_KEY": {("observability", "grafana-server.service")},
 }
 OBSERVABILITY = {
     Place("observability", "/etc/chom/metrics/password", "root", "root", "600"),
@@ -48,6 +63,9 @@ OBSERVABILITY = {
     Place("observability", "/etc/chom/logs/password", "root", "root", "600"),
     Place("observability", "/etc/chom/logs/tls.key", "root", "root", "600"),
     Place("observability", "/etc/alertmanager/smtp_password", "root", "root", "600"),
+    Place("observability", "/etc/chom/grafana/admin_password", "root", "grafana", "640"),
+    Place("observability", "/etc/chom/grafana/login", "root", "root", "600"),
+    Place("observability", "/etc/chom/grafana/secret_key", "root", "grafana", "640"),
 }
 VPSMANAGER = {
     Place("vpsmanager", "/etc/chom/metrics/tls.key", "root", "root", "600"),
@@ -63,6 +81,7 @@ OBSTACLES = {
     "logs": ("observability", "/etc/chom/logs/tls.key"),
     "prometheus": ("observability", "/etc/prometheus-server/prometheus.yml"),
     "alertmanager": ("observability", "/etc/alertmanager/smtp_password"),
+    "grafana": ("observability", "/etc/chom/grafana/login"),
     "redis": ("vpsmanager", "/etc/redis/redis.conf"),
     "laravel": ("vpsmanager", "/var/www/laravel/shared/.env"),
 }
@@ -77,6 +96,8 @@ def values(word: str) -> dict[str, str]:
         "METRICS_PASSWORD",
         "LOGS_PASSWORD",
         "SMTP_PASSWORD",
+        "GRAFANA_ADMIN_PASSWORD",
+        "GRAFANA_SECRET_KEY",
     )
     return {
         **{name: f"{word}{name}{NASTY}" for name in typed},
@@ -92,15 +113,19 @@ def loud(platform: Platform) -> Iterator[Platform]:
     platform.refresh()
     project = platform.project
     project.set_secrets(values("first-"))
-    with Watch(*project.secrets().values()) as watch:
-        outcome = project.deploy(*LOUD, changes=MAIL)
-    assert outcome.code == 0, outcome
-    assert [command for command in watch.commands if "/etc/redis/redis.conf" in command]
-    assert [command for command in watch.commands if "deploy.py -y -vvv" in command]
-    assert watch.leaks == set()
-    assert found_in(outcome.text.encode(), project.secrets()) == set()
-    yield platform
+    # Every deploy proves that its mail arrives: whatever password it has now.
+    with serve(str(GATEWAY), USER, None) as mailbox:
+        trust(platform.lab, mailbox)
+        with Watch(*project.secrets().values()) as watch:
+            outcome = project.deploy(*LOUD, changes=MAIL)
+        assert outcome.code == 0, outcome
+        assert [command for command in watch.commands if "/etc/redis/redis.conf" in command]
+        assert [command for command in watch.commands if "deploy.py -y -vvv" in command]
+        assert watch.leaks == set()
+        assert found_in(outcome.text.encode(), project.secrets()) == set()
+        yield platform
     platform.unsettle()
+    distrust(platform.lab)
     # Later tests deploy without mail, so without its password.
     project.set_secrets({"SMTP_PASSWORD": None})
 
@@ -169,6 +194,8 @@ def test_a_changed_secret_gets_everywhere(loud: Platform) -> None:
     for machine in ("observability", "vpsmanager"):
         assert scrape(lab, machine, 9100, new["METRICS_PASSWORD"]) == 200
         assert scrape(lab, machine, 9100, old["METRICS_PASSWORD"]) == 401
+    assert grafana_admits(lab, new["GRAFANA_ADMIN_PASSWORD"]) == 200
+    assert grafana_admits(lab, old["GRAFANA_ADMIN_PASSWORD"]) == 401
     credential = "/run/credentials/prometheus-alertmanager.service/smtp_password"
     assert answer(lab, "observability", f"cat {credential}") == new["SMTP_PASSWORD"].strip()
     assert page(f"http://{loud.address('vpsmanager')}/health")[0] == 200

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.machines import answer, page
-from tests.e2e.mailbox import PORT, Mailbox, serve
+from tests.e2e.mailbox import PORT, Mailbox, distrust, serve, trust
 from tests.e2e.platform import Platform
 from tests.e2e.polling import wait_for
 from tests.e2e.project import changed
@@ -20,17 +20,12 @@ def mailbox(platform: Platform) -> Iterator[Mailbox]:
     platform.settle()
     gateway = str(platform.lab.network.gateway)
     with serve(gateway, USER, PASSWORD) as box:
-        folder = "/usr/local/share/ca-certificates"
-        platform.lab.run(
-            "observability",
-            f"cat > {folder}/lab-mail.crt && update-ca-certificates",
-            input=box.certificate,
-        )
+        trust(platform.lab, box)
         platform.project.set_secrets({"SMTP_PASSWORD": PASSWORD})
         yield box
     platform.unsettle()
     platform.project.set_secrets({"SMTP_PASSWORD": None})
-    answer(platform.lab, "observability", f"rm {folder}/lab-mail.crt; update-ca-certificates")
+    distrust(platform.lab)
 
 
 def mail(platform: Platform) -> dict[str, object]:
