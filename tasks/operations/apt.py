@@ -95,12 +95,22 @@ def apt_script(missing: Sequence[str], update: bool, lock_timeout_s: int) -> str
         steps.append("systemctl start timers.target")
     work = " && ".join(steps)
     policy = "/usr/sbin/policy-rc.d"
+    # A vendor's package may start its service without asking the policy: with its own
+    # configuration, and before there is a firewall.
+    holds = [f"/run/systemd/system/{name.split('=')[0]}.service.d" for name in missing]
+    hold = "".join(
+        f'mkdir -p {folder} && printf "[Unit]\\nConditionPathExists=!/proc/$$\\n"'
+        f" > {folder}/chom-hold.conf; "
+        for folder in holds
+    )
+    files = " ".join(f"{folder}/chom-hold.conf" for folder in holds)
+    release = f"rm -f {files}; systemctl daemon-reload; " if holds else ""
     # The policy is void once this shell has ended, however it ended.
     held = (
         f"export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1; "
         f'[ -e {policy} ] || {{ printf "#!/bin/sh\\nkill -0 $$ 2>/dev/null && exit 101; exit 0\\n"'
         f" > {policy}; chmod 755 {policy}; ours=1; }}; "
-        f'{work}; rc=$?; [ -z "$ours" ] || rm -f {policy}; exit $rc'
+        f'{hold}{work}; rc=$?; [ -z "$ours" ] || rm -f {policy}; {release}exit $rc'
     )
     return (
         f"mkdir -p {STARTED_WITH}; flock -w {lock_timeout_s * 2} {STARTED_WITH}/apt.lock"
