@@ -336,7 +336,8 @@ class Run(BaseStateCallback):
             self.recorder.close(status if self.exit_code is None else "interrupted")
         except OSError as error:
             console.say(f"--> {self._unwritable(error)}", fg="red")
-        warnings = tell(self.announcements, record)
+        # Who interrupts does not want to wait for anything else.
+        warnings = tell(self.announcements, record) if self.exit_code is None else []
         path = self.store.path_of(record.deployment_id)
         console.print_summary(record, path.relative_to(self.root), self.urls, warnings)
 

@@ -1,11 +1,14 @@
 """Signed apt repositories of vendors, and whether a key is one of those that we trust."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar, cast
 
 import gevent
 from pysequoia import Cert
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -34,23 +37,36 @@ class Repository:
 
 def certificates(content: bytes) -> Sequence[Cert]:
     """The OpenPGP certificates of a key file, in armour or not; none where it holds no such."""
-    # In a thread: with RUST_BACKTRACE it walks up the stack, of which a greenlet has but a part.
-    pool = gevent.get_hub().threadpool
-    try:
-        return list(pool.apply(Cert.split_bytes, (content,)))
-    except RuntimeError:
-        return []
-
-
-def armour(content: bytes) -> str:
-    """The certificates of a key file as text."""
-    return "".join(str(cert) for cert in certificates(content))
+    return _apart(_certificates, content)
 
 
 def distrust(content: bytes, fingerprints: Collection[str]) -> str:
     """Why a key file is not to be trusted: what was expected and what came; else nothing."""
+    return _apart(_distrust, content, fingerprints)
+
+
+def armour(content: bytes) -> str:
+    """The certificates of a key file as text."""
+    return _apart(lambda: "".join(str(cert) for cert in _certificates(content)))
+
+
+def _apart(function: Callable[..., T], *arguments: object) -> T:
+    """Call in a thread: with RUST_BACKTRACE set, sequoia walks up the stack, and falls where a
+    greenlet's part of it begins.
+    """
+    return cast(T, gevent.get_hub().threadpool.apply(function, arguments))
+
+
+def _certificates(content: bytes) -> Sequence[Cert]:
+    try:
+        return Cert.split_bytes(content)
+    except RuntimeError:
+        return []
+
+
+def _distrust(content: bytes, fingerprints: Collection[str]) -> str:
     expected = f"expected a key with the fingerprint {' or '.join(sorted(fingerprints))}"
-    found = certificates(content)
+    found = _certificates(content)
     if not found:
         return f"{expected}; what came is no OpenPGP key ({len(content)} bytes)"
     for cert in found:

@@ -26,7 +26,7 @@ from tests.e2e.polling import wait_for
 from tests.e2e.project import changed
 
 HERE = "http://127.0.0.1:3000/grafana"
-CHANGE = {"settings.nginx": {"client_max_body_mb": 63}}
+CHANGE = {"settings.nginx": {"worker_connections": 1023}}
 # Prometheus has it only while an alert fires.
 NOW_AND_THEN = {"ALERTS"}
 ASKED = [each for each in queries() if each.datasource == "prometheus"]
