@@ -27,6 +27,10 @@ def disguises(secret: str) -> list[bytes]:
     return sorted(found)
 
 
+# It takes its passwords no other way; its environment can be read by itself and by root alone.
+FROM_ITS_ENVIRONMENT = b"prometheus-redis-exporter"
+
+
 class Watch:
     """Reads, again and again, what every process here and on the machines shows of itself.
 
@@ -66,7 +70,7 @@ class Watch:
         self.commands.add(command.replace(b"\0", b" ").decode(errors="replace"))
         shown = [command]
         ours = os.readlink(folder / "ns/pid") == self._own
-        if not ours and folder.stat().st_uid != 0:
+        if not ours and folder.stat().st_uid != 0 and FROM_ITS_ENVIRONMENT not in command:
             shown.append((folder / "environ").read_bytes())
         if any(disguise in text for text in shown for disguise in self._disguises):
             self.leaks.add(command.decode(errors="replace"))
