@@ -86,6 +86,8 @@ def serve(address: str, user: str, password: str | None) -> Iterator[Mailbox]:
         require_starttls=True,
         authenticator=mailbox.authenticate,
         auth_required=True,
+        # Its words for LOGIN are not those that Alertmanager waits for.
+        auth_exclude_mechanism=["LOGIN"],
     )
     controller.start()
     try:
