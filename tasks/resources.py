@@ -127,8 +127,11 @@ def secret_file(
 
 
 def secret_text(path: str, text: str, *, mode: str = "600", group: str = "root") -> str:
-    """A file of root's with nothing but a secret in it, as systemd's credentials want it."""
-    return _text(path, text, mode, "root", group, None, hidden=True)
+    """A file of root's with nothing but a secret in it, as systemd's credentials want it.
+
+    No line end is added: some programs would take it for a part of the password.
+    """
+    return _put(path, Secret(path, text), mode, "root", group, None)
 
 
 def _rendered(template: str, values: Mapping[str, Any]) -> str:
@@ -147,12 +150,17 @@ def _text(
     *,
     hidden: bool = False,
 ) -> str:
-    folder = path.rpartition("/")[0]
     whole = text if text.endswith("\n") else text + "\n"
-    content = Secret(path, whole) if hidden else whole
+    return _put(path, Secret(path, whole) if hidden else whole, mode, owner, group, check)
+
+
+def _put(
+    path: str, text: str | Secret, mode: str, owner: str, group: str, check: str | None
+) -> str:
+    folder = path.rpartition("/")[0]
     with noted(f"File {path}", ("directories", folder), ("files", path)) as label:
         done = files.put_text(
-            name=label, path=path, text=content, mode=mode, user=owner, group=group, check=check
+            name=label, path=path, text=text, mode=mode, user=owner, group=group, check=check
         )
     return _kept(path, done)
 

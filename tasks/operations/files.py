@@ -37,13 +37,17 @@ def put_text(
         return
     if state.config.DIFF:
         _print_diff(path, None if isinstance(text, Secret) else content)
-    yield StringCommand(replace_script(path, mode, user, group, check), _stdin=content)
+    script = replace_script(path, mode, user, group, check, len(content.encode()))
+    yield StringCommand(script, _stdin=content)
 
 
-def replace_script(path: str, mode: str, user: str, group: str, check: str | None) -> str:
+def replace_script(
+    path: str, mode: str, user: str, group: str, check: str | None, size: int | None = None
+) -> str:
     """A shell script that puts its standard input in the place of ``path``, checked first.
 
-    A folder that is not there yet is made.
+    A folder that is not there yet is made. ``size``: how many bytes of it there are; pyinfra ends
+    what it sends with a line end.
     """
     folder, _, name = path.rpartition("/")
     new = shlex.quote(f"{folder}/.{name}.chom-new")
@@ -53,7 +57,7 @@ def replace_script(path: str, mode: str, user: str, group: str, check: str | Non
         "umask 077",
         f"new={new}",
         "trap 'rm -f \"$new\"' EXIT",
-        'cat > "$new"',
+        f'{"cat" if size is None else f"head -c {size}"} > "$new"',
         f'chown {user}:{group} "$new"',
         f'chmod {mode} "$new"',
     ]

@@ -338,7 +338,8 @@ def test_network_services_are_confined(texts: dict[str, str], both: Any) -> None
 
 
 def test_every_file_ends_with_a_line_end(texts: dict[str, str], both: Any) -> None:
-    assert all(text.endswith("\n") for text in texts.values())
+    alone = re.compile(r"password$|secret_key$")  # a secret that stands alone
+    assert all(text.endswith("\n") for path, text in texts.items() if not alone.search(path))
 
 
 def test_the_pages_to_open(both: list[Declaration]) -> None:
