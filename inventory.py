@@ -4,6 +4,7 @@ Groups: ``observability`` and ``vpsmanager``. What is wrong is said here, before
 """
 
 import os
+import signal
 import sys
 
 import click
@@ -43,6 +44,7 @@ def _secrets(needed: bool) -> Provided:
         return Provided({})
 
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     _options = options.read()
     graph.check(STACKS)
@@ -58,6 +60,10 @@ except (
 ) as _problem:
     click.echo(str(_problem), err=True)
     sys.exit(1)
+except (KeyboardInterrupt, EOFError):
+    # Where something is asked for; pyinfra's own way would end with exit code 0.
+    click.echo("\ninterrupted; nothing was connected to, nothing was changed", err=True)
+    sys.exit(130)
 
 for _line in _provided.notes:
     click.echo(f"    note: {_line}", err=True)

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, BinaryIO, cast
 
-# Shorter pieces are found everywhere; whole secrets are never that short.
-SHORTEST = 6
+from configs.secrets.providing import SHORTEST
+
+# Pieces shorter than the shortest secret are found everywhere.
 
 
 class Scrubber:
