@@ -213,7 +213,11 @@ def test_a_failing_apt_shows_the_end_of_its_log(tmp_path: Path) -> None:
     script = apt_script(["nginx"], False, 1).replace("/run/chom", str(tmp_path / "run"))
     script = script.replace("/usr/sbin/policy-rc.d", str(tmp_path / "policy-rc.d"))
     script = script.replace("/var/log/chom-apt.log", str(tmp_path / "log"))
-    programs = {"apt-get": "echo E: Unable to locate package nginx; exit 100", "dpkg": "true"}
+    programs = {
+        "apt-get": "echo E: Unable to locate package nginx; exit 100",
+        "dpkg": "true",
+        "systemctl": "true",
+    }
     (tmp_path / "bin").mkdir()
     done = sh(script, PATH=stub(tmp_path / "bin", programs))
     assert done.returncode == 1
