@@ -1,6 +1,8 @@
 """The alerting rules: they do what their stories say, ask for what there is, and are in force."""
 
+import itertools
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from tests.e2e.polling import wait_for
 from tests.e2e.project import changed
 from tests.rules import metric_names, rule_files, rules, stories
 
+INTERVAL_S = 15
 MORE_LOAD = {"settings.alerting.load_per_cpu": 3}
 # What these machines cannot show, and why.
 NOT_HERE = {
@@ -77,8 +80,15 @@ def test_the_watchdog_reaches_alertmanager(deployed: Platform) -> None:
     wait_for("the watchdog", lambda: "Watchdog" in names())
 
 
+def pauses(platform: Platform, since: float) -> list[float]:
+    """The seconds between one scrape and the next, of every target of Prometheus."""
+    found = api(platform, "query?query=up[5m]")["result"]
+    scraped = [[at for at, _ in each["values"] if at >= since] for each in found]
+    return [later - at for times in scraped for at, later in itertools.pairwise(times)]
+
+
 def test_changed_rules_are_in_force_without_a_restart(deployed: Platform) -> None:
-    units = all_units(deployed.lab)
+    units, since = all_units(deployed.lab), time.time()
     record = deployed.converge(MORE_LOAD)
     assert changed(record) == {("observability", "prometheus"): 2}
     assert restarted(units, all_units(deployed.lab)) == set()
@@ -86,6 +96,10 @@ def test_changed_rules_are_in_force_without_a_restart(deployed: Platform) -> Non
         "the new threshold",
         lambda: any(rule["query"].endswith("> 3") for rule in loaded(deployed)),
     )
+    # Each target was scraped before and after it, and in every interval between.
+    targets = len(api(deployed, "query?query=up")["result"])
+    wait_for("the next scrapes", lambda: len(pauses(deployed, since)) >= 2 * targets)
+    assert max(pauses(deployed, since)) < 1.5 * INTERVAL_S
 
 
 def test_refused_rules_never_take_the_place_of_the_old_ones(deployed: Platform) -> None:
