@@ -33,18 +33,21 @@ def test_memory_of_redis_restarts_redis_alone(deployed: Platform) -> None:
     assert int(redis(lab, "vpsmanager", "config get maxmemory")) == 96 * 1024 * 1024
 
 
-def test_scrape_interval_reloads_prometheus(deployed: Platform) -> None:
+def test_scrape_interval_reloads_prometheus_and_is_told_to_grafana(deployed: Platform) -> None:
     lab = deployed.lab
     units, files = all_units(lab), _configuration(lab)
     record = deployed.converge(INTERVAL)
-    # Its rules follow the interval, too.
-    assert set(changed(record)) == {("observability", "prometheus")}
+    assert set(changed(record)) == {("observability", "prometheus"), ("observability", "grafana")}
     differing = _differences(files, _configuration(lab))
     assert ("observability", "/etc/prometheus-server/prometheus.yml") in differing
+    # Its rules follow the interval, too.
     rules = "/etc/prometheus-server/rules/"
     others = {path for _, path in differing if not path.startswith(rules)}
-    assert others == {"/etc/prometheus-server/prometheus.yml"}
-    assert restarted(units, all_units(lab)) == set()
+    assert others == {
+        "/etc/prometheus-server/prometheus.yml",
+        "/etc/grafana/provisioning/datasources/chom.yaml",
+    }
+    assert restarted(units, all_units(lab)) == {("observability", "grafana-server.service")}
     address = deployed.address("observability")
     url = f"http://{address}:9090/api/v1/status/config"
     wait_for("the new interval", lambda: "scrape_interval: 7s" in page(url)[1])
