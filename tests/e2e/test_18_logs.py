@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import yaml
 
 from tasks.logs.component import CERTIFICATE, SERVER_NAME, USER
+from tasks.quoting import shell
 from tests.e2e.machines import all_units, answer, listeners, page, reachable, restarted
 from tests.e2e.platform import Platform
 from tests.e2e.polling import wait_for
@@ -22,6 +23,8 @@ TRACE = """\
 "}}"""
 # A batch of the shipper, and what a multi-line entry waits for its next line.
 SOON_S = 30
+# What a push with a wrong password is told: a shipper tries again.
+LATER = "503"
 ROTATIONS = ("nginx", "mariadb", "php8.4-fpm", "laravel")
 
 
@@ -177,7 +180,7 @@ def test_only_shippers_with_the_password_may_write(deployed: Platform) -> None:
     for machine in MACHINES:
         assert pushed(deployed, machine, password) == "204"
         for other in (None, "wrong"):
-            assert pushed(deployed, machine, other) == "401"
+            assert pushed(deployed, machine, other) == LATER
 
 
 def test_shippers_may_only_write(deployed: Platform) -> None:
@@ -203,7 +206,9 @@ def test_old_lines_are_deleted(deployed: Platform) -> None:
     assert config["compactor"]["retention_enabled"] is True
 
 
-def test_new_password_is_taken_up_by_all(deployed: Platform) -> None:
+def test_new_password_is_taken_up_by_all_and_no_line_is_lost(deployed: Platform) -> None:
+    talk = "for n in $(seq 150); do echo turn-$n-; sleep 0.2; done"
+    answer(deployed.lab, "vpsmanager", f"systemd-run -q -u talk sh -c {shell(talk)}")
     before = all_units(deployed.lab)
     old = deployed.project.secrets()["LOGS_PASSWORD"]
     deployed.unsettle()
@@ -212,9 +217,12 @@ def test_new_password_is_taken_up_by_all(deployed: Platform) -> None:
     assert restarted(before, all_units(deployed.lab)) == {
         (machine, "alloy.service") for machine in MACHINES
     }
-    assert pushed(deployed, "vpsmanager", old) == "401"
+    assert pushed(deployed, "vpsmanager", old) == LATER
     assert changed(deployed.converge()) == {}
     all_arrive(deployed, "password")
+    wait_for_line(deployed, 'job="journal",unit="talk.service"', "turn-150-")
+    said = logged(deployed, '{job="journal",unit="talk.service"} |= "turn-"')
+    assert sorted(said) == sorted(f"turn-{number}-" for number in range(1, 151))
 
 
 def test_the_other_shipper_takes_its_place_and_gives_it_back(deployed: Platform) -> None:
