@@ -306,6 +306,12 @@ class AlertmanagerSettings(Model):
         expected=f"a list, each item {EMAIL}",
         remedy="write each address alone, without a name, such as [alerts@example.org]",
     )
+    watchdog_url: Url | None = setting(
+        "What is posted to every few minutes while alerts get out; null: nothing. A service "
+        "outside tells you once that stops.",
+        expected=URL,
+        remedy="write the URL that the service gives you for this check, or null",
+    )
 
 
 class AlertingSettings(Model):

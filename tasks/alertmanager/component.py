@@ -53,6 +53,7 @@ def alertmanager(site: Site) -> None:
         check=f"amtool check-config {CONFIG}/alertmanager.yml",
         password_file=credential("smtp_password", unit),
         timing=Timing.of(site.settings),
+        watchdog_url=site.settings.alertmanager.watchdog_url,
     )
     arguments = file(
         "/etc/default/prometheus-alertmanager",

@@ -1,9 +1,11 @@
 """A deploy ends by proving itself, and says which link is broken; mail really arrives."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e.listening import listen
 from tests.e2e.machines import answer, page
 from tests.e2e.mailbox import PORT, Mailbox, distrust, serve, trust
 from tests.e2e.platform import Platform
@@ -50,6 +52,16 @@ def test_a_deploy_proves_that_its_alerts_arrive(platform: Platform, mailbox: Mai
     arrived = mailbox.await_mail("Verification", "observability")
     assert arrived["to"] == "operator@example.org" and arrived["from"] == USER
     assert mailbox.refused == []
+
+
+def test_a_service_outside_hears_that_alerts_get_out(platform: Platform, mailbox: Mailbox) -> None:
+    with listen(str(platform.lab.network.gateway)) as watchdog:
+        url = {"targets.observability.settings.alertmanager.watchdog_url": watchdog.url}
+        quick = {"settings.alerting.time_factor": 0.05}
+        platform.converge({**mail(platform), **url, **quick})
+        wait_for("the watchdog, twice", lambda: len(watchdog.posted) >= 2)
+    for text in watchdog.posted:
+        assert {each["labels"]["alertname"] for each in json.loads(text)["alerts"]} == {"Watchdog"}
 
 
 def test_without_a_change_nothing_is_proven_again(platform: Platform, mailbox: Mailbox) -> None:
