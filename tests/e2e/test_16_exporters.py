@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tasks.metrics.component import CERTIFICATE, SERVER_NAME, USER
+from tasks.quoting import curl
 from tests.e2e.machines import all_units, answer, listeners, page, processes, reachable, restarted
 from tests.e2e.platform import Platform
 from tests.e2e.polling import wait_for
@@ -56,7 +57,7 @@ def wait_for_value(platform: Platform, metric: str, machine: str, value: str) ->
 def status_of(platform: Platform, machine: str, job: str, password: str | None) -> str:
     """What an exporter of vpsmanager answers ``machine``, which trusts its certificate alone."""
     place = f"{SERVER_NAME}:{PORTS[job]}"
-    login = f"user = {json.dumps(f'{USER}:{password}')}\n" if password else ""
+    login = f"user = {curl(f'{USER}:{password}')}\n" if password else ""
     asking = platform.lab.run(
         machine,
         f"curl -s -m 5 -o /dev/null -w '%{{http_code}}' -K - --cacert {CERTIFICATE}"

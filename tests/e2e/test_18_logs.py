@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import yaml
 
 from tasks.logs.component import CERTIFICATE, SERVER_NAME, USER
-from tasks.quoting import shell
+from tasks.quoting import curl, shell
 from tests.e2e.machines import all_units, answer, listeners, page, reachable, restarted
 from tests.e2e.platform import Platform
 from tests.e2e.polling import wait_for
@@ -90,7 +90,7 @@ def pushed(platform: Platform, machine: str, password: str | None, path: str = "
     """The HTTP status that a push gets from a machine that trusts Loki's certificate alone."""
     address = platform.address("observability")
     place = f"{SERVER_NAME}:3101"
-    login = f"user = {json.dumps(f'{USER}:{password}')}\n" if password else ""
+    login = f"user = {curl(f'{USER}:{password}')}\n" if password else ""
     asking = platform.lab.run(
         machine,
         f"curl -s -m 5 -o /dev/null -w '%{{http_code}}' -K - --cacert {CERTIFICATE}"

@@ -157,14 +157,16 @@ def test_a_failed_deployment_is_marked_too(deployed: Platform) -> None:
     assert ": failed" in mark["text"]
 
 
-def test_that_it_cannot_be_marked_fails_nothing(deployed: Platform) -> None:
+def test_that_it_cannot_be_marked_is_said(deployed: Platform) -> None:
     """Once Grafana was seen to be well, it is stopped; what comes after it still changes."""
     drop_in = "/etc/systemd/system/nginx.service.d/zz-stops.conf"
     text = "[Service]\nExecReload=+/bin/systemctl stop grafana-server\n"
     deployed.lab.run("observability", f"cat > {drop_in} && systemctl daemon-reload", input=text)
     outcome = deployed.deploy(CHANGE)
     answer(deployed.lab, "observability", f"rm {drop_in} && systemctl daemon-reload")
-    assert outcome.code == 0, outcome
+    assert outcome.code == 1, outcome
+    error = deployed.project.record().targets["observability"].error
+    assert error is not None and error.stage == "verify"  # no lane failed
     assert "note: observability was not told of this deployment: curl" in outcome.text
 
 
