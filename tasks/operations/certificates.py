@@ -126,6 +126,6 @@ for name in {shlex.join(host_names)}; do
     answer=$(curl -sS -m 10 --noproxy '*' --resolve "$name:80:$at" \\
       -w ' (status %{{http_code}})' "$url" 2>&1 | tr -s '\\n\\0' ' ' | head -c 300)
     [ "$answer" = "$token (status 200)" ] || refuse \\
-      "$name resolves to $address, where $url did not give what this server has there: $answer"
+      "$name resolves to $address, where $url did not give what this server has there: ${{answer% }}"
   done
 done"""
