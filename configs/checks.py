@@ -219,9 +219,13 @@ class _Check:
         name = section.get("server_name")
         for obstacle in obstacles(tls, page, name if isinstance(name, str) else None):
             where, key = obstacle.setting
-            location = target.at("settings", where, key)
+            value, location = describe(sections[where][key]), target.at("settings", where, key)
+            found = f"{value}, and tls.mode is letsencrypt, {obstacle.why}"
+            if self.sources.origin(location)[0] is self.sources.defaults:
+                # Where nothing was written, what was is to blame.
+                location = target.at("settings", "tls", "mode")
+                found = f'"letsencrypt", {obstacle.why}, and {where}.{key} is {value}'
             if not self._is_refused(location):
-                found = f"{describe(sections[where][key])}, {obstacle.found}"
                 yield self._problem(location, found, obstacle.expected, obstacle.remedy)
 
     def _is_refused(self, location: Location) -> bool:

@@ -5,19 +5,16 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
-_NAMES = "host names that anyone can look up, such as shop.example.org"
-_WRITE_NAMES = "write the names that visitors use, or set tls.mode to selfsigned"
-
 
 @dataclass(frozen=True)
 class Obstacle:
     """Why no certificate can be asked for, and the setting to blame: its section and its key.
 
-    found: follows the setting's own value in a sentence.
+    why: follows the name of the authority in a sentence.
     """
 
     setting: tuple[str, str]
-    found: str
+    why: str
     expected: str
     remedy: str
 
@@ -32,14 +29,19 @@ def obstacles(tls: Mapping[str, Any], section: str, server_name: str | None) -> 
     if tls.get("email") is None:
         yield Obstacle(
             ("tls", "email"),
-            "and tls.mode is letsencrypt",
+            "which wants to know who asks",
             "the email address of the account with Let's Encrypt",
-            "write an address that is read, or set tls.mode to selfsigned",
+            "write an address that is read into tls.email, or set tls.mode to selfsigned",
         )
     for name in (server_name or "").split():
-        if why := _unfit(name):
-            found = f"and tls.mode is letsencrypt, which gives no certificate for {why}"
-            yield Obstacle((section, "server_name"), found, _NAMES, _WRITE_NAMES)
+        if unfit := _unfit(name):
+            yield Obstacle(
+                (section, "server_name"),
+                f"which gives no certificate for {unfit}",
+                "host names that anyone can look up, such as shop.example.org",
+                f"write the names that visitors use into {section}.server_name, or set tls.mode"
+                " to selfsigned",
+            )
 
 
 def _unfit(name: str) -> str | None:

@@ -32,9 +32,9 @@ def obtain_certificate(
     if host.get_fact(Condition, shell=_is_there(lineage, host_names, directory_url)):
         return
     names = " ".join(f"-d {shlex.quote(name)}" for name in host_names)
-    # It is asked only where a new one is needed, so what there is must not keep it from that.
+    # Not --quiet: that hides why a name was refused. It is asked only where a new one is needed, so what there is must not keep it from that.
     certbot = (
-        "certbot certonly --non-interactive --quiet --agree-tos --webroot --no-directory-hooks"
+        "certbot certonly --non-interactive --agree-tos --webroot --no-directory-hooks"
         f" --force-renewal --renew-with-new-domains --cert-name {shlex.quote(lineage)}"
         f" --email {shlex.quote(email)} --server {shlex.quote(directory_url)}"
         f" --webroot-path {shlex.quote(webroot)} {names}"
@@ -108,7 +108,7 @@ mkdir -p {folder} && (umask 022 && printf %s "$token" > "$proof") || exit 1
 trap 'rm -f "$proof"' EXIT
 own=$(hostname -I | xargs | sed 's/ /, /g')
 refuse() {{
-  echo "$1; expected: an address of this server ($own, or one that is forwarded to it)," \\
+  echo "$*; expected: an address of this server ($own, or one that is forwarded to it)," \\
     "which answers on port 80" >&2
   echo "do: let the DNS record of $name lead to this server, open port 80 before it, and deploy" \\
     "again. Nothing was asked of the ACME server; until then the page has a certificate of its" \\
@@ -125,7 +125,7 @@ for name in {shlex.join(host_names)}; do
     url="http://$name{CHALLENGES}chom-$token"
     answer=$(curl -sS -m 10 --noproxy '*' --resolve "$name:80:$at" \\
       -w ' (status %{{http_code}})' "$url" 2>&1 | tr -s '\\n\\0' ' ' | head -c 300)
-    [ "$answer" = "$token (status 200)" ] || refuse \\
-      "$name resolves to $address, where $url did not give what this server has there: ${{answer% }}"
+    [ "$answer" = "$token (status 200)" ] || refuse "$name resolves to $address, where $url did" \\
+      "not give what this server has there: ${{answer% }}"
   done
 done"""

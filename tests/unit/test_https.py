@@ -201,7 +201,7 @@ def refused(folder: Path, settings: str) -> list[Problem]:
 @pytest.mark.parametrize(
     ("name", "found"),
     [
-        ("_", "every name"),
+        ('"_"', "every name"),
         ("10.9.0.21", "the bare address 10.9.0.21"),
         ("'*.example.org'", "the wildcard *.example.org"),
         ("shop.example.org 10.9.0.21", "the bare address 10.9.0.21"),
@@ -216,15 +216,28 @@ def test_names_that_no_certificate_is_given_for(tmp_path: Path, name: str, found
     [problem] = refused(
         tmp_path, f"{tls}, laravel: {{server_name: {name}}}, portal: {{server_name: a.example.org}}"
     )
-    assert problem.key.endswith("laravel.server_name")
-    assert found in problem.found
+    assert problem.key == "settings.laravel.server_name"
+    assert f"tls.mode is letsencrypt, which gives no certificate for {found}" in problem.found
     assert "anyone can look up" in problem.expected and "selfsigned" in problem.remedy
 
 
 def test_an_account_needs_an_address(tmp_path: Path) -> None:
     [problem] = refused(tmp_path, LETSENCRYPT.replace(", email: ops@example.org", ""))
-    assert problem.key.endswith("tls.email") and "nothing (null)" in problem.found
-    assert "email address" in problem.expected
+    assert problem.key == "settings.tls.mode"
+    assert problem.found.startswith('"letsencrypt", which wants to know who asks')
+    assert "tls.email is nothing (null)" in problem.found
+    assert "email address" in problem.expected and "tls.email" in problem.remedy
+
+
+def test_the_one_who_wrote_nothing_is_not_sent_to_the_defaults(tmp_path: Path) -> None:
+    problems = refused(tmp_path, "tls: {mode: letsencrypt, email: ops@example.org}")
+    assert {(Path(each.file).name, each.key) for each in problems} == {
+        ("inventory.yaml", "settings.tls.mode")
+    }
+    assert sorted(re.findall(r"and (\S+) is", " ".join(each.found for each in problems))) == [
+        "laravel.server_name",
+        "portal.server_name",
+    ]
 
 
 def test_what_is_no_mode(tmp_path: Path) -> None:
