@@ -44,7 +44,7 @@ def _secrets(secrets: argparse.ArgumentParser) -> None:
     change.add_argument("name", metavar="NAME")
     change.add_argument(
         "--generate",
-        choices=("password", "laravel_app_key", "private_key"),
+        choices=("password", "laravel_app_key", "private_key", "tls_key"),
         help="store a random value, unless there is one already",
     )
     actions.add_parser("get", help="print a value").add_argument("name", metavar="NAME")

@@ -6,11 +6,12 @@ from typing import Any
 
 from configs.documents import Document, Location
 from configs.explaining import describe
+from configs.https import obstacles
 from configs.keyfiles import Trouble, key_trouble, known_hosts_trouble
 from configs.mail import lacks
 from configs.merging import Sources
 from configs.problems import Problem
-from configs.schema import Ssh
+from configs.schema import PAGES, Ssh
 from configs.values import canonical_address, example_network
 
 _Origin = tuple[str, str]
@@ -31,6 +32,7 @@ def cross_check(
         *check.shared_addresses(real),
         *check.pins(),
         *check.mail(targets),
+        *check.https(targets),
         *check.keys(real),
         *check.host_keys(real),
     ]
@@ -128,6 +130,11 @@ class _Check:
             if target.role == "observability":  # nobody else sends mail
                 yield from self._mail(target)
 
+    def https(self, targets: list[_Seen]) -> Iterator[Problem]:
+        for target in targets:
+            if page := PAGES.get(target.role or ""):
+                yield from self._https(target, page)
+
     def keys(self, targets: list[_Seen]) -> Iterator[Problem]:
         for target in targets:
             location = target.at("ssh", "key")
@@ -202,6 +209,24 @@ class _Check:
             if not self._is_refused(location):
                 found = f"{describe(sections[section][key])}, {lack.found}"
                 yield self._problem(location, found, lack.expected, lack.remedy)
+
+    def _https(self, target: _Seen, page: str) -> Iterator[Problem]:
+        settings = self.merged["targets"][target.name]["settings"]
+        sections = settings if isinstance(settings, dict) else {}
+        tls, section = sections.get("tls"), sections.get(page)
+        if not isinstance(tls, dict) or not isinstance(section, dict):
+            return  # refused already
+        name = section.get("server_name")
+        for obstacle in obstacles(tls, page, name if isinstance(name, str) else None):
+            where, key = obstacle.setting
+            value, location = describe(sections[where][key]), target.at("settings", where, key)
+            found = f"{value}, and tls.mode is letsencrypt, {obstacle.why}"
+            if self.sources.origin(location)[0] is self.sources.defaults:
+                # Where nothing was written, what was is to blame.
+                location = target.at("settings", "tls", "mode")
+                found = f'"letsencrypt", {obstacle.why}, and {where}.{key} is {value}'
+            if not self._is_refused(location):
+                yield self._problem(location, found, obstacle.expected, obstacle.remedy)
 
     def _is_refused(self, location: Location) -> bool:
         return self._origin(location) in self.refused

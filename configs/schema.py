@@ -3,6 +3,7 @@
 Units are in the names. A `None` among the settings means "follow the detected hardware".
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,6 +14,7 @@ from configs.values import (
     EMAIL,
     NAME,
     PACKAGE_VERSION,
+    SERVER_NAME,
     URL,
     Address,
     ApplicationName,
@@ -25,7 +27,9 @@ from configs.values import (
     PathText,
     Percent,
     Port,
+    ServerName,
     Sha256,
+    TlsMode,
     Url,
     UserName,
     setting,
@@ -395,11 +399,41 @@ class LaravelSettings(Model):
         "letter and is not one of the system's own, such as root or mysql",
         remedy="write a name of your own, such as laravel or shop",
     )
-    server_name: str = setting(
+    server_name: ServerName = setting(
         "The host names it answers to, separated by spaces; _ answers to every name.",
-        expected="host names separated by single spaces, or _ for every name",
+        expected=SERVER_NAME,
         remedy="write the site's host name, such as shop.example.org, or _",
-        pattern=r"^(_|[A-Za-z0-9*.-]{1,253}( [A-Za-z0-9*.-]{1,253})*)$",
+    )
+
+
+class PortalSettings(Model):
+    """The observability target's page, with Grafana below it."""
+
+    server_name: ServerName = setting(
+        "The host names it answers to, separated by spaces; _ answers to every name.",
+        expected=SERVER_NAME,
+        remedy="write the page's host name, such as status.example.org, or _",
+    )
+
+
+class TlsSettings(Model):
+    """HTTPS: of the application's page, and of the observability target's."""
+
+    mode: TlsMode = setting(
+        "off: plain HTTP. selfsigned: a certificate of our own, which browsers warn of. "
+        "letsencrypt: one that they trust, for the names in server_name.",
+        expected="off, selfsigned or letsencrypt",
+        remedy="write letsencrypt if server_name names this server for everyone, else selfsigned",
+    )
+    email: EmailAddress | None = setting(
+        "The email address of the account with Let's Encrypt.",
+        expected=EMAIL,
+        remedy="write the address alone, without a name, or null",
+    )
+    acme_url: Url = setting(
+        "The ACME directory that certificates are asked of.",
+        expected=URL,
+        remedy="write the directory's URL as its makers publish it",
     )
 
 
@@ -428,6 +462,12 @@ class Settings(Model):
     mariadb: MariadbSettings
     redis: RedisSettings
     laravel: LaravelSettings
+    portal: PortalSettings
+    tls: TlsSettings
+
+
+# Whose `server_name` is that of a target's public page.
+PAGES: Mapping[str, str] = {"observability": "portal", "vpsmanager": "laravel"}
 
 
 class Entry(Model):
@@ -455,6 +495,36 @@ class Target(Entry):
     def url_host(self) -> str:
         """The address as a URL has it: one of IPv6 in brackets."""
         return f"[{self.address}]" if ":" in self.address else self.address
+
+    @property
+    def server_name(self) -> str:
+        """What its public page answers to, as Nginx has it."""
+        return str(getattr(self.settings, PAGES[self.role]).server_name)
+
+    @property
+    def host_names(self) -> list[str]:
+        """The names of its public page, once each, without wildcards."""
+        names = (name.lower() for name in self.server_name.split())
+        return [
+            name
+            for name in dict.fromkeys(names)
+            if name != "_" and "*" not in name and not name.startswith(".")
+        ]
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether its public page is served by HTTPS."""
+        return self.settings.tls.mode != "off"
+
+    @property
+    def page_host(self) -> str:
+        """What visitors call its public page: by its first name, or else by its address."""
+        return next(iter(self.host_names), self.url_host)
+
+    @property
+    def page_url(self) -> str:
+        """The URL of its public page, without a slash at the end."""
+        return f"{'https' if self.encrypted else 'http'}://{self.page_host}"
 
 
 class Inventory(Model):

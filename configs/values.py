@@ -2,9 +2,9 @@
 
 import re
 from ipaddress import ip_address, ip_network
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 
@@ -82,6 +82,7 @@ def setting(description: str, *, expected: str = "", remedy: str = "", **field: 
 
 ADDRESS = "an IPv4 address, an IPv6 address or a host name"
 EMAIL = "an email address such as alerts@example.org"
+SERVER_NAME = "host names separated by single spaces, or _ for every name"
 PACKAGE_VERSION = 'latest, or a version in quotes, such as "3.6.0"'
 NAME = "a name of 1 to 31 small letters, digits and hyphens that begins with a letter"
 URL = "a URL that begins with http:// or https://, without a user name or password"
@@ -99,7 +100,16 @@ PathText = Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$", max_length=4096)]
 PackageVersion = Annotated[str, Field(pattern=r"^(latest|[0-9][A-Za-z0-9.+~:-]{0,99})$")]
 Percent = Annotated[float, Field(gt=0, lt=100)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+ServerName = Annotated[str, Field(pattern=r"^(_|[A-Za-z0-9*.-]{1,253}( [A-Za-z0-9*.-]{1,253})*)$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+# YAML 1.1 reads a bare off as false.
+TlsMode = Annotated[
+    Literal["off", "selfsigned", "letsencrypt"],
+    BeforeValidator(
+        lambda value: "off" if value is False else value,
+        json_schema_input_type=Literal["off", "selfsigned", "letsencrypt", False],
+    ),
+]
 # Control characters and line ends would reach the files that the name is written into.
 UserName = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$", max_length=320)]
 Url = Annotated[

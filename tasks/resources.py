@@ -171,6 +171,13 @@ def _kept(path: str, operation: OperationMeta) -> str:
     return path
 
 
+def link(path: str, to: str, *, unless: str | None = None) -> str:
+    """A symbolic link to ``to``; one to ``unless`` stays, as long as that is there."""
+    with noted(f"Link {path}", ("files", path)) as label:
+        done = files.put_link(name=label, path=path, to=to, unless=unless)
+    return _kept(path, done)
+
+
 def absent(path: str) -> str:
     """Nothing at ``path``: for a file of a package that would get in the way."""
     with noted(f"No file {path}") as label:
@@ -260,6 +267,12 @@ def service(
                 if any(fnmatch(path, each) for each in files_of_it)
             ],
         )
+
+
+def timer(name: str) -> None:
+    """A systemd timer that a package has brought: enabled and running."""
+    with noted(f"Timer {name}") as label:
+        services.run_timer(name=label, unit=f"{name}.timer")
 
 
 def no_service(name: str) -> None:

@@ -9,6 +9,7 @@ from configs.secrets import Needed
 from tasks.alertmanager.component import alertmanager
 from tasks.base.component import base
 from tasks.blackbox_exporter.component import blackbox_exporter
+from tasks.certificate.component import certificate
 from tasks.component import Component, Site
 from tasks.grafana.annotations import announce
 from tasks.grafana.component import grafana
@@ -32,6 +33,7 @@ from tasks.redis.component import redis
 from tasks.redis_exporter.component import redis_exporter
 from tasks.scraping.component import scraping
 from tasks.serving.component import serving
+from tasks.tls.component import tls
 
 STACKS: Mapping[str, Sequence[Component]] = {
     "observability": [
@@ -45,9 +47,11 @@ STACKS: Mapping[str, Sequence[Component]] = {
         loki,
         log_shipper,
         grafana,
+        tls,
         portal,
         nginx_exporter,
         nginx,
+        certificate,
         scraping,
         logging,
     ],
@@ -59,6 +63,7 @@ STACKS: Mapping[str, Sequence[Component]] = {
         mysqld_exporter,
         redis,
         redis_exporter,
+        tls,
         laravel,
         php,
         phpfpm_exporter,
@@ -66,6 +71,7 @@ STACKS: Mapping[str, Sequence[Component]] = {
         logs,
         log_shipper,
         nginx,
+        certificate,
         serving,
     ],
 }
@@ -81,10 +87,10 @@ def needed_secrets(targets: Iterable[Target]) -> list[Needed]:
 def addresses(site: Site) -> list[str]:
     """The pages of a target that are worth opening once it is deployed."""
     host = site.target.url_host
-    pages = [f"http://{host}/"]
+    pages = [f"{site.target.page_url}/"]
     settings = site.settings
     if site.target.role == "observability":
-        pages.append(f"http://{host}{GRAFANA_PATH}/")
+        pages.append(f"{site.target.page_url}{GRAFANA_PATH}/")
     if site.target.role == "observability" and settings.network.admin_networks:
         pages.append(f"http://{host}:{settings.prometheus.port}/targets")
         pages.append(f"http://{host}:{settings.alertmanager.port}/")

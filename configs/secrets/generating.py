@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, get_args
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -15,7 +16,7 @@ from configs.secrets.keys import Ask
 from configs.secrets.secret import Secret
 from configs.secrets.store import changing, check_name, secrets_path
 
-Kind = Literal["password", "laravel_app_key", "private_key"]
+Kind = Literal["password", "laravel_app_key", "private_key", "tls_key"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 PASSWORD_LENGTH = 32
 # Of the url-safe alphabet without - and _: a double click selects the whole, and no option
@@ -27,10 +28,14 @@ def random_value(kind: Kind) -> str:
     """A new value.
 
     password: 32 url-safe characters. laravel_app_key: base64: and 32 bytes. private_key: an
-    Ed25519 key in PEM (PKCS #8).
+    Ed25519 key in PEM (PKCS #8). tls_key: one of ECDSA P-256, which browsers take, the same way.
     """
-    if kind == "private_key":
-        key = Ed25519PrivateKey.generate()
+    if kind in ("private_key", "tls_key"):
+        key = (
+            Ed25519PrivateKey.generate()
+            if kind == "private_key"
+            else ec.generate_private_key(ec.SECP256R1())
+        )
         return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     if kind == "laravel_app_key":
         return "base64:" + base64.b64encode(secrets.token_bytes(32)).decode()

@@ -41,7 +41,7 @@ def database_password(target: Target) -> Needed:
 
 
 @component(
-    needs=["base", "mariadb", "redis"],
+    needs=["base", "mariadb", "redis", "tls"],
     secrets=lambda target: [app_key(target), database_password(target), REDIS_PASSWORD],
     packages=lambda site: [
         "php-laravel-framework",

@@ -18,6 +18,8 @@ def nginx(site: Site) -> None:
         workers=sizing.nginx_workers(site.hardware),
     )
     allow(80)
+    if site.target.encrypted:
+        allow(443)
     service(
         "nginx",
         reads=[config, f"{ENABLED}/*"],

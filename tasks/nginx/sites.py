@@ -7,6 +7,7 @@ from typing import Any
 from configs.secrets import Secret
 from tasks.metrics.passwords import bcrypt_hash
 from tasks.resources import absent, file, secret_text
+from tasks.tls import places as tls
 
 ENABLED = "/etc/nginx/sites-enabled"
 # Nginx remembers no answer: at every request a worker checks, and serves nobody meanwhile.
@@ -34,11 +35,12 @@ class Guard:
 def nginx_site(name: str, template: str, **values: Any) -> None:
     """A site from a template of the calling component, checked together with all others.
 
-    A template that extends ``nginx/guarded.conf.j2`` takes a ``port`` and a ``guard``.
+    A template that extends ``nginx/guarded.conf.j2`` takes a ``port`` and a ``guard``; one that
+    extends ``nginx/public.conf.j2`` is the target's public page, by HTTPS if that is wanted.
     """
     # Debian's example claims to be the default server, as ours does.
     absent(f"{ENABLED}/default")
-    file(f"{ENABLED}/{name}.conf", template, check="nginx -t -q", **values)
+    file(f"{ENABLED}/{name}.conf", template, check="nginx -t -q", tls=tls, **values)
 
 
 def users_file(path: str, user: str, password: Secret) -> None:

@@ -9,6 +9,7 @@ from pyinfra import host, logger, state
 from pyinfra.api import StringCommand, operation
 
 from configs.secrets import Secret
+from facts.conditions import Condition
 from facts.files import FileNames, FileState, FileText
 from tasks.operations.commands import Commands
 
@@ -87,6 +88,22 @@ def _print_diff(path: str, text: str | None) -> None:
     before = host.get_fact(FileText, path=path)
     for line in difflib.unified_diff(before, text.splitlines(), path, path, lineterm=""):
         logger.info(f"{host.print_prefix}{line}")
+
+
+@operation()
+def put_link(path: str, to: str, unless: str | None) -> Commands:
+    """Have ``path`` be a symbolic link to ``to``, at once if it leads elsewhere.
+
+    One to ``unless`` stays, as long as that is there.
+    """
+    there, target = shlex.quote(path), shlex.quote(to)
+    asked = f'[ "$(readlink {there})" = {target} ]'
+    if unless:
+        kept = shlex.quote(unless)
+        asked += f' || {{ [ "$(readlink {there})" = {kept} ] && [ -e {kept} ]; }}'
+    if not host.get_fact(Condition, shell=asked):
+        new = shlex.quote(f"{path}.chom-new")
+        yield StringCommand(f"ln -sfnT {target} {new} && mv -fT {new} {there}")
 
 
 @operation()

@@ -7,6 +7,7 @@ from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
 from pyinfra.api.operation import OperationMeta
 
+from facts.conditions import Condition
 from facts.services import STARTED_WITH, ServiceData, ServiceState, hash_command
 from tasks.operations.commands import Commands
 
@@ -33,6 +34,14 @@ def run_service(
         steps = [f"systemctl restart {unit}"]
     if steps:
         yield StringCommand(service_script(unit, steps, ready, limit_s))
+
+
+@operation()
+def run_timer(unit: str) -> Commands:
+    """Have the timer ``unit`` enabled and active."""
+    asked = f"systemctl -q is-enabled {unit} && systemctl -q is-active {unit}"
+    if not host.get_fact(Condition, shell=asked):
+        yield StringCommand(f"systemctl -q enable --now {unit}")
 
 
 @operation()

@@ -8,7 +8,7 @@ from tasks.resources import directory, file
 ROOT = "/var/www/portal"
 
 
-@component(needs=["base"])
+@component(needs=["base", "tls"])
 def portal(site: Site) -> None:
     """A static page, with Grafana below it; Prometheus and Alertmanager are shown to nobody."""
     directory(ROOT)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from configs import Target
+from tasks.blackbox_exporter.modules import OWN, PUBLIC
 from tasks.component import Site
 
 
@@ -17,12 +18,12 @@ class Scraped:
 
 @dataclass(frozen=True)
 class Job:
-    """``module``: how the blackbox exporter is to look at the addresses; without one Prometheus
-    itself scrapes them.
+    """``probes``: whether the blackbox exporter is to look at the addresses, each by the module in
+    its labels; else Prometheus itself scrapes them.
     """
 
     targets: Sequence[Scraped]
-    module: str | None = None
+    probes: bool = False
 
 
 def jobs(site: Site) -> dict[str, Job]:
@@ -36,14 +37,23 @@ def jobs(site: Site) -> dict[str, Job]:
         "redis": _exporters(site, applications, "redis_exporter"),
         **{name: _exporters(site, _shipped_by(name, site), "logs") for name in shippers},
         "php-fpm": _exporters(site, applications, "phpfpm_exporter", of_application=True),
-        "blackbox": Job(
-            [
-                Scraped(f"http://{each.url_host}/health", _labels(each, of_application=True))
-                for each in applications
-            ],
-            module="http_2xx",
-        ),
+        "blackbox": Job([_page(each) for each in site.targets if _is_probed(each)], probes=True),
     }
+
+
+def _is_probed(target: Target) -> bool:
+    """Applications; and the observability target's own page, whose certificate may expire."""
+    return target.role == "vpsmanager" or target.encrypted
+
+
+def _page(target: Target) -> Scraped:
+    """A public page as its visitors get it, by a name if it has one."""
+    path, app = "/health", target.settings.laravel.name
+    if target.role == "observability":
+        path, app = "/healthz", "portal"
+    trusted = OWN if target.settings.tls.mode == "selfsigned" else PUBLIC
+    labels = {**_labels(target, of_application=False), "app": app, "__param_module": trusted}
+    return Scraped(f"{target.page_url}{path}", labels)
 
 
 def _exporters(

@@ -1,7 +1,5 @@
 """A real mail server on the lab's gateway, with TLS and a login, that keeps what it gets."""
 
-import datetime
-import ipaddress
 import ssl
 import tempfile
 from collections.abc import Iterator
@@ -14,16 +12,12 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.e2e.certificates import AUTHORITIES, issue
 from tests.e2e.polling import wait_for
 from tests.lab import Lab
 
 PORT = 2587
-AUTHORITIES = "/usr/local/share/ca-certificates"
 
 
 @dataclass
@@ -108,34 +102,11 @@ def distrust(lab: Lab) -> None:
 
 
 def _tls(address: str) -> tuple[str, ssl.SSLContext]:
-    """A certificate for an IP address, signed by its own key, in PEM; and a server's context."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "the lab's mail server")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]),
-            critical=False,
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = made.public_bytes(serialization.Encoding.PEM).decode()
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
+    """What to trust, in PEM, to believe the server at an IP address; and that server's context."""
+    issued = issue(address)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.TemporaryDirectory() as folder:
         both = Path(folder, "both.pem")
-        both.write_bytes(private + pem.encode())
+        both.write_text(issued.key + issued.certificate)
         context.load_cert_chain(both)
-    return pem, context
+    return issued.authority, context

@@ -165,7 +165,9 @@ def test_prometheus_scrapes_every_exporter(both: list[Declaration], texts: dict[
         "redis": [("10.9.0.21:9121", other)],
         "php-fpm": [("10.9.0.21:9253", application)],
         "alloy": [("127.0.0.1:9080", itself), ("10.9.0.21:9080", other)],
-        "blackbox": [("http://10.9.0.21/health", application)],
+        "blackbox": [
+            ("http://10.9.0.21/health", {**application, "__param_module": "http_2xx"}),
+        ],
     }
     for job, targets in wanted.items():
         found = yaml.safe_load(texts[f"/etc/prometheus-server/targets/{job}.yml"])
@@ -184,7 +186,7 @@ def test_every_exporter_is_scraped_by_tls_with_the_password(
         assert found[name]["scheme"] == "https"
         assert found[name]["tls_config"]["ca_file"] == "/etc/chom/metrics/tls.crt"
         assert found[name]["basic_auth"]["username"] == "prometheus"
-        assert ("relabel_configs" in found[name]) == (job.module is not None)
+        assert ("relabel_configs" in found[name]) == (job.probes)
 
 
 def test_scraping_is_proven_for_the_targets_of_the_run(both: list[Declaration]) -> None:

@@ -7,6 +7,7 @@ return [
     'lifetime' => 120,
     'cookie' => 'session',
     'path' => '/',
+    'secure' => (bool) env('SESSION_SECURE_COOKIE', false),
     'http_only' => true,
     'same_site' => 'lax',
     'lottery' => [2, 100],
