@@ -30,6 +30,7 @@ from tasks.portal.component import portal
 from tasks.prometheus.component import prometheus
 from tasks.redis.component import redis
 from tasks.redis_exporter.component import redis_exporter
+from tasks.request_metrics.component import request_metrics
 from tasks.scraping.component import scraping
 from tasks.serving.component import serving
 
@@ -47,6 +48,7 @@ STACKS: Mapping[str, Sequence[Component]] = {
         grafana,
         portal,
         nginx_exporter,
+        request_metrics,
         nginx,
         scraping,
         logging,
@@ -63,6 +65,7 @@ STACKS: Mapping[str, Sequence[Component]] = {
         php,
         phpfpm_exporter,
         nginx_exporter,
+        request_metrics,
         logs,
         log_shipper,
         nginx,

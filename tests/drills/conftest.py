@@ -24,6 +24,10 @@ QUICK = {
 }
 # Half an hour without a line in a log is an alert, and here that is a minute and a half.
 HEARTBEAT = "systemd-run --on-active=1 --on-unit-active=20 logger 'still here'"
+# Two a second: without visitors nobody is answered with errors.
+VISITORS = (
+    "systemd-run sh -c 'while sleep 0.5; do curl -s -o /dev/null -m 5 http://127.0.0.1/; done'"
+)
 
 _DRILLS = pytest.StashKey[Drills]()
 
@@ -42,6 +46,7 @@ def drills(
             platform.converge({**mailbox.settings("operator@example.org"), **QUICK})
             for machine in lab.machines:
                 lab.run(machine.name, HEARTBEAT)
+            lab.run("vpsmanager", VISITORS)
             drills = Drills(platform, mailbox, GROUP_WAIT_S)
             pytestconfig.stash[_DRILLS] = drills
             yield drills

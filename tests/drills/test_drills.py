@@ -46,9 +46,11 @@ def killed(unit: str, alert: str, *follows: str) -> Fault:
 
 # A file system of its own, as node_exporter does not show the overlay that these machines have.
 DISK = "/srv/drill"
+# Of the front page; the page that is probed needs none.
+VIEW = "/var/www/laravel/current/resources/views/status.blade.php"
 
 FAULTS = {
-    "MariaDB is stopped": stopped("mariadb", "MariadbDown", "AppDown"),
+    "MariaDB is stopped": stopped("mariadb", "MariadbDown", "AppDown", "NginxServerErrors"),
     "a disk fills up": Fault(
         "HostDiskFull",
         # Of both severities, of which the critical one is told.
@@ -57,8 +59,10 @@ FAULTS = {
         on_machine(f"rm {DISK}/zeros"),
         prepare=on_machine(f"mkdir {DISK} && mount -t tmpfs -o size=64m drill {DISK} && sleep 15"),
     ),
-    "PHP-FPM dies": killed("php8.4-fpm", "PhpFpmDown", "AppDown"),
-    "Nginx dies": killed("nginx", "NginxDown", "PhpFpmDown", "LogShipperDown", "AppDown"),
+    "PHP-FPM dies": killed("php8.4-fpm", "PhpFpmDown", "AppDown", "NginxServerErrors"),
+    "Nginx dies": killed(
+        "nginx", "NginxDown", "PhpFpmDown", "LogShipperDown", "ExporterDown", "AppDown"
+    ),
     "the log shipper is stopped": stopped("alloy", "LogShipperDown"),
     "the machine is cut off": Fault(
         "HostDown",
@@ -66,7 +70,19 @@ FAULTS = {
         cable(False),
         cable(True),
     ),
-    "Redis is stopped": stopped("redis-server", "RedisDown", "AppDown"),
+    "Redis is stopped": stopped("redis-server", "RedisDown", "AppDown", "NginxServerErrors"),
+    "the application is not let into its database": Fault(
+        "AppDown",
+        frozenset({"NginxServerErrors"}),
+        on_machine("mariadb -e 'alter user laravel@localhost account lock'"),
+        on_machine("mariadb -e 'alter user laravel@localhost account unlock'"),
+    ),
+    "a page of the application fails": Fault(
+        "NginxServerErrors",
+        frozenset(),
+        on_machine(f"mv {VIEW} {VIEW}.aside"),
+        on_machine(f"mv {VIEW}.aside {VIEW}"),
+    ),
 }
 
 
