@@ -11,15 +11,21 @@ from tests.e2e.platform import Platform
 
 # What Alertmanager writes: the state, then what it groups by, then what the alerts have in common.
 SUBJECT = re.compile(r"\[(FIRING|RESOLVED)[^]]*\] (\w+) (\S+) \((.*)\)")
+SEVERITIES = ("critical", "warning", "info")
 # Some outages in an hour do use up what a month allows: it is told once a day, by a warning.
 NO_NEWS = {("AppBurnsBudget", "warning"), ("Verification", "info")}
 
 
 class Told(NamedTuple):
-    """What the subject of a mail says; an alert's name, its target, and whether it still fires."""
+    """What the subject of a mail says.
+
+    ``state``: FIRING or RESOLVED. ``severity``: of all alerts that fire, or empty where they
+    differ. Where none fires any more it is empty: what was kept back has ended with what was told.
+    """
 
     state: str
     alert: str
+    severity: str
     target: str
 
 
@@ -39,8 +45,9 @@ def told(mails: Sequence[EmailMessage]) -> list[Told]:
         match = SUBJECT.match(" ".join(str(mail["subject"]).split()))
         assert match, f"no mail of Alertmanager's: {mail['subject']}"
         state, alert, target, common = match.groups()
-        if not any((alert, severity) in NO_NEWS for severity in common.split()):
-            found.append(Told(state, alert, target))
+        severity = next((word for word in common.split() if word in SEVERITIES), "")
+        if (alert, severity) not in NO_NEWS:
+            found.append(Told(state, alert, severity if state == "FIRING" else "", target))
     return found
 
 

@@ -18,14 +18,15 @@ LIMIT_S = 240
 class Fault:
     """What breaks, and what is to be heard of it.
 
-    ``alert``: the one that is mailed. ``follows``: the alerts that must fire, too, and be kept
-    back. ``prepare``: what must be there before.
+    ``alert``: the one that is mailed, of this ``severity``. ``follows``: the alerts that must fire,
+    too, and be kept back. ``prepare``: what must be there before.
     """
 
     alert: str
     follows: frozenset[str]
     breaks: Callable[[Lab], object]
     mends: Callable[[Lab], object]
+    severity: str = "critical"
     prepare: Callable[[Lab], object] = lambda lab: None
 
 
@@ -57,20 +58,23 @@ class Drills:
         start = len(self._mailbox.mails)
         seen = Seen(name, fault.alert)
         self.seen.append(seen)
-        fired, resolved = (Told(s, fault.alert, "vpsmanager") for s in ("FIRING", "RESOLVED"))
+        fired = Told("FIRING", fault.alert, fault.severity, "vpsmanager")
+        resolved = Told("RESOLVED", fault.alert, "", "vpsmanager")
+        since = time.monotonic()
         try:
             fault.breaks(lab)
-            seen.mailed_s = self._wait_for_mail(fired, start, seen)
+            self._wait_for_mail(fired, start, seen)
+            seen.mailed_s = time.monotonic() - since
             self._wait_for_what_follows(fault, seen)
         finally:
+            since = time.monotonic()
             fault.mends(lab)
-        seen.resolved_s = self._wait_for_mail(resolved, start, seen)
+        self._wait_for_mail(resolved, start, seen)
+        seen.resolved_s = time.monotonic() - since
         self._wait_for_calm()
         assert told(self._mailbox.mails[start:]) == [fired, resolved]
 
-    def _wait_for_mail(self, due: Told, start: int, seen: Seen) -> float:
-        since = time.monotonic()
-
+    def _wait_for_mail(self, due: Told, start: int, seen: Seen) -> None:
         def arrived() -> bool:
             self._look(seen)
             mails = told(self._mailbox.mails[start:])
@@ -79,7 +83,6 @@ class Drills:
             return due in mails
 
         wait_for(f"mail: {due}", arrived, LIMIT_S, every_s=0.5)
-        return time.monotonic() - since
 
     def _wait_for_what_follows(self, fault: Fault, seen: Seen) -> None:
         """Until all of it has been there for long enough to be mailed, were it not kept back."""

@@ -18,25 +18,23 @@ def cable(connected: bool) -> Callable[[Lab], object]:
     return lambda lab: lab.network.connect(MACHINE, connected)
 
 
-def stopped(unit: str, alert: str, *follows: str) -> Fault:
+def stopped(unit: str, alert: str, *follows: str, severity: str = "critical") -> Fault:
     """A unit that somebody stopped."""
     return Fault(
         alert,
         frozenset(follows),
         on_machine(f"systemctl stop {unit}"),
         on_machine(f"systemctl start {unit}"),
+        severity,
     )
 
 
 def killed(unit: str, alert: str, *follows: str) -> Fault:
-    """A unit that died, and that nothing can start again."""
+    """A unit that died, and that nothing can start again: it has failed."""
     return Fault(
         alert,
-        frozenset(follows),
-        on_machine(
-            f"systemctl mask --runtime {unit} && systemctl kill -s KILL {unit};"
-            f" systemctl stop {unit}"
-        ),
+        frozenset({"HostUnitFailed", *follows}),
+        on_machine(f"systemctl mask --runtime {unit} && systemctl kill -s KILL {unit}"),
         on_machine(
             f"systemctl unmask --runtime {unit} && systemctl reset-failed {unit};"
             f" systemctl start {unit}"
@@ -63,7 +61,7 @@ FAULTS = {
     "Nginx dies": killed(
         "nginx", "NginxDown", "PhpFpmDown", "LogShipperDown", "ExporterDown", "AppDown"
     ),
-    "the log shipper is stopped": stopped("alloy", "LogShipperDown"),
+    "the log shipper is stopped": stopped("alloy", "LogShipperDown", severity="warning"),
     "the machine is cut off": Fault(
         "HostDown",
         frozenset({"ExporterDown", "PhpFpmDown", "LogShipperDown", "AppDown"}),
