@@ -62,6 +62,9 @@ FAULTS = {
         "nginx", "NginxDown", "PhpFpmDown", "LogShipperDown", "ExporterDown", "AppDown"
     ),
     "the log shipper is stopped": stopped("alloy", "LogShipperDown", severity="warning"),
+    "node_exporter is stopped": stopped(
+        "prometheus-node-exporter", "ExporterDown", severity="warning"
+    ),
     "the machine is cut off": Fault(
         "HostDown",
         frozenset({"ExporterDown", "PhpFpmDown", "LogShipperDown", "AppDown"}),
