@@ -214,7 +214,8 @@ def test_new_password_is_taken_up_by_all(deployed: Platform) -> None:
     }
     assert pushed(deployed, "vpsmanager", old) == "401"
     assert changed(deployed.converge()) == {}
-    all_arrive(deployed, "password")
+    # Nginx writes "password mismatch" when it refuses a scrape.
+    all_arrive(deployed, "with-another-password")
 
 
 def test_the_other_shipper_takes_its_place_and_gives_it_back(deployed: Platform) -> None:
