@@ -10,7 +10,7 @@ LAB_PACKAGES := debootstrap systemd-container nftables iproute2 openssh-client c
 # CI makes no secrets for servers that outlive it; the demo's do not.
 DEMO := CI= CHOM_INVENTORY=.lab/demo/inventory.yaml
 
-.PHONY: venv demo test unit e2e lint bench lab-up lab-down setup
+.PHONY: venv demo test unit e2e drills lint bench lab-up lab-down setup
 
 demo: lab-up
 	$(SUDO) env $(DEMO) .venv/bin/pyinfra inventory.py deploy.py -y
@@ -24,6 +24,9 @@ unit: .venv/ready
 
 e2e: setup
 	$(SUDO) $(PYTHON) -m pytest tests/e2e
+
+drills: setup
+	$(SUDO) $(PYTHON) -m pytest tests/drills
 
 lint: .venv/ready
 	.venv/bin/ruff check .

@@ -175,6 +175,10 @@ class NginxExporterSettings(ExporterSettings):
     """The web server's metrics."""
 
 
+class RequestMetricsSettings(ExporterSettings):
+    """What Nginx answered and how long it took, which Nginx shows."""
+
+
 class MysqldExporterSettings(ExporterSettings):
     """The database's metrics."""
 
@@ -335,6 +339,9 @@ class AlertingSettings(Model):
     slow_per_minute: float = setting(
         "How many slow requests, or slow queries, there may be in a minute.", ge=0, le=1_000_000
     )
+    server_error_percent: Percent = setting(
+        "How many of Nginx' answers may be 5xx, in percent, where there are 20 a minute at least."
+    )
     availability_percent: float = setting(
         "How much of 30 days an application must answer, in percent.", ge=95, le=99.99
     )
@@ -445,6 +452,7 @@ class Settings(Model):
     preflight: PreflightSettings
     node_exporter: NodeExporterSettings
     nginx_exporter: NginxExporterSettings
+    request_metrics: RequestMetricsSettings
     mysqld_exporter: MysqldExporterSettings
     phpfpm_exporter: PhpfpmExporterSettings
     redis_exporter: RedisExporterSettings

@@ -31,6 +31,7 @@ from tasks.portal.component import portal
 from tasks.prometheus.component import prometheus
 from tasks.redis.component import redis
 from tasks.redis_exporter.component import redis_exporter
+from tasks.request_metrics.component import request_metrics
 from tasks.scraping.component import scraping
 from tasks.serving.component import serving
 from tasks.tls.component import tls
@@ -50,6 +51,7 @@ STACKS: Mapping[str, Sequence[Component]] = {
         tls,
         portal,
         nginx_exporter,
+        request_metrics,
         nginx,
         certificate,
         scraping,
@@ -68,6 +70,7 @@ STACKS: Mapping[str, Sequence[Component]] = {
         php,
         phpfpm_exporter,
         nginx_exporter,
+        request_metrics,
         logs,
         log_shipper,
         nginx,

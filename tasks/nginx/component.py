@@ -7,6 +7,8 @@ from tasks.operations.services import answers
 from tasks.resources import allow, file, service
 from tasks.sandbox import Sandbox
 
+ACCESS_LOG = "/var/log/nginx/access.log"
+
 
 @component(needs=["base"], packages=["nginx"])
 def nginx(site: Site) -> None:
@@ -16,6 +18,7 @@ def nginx(site: Site) -> None:
         "nginx.conf.j2",
         check="nginx -t -q",
         workers=sizing.nginx_workers(site.hardware),
+        access_log=ACCESS_LOG,
     )
     allow(80)
     if site.target.encrypted:

@@ -44,8 +44,20 @@ class Timing:
         return _written(self.seconds(duration, self.interval_s))
 
     def window(self, duration: str) -> str:
-        """What a rate looks back on: four intervals at least, so that one may be missed."""
+        """What a rate looks back on: four intervals at least, so that one may be missed.
+
+        It is also how long mail waits for its cause. Within four intervals everything that a
+        fault breaks is known: one until it is scraped, one for a scrape that gets no answer, one
+        until the rules are evaluated, one for a waiting time that ends between two evaluations.
+        """
         return _written(self.seconds(duration, 4 * self.interval_s))
+
+    def outlast(self, duration: str) -> str:
+        """How long a cause goes on firing when it is over: until no window sees what followed.
+
+        A window and as long again, which is eight intervals at least.
+        """
+        return _written(self.seconds(duration, 8 * self.interval_s))
 
 
 def _written(seconds: int) -> str:
@@ -71,7 +83,11 @@ def rule_file(subject: str, target: Target, targets: Sequence[Target]) -> str:
         comment_end_string="#>",
     )
     templates.filters.update(
-        hold=timing.hold, window=timing.window, seconds=timing.seconds, yaml=yaml
+        hold=timing.hold,
+        window=timing.window,
+        outlast=timing.outlast,
+        seconds=timing.seconds,
+        yaml=yaml,
     )
     return templates.get_template(f"{subject}.yml.j2").render(
         target=target, targets=targets, settings=settings, alerting=settings.alerting

@@ -33,6 +33,7 @@ def jobs(site: Site) -> dict[str, Job]:
     return {
         "node": _exporters(site, site.targets, "node_exporter"),
         "nginx": _exporters(site, site.targets, "nginx_exporter"),
+        "requests": _exporters(site, site.targets, "request_metrics"),
         "mysql": _exporters(site, applications, "mysqld_exporter"),
         "redis": _exporters(site, applications, "redis_exporter"),
         **{name: _exporters(site, _shipped_by(name, site), "logs") for name in shippers},

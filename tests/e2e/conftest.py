@@ -4,13 +4,12 @@ Booting and deploying takes most of the time, so one lab serves all tests, in th
 files: what is true of fresh machines first, what breaks machines and mends them again last.
 """
 
-import os
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from tests.e2e.first import First, deploy_first
+from tests.e2e.labs import brought_up, need_root
 from tests.e2e.platform import Platform
 from tests.e2e.project import Project
 from tests.lab import Lab
@@ -19,27 +18,11 @@ NAME, SUBNET = "e2e", "10.68.0.0/24"
 NAME_OF_THREE, SUBNET_OF_THREE = "e2e3", "10.69.0.0/24"
 
 
-def _need_root() -> None:
-    if os.geteuid() != 0:
-        pytest.skip("these tests boot machines, which only root may: run them with sudo")
-
-
-@contextmanager
-def _brought_up(lab: Lab) -> Iterator[Lab]:
-    """A lab with fresh machines; what an earlier run left of it is taken away before."""
-    lab.down()
-    try:
-        lab.up()
-        yield lab
-    finally:
-        lab.down()
-
-
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
     """One observability and one vpsmanager machine."""
-    _need_root()
-    with _brought_up(Lab(NAME, SUBNET)) as machines:
+    need_root()
+    with brought_up(Lab(NAME, SUBNET)) as machines:
         yield machines
 
 
@@ -72,8 +55,8 @@ def fresh(platform: Platform) -> Platform:
 @pytest.fixture
 def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """Three fresh machines: one observability and two vpsmanager."""
-    _need_root()
-    with _brought_up(Lab(NAME_OF_THREE, SUBNET_OF_THREE, apps=2)) as machines:
+    need_root()
+    with brought_up(Lab(NAME_OF_THREE, SUBNET_OF_THREE, apps=2)) as machines:
         yield Platform(machines, Project(tmp_path_factory.mktemp("project-of-three"), machines))
 
 

@@ -31,6 +31,17 @@ class Mailbox:
     mails: list[EmailMessage] = field(default_factory=list)
     refused: list[bytes] = field(default_factory=list)
 
+    def settings(self, to: str) -> dict[str, Any]:
+        """What an inventory needs, by dotted key, to have alerts mailed here."""
+        return {
+            "targets.observability.settings.smtp": {
+                "host": self.address,
+                "port": PORT,
+                "username": self.user,
+            },
+            "targets.observability.settings.alertmanager.email_to": [to],
+        }
+
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         content = envelope.content
         assert isinstance(content, bytes)

@@ -27,6 +27,7 @@ SECURED = [
     ("observability", "prometheus-node-exporter"),
     ("observability", "prometheus-blackbox-exporter"),
     ("observability", "prometheus-nginx-exporter"),
+    ("observability", "mtail"),
     ("observability", "loki"),
     ("observability", "alloy"),
     ("observability", "nginx"),
@@ -34,6 +35,7 @@ SECURED = [
     ("vpsmanager", "prometheus-mysqld-exporter"),
     ("vpsmanager", "prometheus-redis-exporter"),
     ("vpsmanager", "prometheus-nginx-exporter"),
+    ("vpsmanager", "mtail"),
     ("vpsmanager", "alloy"),
     ("vpsmanager", "mariadb"),
     ("vpsmanager", "redis-server"),
@@ -47,6 +49,7 @@ RUNS_AS = [
     ("observability", "prometheus-node-exporter", "node_exporter"),
     ("observability", "prometheus-blackbox-exporter", "blackbox_exporter"),
     ("observability", "prometheus-nginx-exporter", "nginx_exporter"),
+    ("observability", "/usr/bin/mtail", "mtail"),
     ("observability", "/usr/bin/loki", "loki"),
     ("observability", "/usr/bin/alloy", "alloy"),
     ("observability", "nginx: worker", "www-data"),
@@ -54,6 +57,7 @@ RUNS_AS = [
     ("vpsmanager", "prometheus-mysqld-exporter", "mysqld_exporter"),
     ("vpsmanager", "prometheus-redis-exporter", "redis_exporter"),
     ("vpsmanager", "prometheus-nginx-exporter", "nginx_exporter"),
+    ("vpsmanager", "/usr/bin/mtail", "mtail"),
     ("vpsmanager", "/usr/bin/alloy", "alloy"),
     ("vpsmanager", "mariadbd", "mysql"),
     ("vpsmanager", "redis-server", "redis"),
@@ -133,7 +137,7 @@ def test_firewall_denies_by_default_and_admits_ssh(first: First, machine: str) -
 
 def test_only_the_web_page_of_the_application_is_reachable(first: First) -> None:
     address = first.platform.address("vpsmanager")
-    ports = (22, 80, 3306, 6379, 8113, 9000, 9080, 9100, 9104, 9113, 9121, 9253)
+    ports = (22, 80, 3306, 3903, 6379, 8113, 9000, 9080, 9100, 9104, 9113, 9121, 9253, 13903)
     with ThreadPoolExecutor() as pool:
         answers = dict(zip(ports, pool.map(partial(reachable, address), ports), strict=True))
     assert {port for port in ports if answers[port]} == {22, 80}

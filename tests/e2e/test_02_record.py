@@ -12,6 +12,7 @@ MACHINES = ("observability", "vpsmanager")
 PACKAGE_OF = {
     "node_exporter": "prometheus-node-exporter",
     "nginx_exporter": "prometheus-nginx-exporter",
+    "request_metrics": "mtail",
     "mysqld_exporter": "prometheus-mysqld-exporter",
     "redis_exporter": "prometheus-redis-exporter",
     "blackbox_exporter": "prometheus-blackbox-exporter",

@@ -1,6 +1,8 @@
 """What every service tells of itself is in Prometheus, and nobody else gets to read it."""
 
 import json
+import re
+from collections import Counter
 from urllib.parse import urlencode
 
 import pytest
@@ -12,7 +14,14 @@ from tests.e2e.platform import Platform
 from tests.e2e.polling import wait_for
 from tests.e2e.project import changed
 
-PORTS = {"node": 9100, "mysql": 9104, "nginx": 9113, "redis": 9121, "php-fpm": 9253}
+PORTS = {
+    "node": 9100,
+    "mysql": 9104,
+    "nginx": 9113,
+    "requests": 3903,
+    "redis": 9121,
+    "php-fpm": 9253,
+}
 # What one of each job's own metrics is when all is well.
 HEALTHY = [
     ("nginx_up", "observability"),
@@ -25,6 +34,8 @@ HEALTHY = [
 # Metrics that the exporters have only if they may ask all that they want to know.
 TELLING = [
     "nginx_connections_accepted",
+    'nginx_responses_total{status="2xx"}',
+    'nginx_request_duration_seconds_bucket{le="+Inf"} > 0',
     "mysql_global_status_threads_connected",
     'mysql_exporter_collector_success{collector="collect.slave_status"} == 1',
     'mysql_exporter_collector_success{collector="collect.info_schema.innodb_cmp"} == 1',
@@ -82,6 +93,36 @@ def test_every_service_is_seen_to_be_well(deployed: Platform, metric: str, machi
 @pytest.mark.parametrize("query", TELLING)
 def test_exporters_may_ask_what_they_want_to_know(deployed: Platform, query: str) -> None:
     wait_for(query, lambda: asked(deployed, query), SOON_S, every_s=1)
+
+
+def answers_counted(platform: Platform) -> Counter[str]:
+    """What the application's machine has answered by status; there is one site."""
+    page_of_it = answer(platform.lab, "vpsmanager", "curl -sS http://127.0.0.1:13903/metrics")
+    found = re.findall(
+        r'^nginx_responses_total[{]site="(.*)",status="(.*)"[}] (\d+)$', page_of_it, re.MULTILINE
+    )
+    assert {site for site, _, _ in found} <= {"_"}, found
+    return Counter({status: int(number) for _, status, number in found})
+
+
+def test_answers_are_counted_whatever_clients_write_and_after_a_rotation(
+    deployed: Platform,
+) -> None:
+    before = answers_counted(deployed)
+    since = all_units(deployed.lab)["vpsmanager"]["mtail.service"]
+    visit = (
+        "curl -s -o /dev/null -u 'a b\" 500:c' -H 'Host: evil.example' -e 'x\" 500 1 '"
+        """ -A '" 500 1 "-" "-" evil 9.0 -' 'http://127.0.0.1/nothing"%20500%201'"""
+    )
+    for round_, rotate in enumerate(("true", "logrotate -f /etc/logrotate.d/nginx"), start=1):
+        answer(deployed.lab, "vpsmanager", f"{rotate}; for i in 1 2 3; do {visit}; done")
+
+        def counted(due: int = 3 * round_) -> bool:
+            return answers_counted(deployed)["4xx"] - before["4xx"] == due
+
+        wait_for("three more answers with 404", counted, SOON_S, every_s=0.5)
+    assert answers_counted(deployed)["5xx"] == before["5xx"]
+    assert all_units(deployed.lab)["vpsmanager"]["mtail.service"] == since
 
 
 @pytest.mark.parametrize("job", PORTS)

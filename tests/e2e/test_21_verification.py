@@ -7,13 +7,14 @@ import pytest
 
 from tests.e2e.listening import listen
 from tests.e2e.machines import answer, page
-from tests.e2e.mailbox import PORT, Mailbox, distrust, serve, trust
+from tests.e2e.mailbox import Mailbox, distrust, serve, trust
 from tests.e2e.platform import Platform
 from tests.e2e.polling import wait_for
 from tests.e2e.project import changed
 
 PASSWORD = "what the mail server 'knows' \"too\" $1 %s \\"
 USER = "alerts@example.org"
+OPERATOR = "operator@example.org"
 
 
 @pytest.fixture(scope="module")
@@ -30,19 +31,8 @@ def mailbox(platform: Platform) -> Iterator[Mailbox]:
     distrust(platform.lab)
 
 
-def mail(platform: Platform) -> dict[str, object]:
-    return {
-        "targets.observability.settings.smtp": {
-            "host": str(platform.lab.network.gateway),
-            "port": PORT,
-            "username": USER,
-        },
-        "targets.observability.settings.alertmanager.email_to": ["operator@example.org"],
-    }
-
-
 def test_a_deploy_proves_that_its_alerts_arrive(platform: Platform, mailbox: Mailbox) -> None:
-    record = platform.converge(mail(platform))
+    record = platform.converge(mailbox.settings(OPERATOR))
     checks = {each.name: each.problem for each in record.targets["observability"].checks}
     assert checks[f"its mail is taken by {mailbox.address}"] == ""
     assert checks["every scrape target is up"] == ""
@@ -50,7 +40,7 @@ def test_a_deploy_proves_that_its_alerts_arrive(platform: Platform, mailbox: Mai
     assert checks["a line logged on vpsmanager is found in Loki"] == ""
     assert set(checks.values()) == {""}
     arrived = mailbox.await_mail("Verification", "observability")
-    assert arrived["to"] == "operator@example.org" and arrived["from"] == USER
+    assert arrived["to"] == OPERATOR and arrived["from"] == USER
     assert mailbox.refused == []
 
 
@@ -66,7 +56,7 @@ def test_a_service_outside_hears_that_alerts_get_out(platform: Platform, mailbox
 
 def test_without_a_change_nothing_is_proven_again(platform: Platform, mailbox: Mailbox) -> None:
     count = len(mailbox.mails)
-    record = platform.converge(mail(platform))
+    record = platform.converge(mailbox.settings(OPERATOR))
     assert changed(record) == {}
     assert record.targets["observability"].checks == []
     assert len(mailbox.mails) == count
@@ -74,7 +64,9 @@ def test_without_a_change_nothing_is_proven_again(platform: Platform, mailbox: M
 
 def test_verify_alone_proves_it_and_changes_nothing(platform: Platform, mailbox: Mailbox) -> None:
     known = len(platform.project.records())
-    outcome = platform.project.pyinfra("inventory.py", "verify.py", changes=mail(platform))
+    outcome = platform.project.pyinfra(
+        "inventory.py", "verify.py", changes=mailbox.settings(OPERATOR)
+    )
     assert outcome.code == 0, outcome
     assert "every scrape target is up" in outcome.text and "all" in outcome.text
     assert len(platform.project.records()) == known
@@ -92,7 +84,9 @@ def test_a_broken_link_is_named(
 ) -> None:
     answer(platform.lab, machine, f"systemctl stop {unit}")
     wait_for("Prometheus to notice", lambda: _some_are_down(platform))
-    outcome = platform.project.pyinfra("inventory.py", "verify.py", changes=mail(platform))
+    outcome = platform.project.pyinfra(
+        "inventory.py", "verify.py", changes=mailbox.settings(OPERATOR)
+    )
     answer(platform.lab, machine, f"systemctl start {unit}")
     assert outcome.code == 1, outcome
     assert words in outcome.text
@@ -106,7 +100,7 @@ def _some_are_down(platform: Platform) -> bool:
 
 def test_a_wrong_password_is_found_by_the_deploy(platform: Platform, mailbox: Mailbox) -> None:
     platform.project.set_secrets({"SMTP_PASSWORD": "not the one"})
-    outcome = platform.deploy(mail(platform))
+    outcome = platform.deploy(mailbox.settings(OPERATOR))
     assert outcome.code == 1, outcome
     record = platform.project.record()
     assert record.status == "failed"
@@ -117,5 +111,5 @@ def test_a_wrong_password_is_found_by_the_deploy(platform: Platform, mailbox: Ma
     assert b"not the one" in mailbox.refused
 
     platform.project.set_secrets({"SMTP_PASSWORD": PASSWORD})
-    again = platform.converge(mail(platform))
+    again = platform.converge(mailbox.settings(OPERATOR))
     assert again.status == "completed"

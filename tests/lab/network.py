@@ -140,6 +140,11 @@ class Network:
         run("ip", "link", "delete", names.veth_name(self.lab, machine), check=False)
         run("ip", "netns", "delete", names.namespace_name(self.lab, machine), check=False)
 
+    def connect(self, machine: str, connected: bool) -> None:
+        """Pull a machine's cable, or put it in again; the machine itself goes on."""
+        veth = names.veth_name(self.lab, machine)
+        run("ip", "link", "set", veth, "up" if connected else "down")
+
     def exists(self) -> bool:
         """Whether the bridge is there."""
         return Path("/sys/class/net", self.bridge).exists()

@@ -123,7 +123,7 @@ def test_every_component_can_tell_its_version(both: list[Declaration]) -> None:
     assert all(step.version for declaration in both for step in declaration.steps)
 
 
-@pytest.mark.parametrize("port", [9080, 9100, 9104, 9113, 9121, 9253])
+@pytest.mark.parametrize("port", [3903, 9080, 9100, 9104, 9113, 9121, 9253])
 def test_exporters_are_for_the_observability_target_alone(
     both: list[Declaration], port: int
 ) -> None:
@@ -161,6 +161,7 @@ def test_prometheus_scrapes_every_exporter(both: list[Declaration], texts: dict[
     wanted = {
         "node": [("127.0.0.1:9100", itself), ("10.9.0.21:9100", other)],
         "nginx": [("127.0.0.1:9113", itself), ("10.9.0.21:9113", other)],
+        "requests": [("127.0.0.1:3903", itself), ("10.9.0.21:3903", other)],
         "mysql": [("10.9.0.21:9104", other)],
         "redis": [("10.9.0.21:9121", other)],
         "php-fpm": [("10.9.0.21:9253", application)],
@@ -215,7 +216,7 @@ def test_nginx_is_reloaded_for_a_new_certificate(
 ) -> None:
     """It reads the site again when that has changed, so the site must change with it."""
     hashed = sha256(texts["/etc/chom/metrics/tls.crt"].encode()).hexdigest()
-    for site in ("phpfpm_exporter", "log_shipper"):
+    for site in ("phpfpm_exporter", "log_shipper", "request_metrics"):
         assert hashed in texts[f"/etc/nginx/sites-enabled/{site}.conf"]
 
 
@@ -333,7 +334,7 @@ def test_network_services_are_confined(texts: dict[str, str], both: Any) -> None
     exporters = [
         f"prometheus-{each}-exporter" for each in ("node", "nginx", "mysqld", "redis", "blackbox")
     ]
-    services = ("prometheus", "loki", "alloy", "grafana-server")
+    services = ("prometheus", "loki", "alloy", "grafana-server", "mtail")
     for unit in ("nginx", "php8.4-fpm", "mariadb", *services, *exporters):
         text = texts[f"/etc/systemd/system/{unit}.service.d/chom.conf"]
         assert "ProtectSystem=strict" in text and "NoNewPrivileges=yes" in text, unit

@@ -19,6 +19,15 @@ DROPPED = (
     'rate(nginx_connections_accepted{target=~"$target"}[$__rate_interval])'
     ' - rate(nginx_connections_handled{target=~"$target"}[$__rate_interval])'
 )
+RESPONSES = (
+    "sum by (target, site, status)"
+    ' (rate(nginx_responses_total{target=~"$target"}[$__rate_interval]))'
+)
+# 95 of 100 requests took less.
+DURATION = (
+    "histogram_quantile(0.95, sum by (target, site, le)"
+    ' (rate(nginx_request_duration_seconds_bucket{target=~"$target"}[$__rate_interval])))'
+)
 STATES = ("reading", "writing", "waiting")
 
 
@@ -48,6 +57,21 @@ def build() -> dashboard.Dashboard:
             )
         )
         .with_panel(graph("Requests", query(REQUESTS), unit="reqps"))
+        .with_panel(
+            graph(
+                "Answers by status",
+                query(RESPONSES, "{{target}} {{site}} {{status}}"),
+                unit="reqps",
+                stacked=True,
+            )
+        )
+        .with_panel(
+            graph(
+                "Time of a request, 95th percentile",
+                query(DURATION, "{{target}} {{site}}"),
+                unit="s",
+            )
+        )
         .with_panel(
             graph(
                 "Connections",

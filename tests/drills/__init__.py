@@ -1,0 +1,1 @@
+"""Fault drills: something breaks on a real platform, and the one right mail arrives."""
