@@ -23,10 +23,11 @@ unit: .venv/ready
 	$(PYTHON) -m pytest tests/unit
 
 e2e: setup
-	$(SUDO) $(PYTHON) -m pytest tests/e2e
+	$(SUDO) $(PYTHON) -m pytest tests/e2e -m "not drill"
 
 drills: setup
 	$(SUDO) $(PYTHON) -m pytest tests/drills
+	$(SUDO) $(PYTHON) -m pytest tests/e2e -m drill
 
 lint: .venv/ready
 	.venv/bin/ruff check .

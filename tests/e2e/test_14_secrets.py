@@ -242,6 +242,7 @@ def test_what_a_changed_secret_restarts_is_no_more_than_needed(loud: Platform) -
     }
 
 
+@pytest.mark.drill
 @pytest.mark.parametrize("components", FAILURES, ids=" and ".join)
 def test_a_failing_component_shows_no_secret(loud: Platform, components: tuple[str, ...]) -> None:
     project, lab = loud.project, loud.lab
@@ -266,6 +267,7 @@ def test_a_failing_component_shows_no_secret(loud: Platform, components: tuple[s
         answer(lab, machine, f"rmdir {path} && mv {path}.aside {path}")
 
 
+@pytest.mark.drill
 def test_after_these_failures_the_next_deploy_brings_them_everywhere(loud: Platform) -> None:
     assert loud.project.deploy(changes=MAIL).code == 0
     assert places(loud.lab, loud.project.secrets()) == OBSERVABILITY | VPSMANAGER

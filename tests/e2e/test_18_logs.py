@@ -4,6 +4,7 @@ import json
 from functools import partial
 from urllib.parse import urlencode
 
+import pytest
 import yaml
 
 from tasks.logs.component import CERTIFICATE, SERVER_NAME, USER
@@ -226,6 +227,7 @@ def test_new_password_is_taken_up_by_all_and_no_line_is_lost(deployed: Platform)
     assert sorted(said) == sorted(f"turn-{number}-" for number in range(1, 151))
 
 
+@pytest.mark.drill
 def test_the_other_shipper_takes_its_place_and_gives_it_back(deployed: Platform) -> None:
     for shipper, other in (("promtail", "alloy"), ("alloy", "promtail")):
         changes = {"settings.logs.shipper": shipper}

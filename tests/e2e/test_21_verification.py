@@ -44,16 +44,6 @@ def test_a_deploy_proves_that_its_alerts_arrive(platform: Platform, mailbox: Mai
     assert mailbox.refused == []
 
 
-def test_a_service_outside_hears_that_alerts_get_out(platform: Platform, mailbox: Mailbox) -> None:
-    with listen(str(platform.lab.network.gateway)) as watchdog:
-        url = {"targets.observability.settings.alertmanager.watchdog_url": watchdog.url}
-        quick = {"settings.alerting.time_factor": 0.05}
-        platform.converge({**mail(platform), **url, **quick})
-        wait_for("the watchdog, twice", lambda: len(watchdog.posted) >= 2)
-    for text in watchdog.posted:
-        assert {each["labels"]["alertname"] for each in json.loads(text)["alerts"]} == {"Watchdog"}
-
-
 def test_without_a_change_nothing_is_proven_again(platform: Platform, mailbox: Mailbox) -> None:
     count = len(mailbox.mails)
     record = platform.converge(mailbox.settings(OPERATOR))
@@ -113,3 +103,13 @@ def test_a_wrong_password_is_found_by_the_deploy(platform: Platform, mailbox: Ma
     platform.project.set_secrets({"SMTP_PASSWORD": PASSWORD})
     again = platform.converge(mailbox.settings(OPERATOR))
     assert again.status == "completed"
+
+
+def test_a_service_outside_hears_that_alerts_get_out(platform: Platform, mailbox: Mailbox) -> None:
+    with listen(str(platform.lab.network.gateway)) as watchdog:
+        url = {"targets.observability.settings.alertmanager.watchdog_url": watchdog.url}
+        quick = {"settings.alerting.time_factor": 0.05}
+        platform.converge({**mailbox.settings(OPERATOR), **url, **quick})
+        wait_for("the watchdog, twice", lambda: len(watchdog.posted) >= 2)
+    for text in watchdog.posted:
+        assert {each["labels"]["alertname"] for each in json.loads(text)["alerts"]} == {"Watchdog"}
