@@ -32,7 +32,8 @@ def obtain_certificate(
     if host.get_fact(Condition, shell=_is_there(lineage, host_names, directory_url)):
         return
     names = " ".join(f"-d {shlex.quote(name)}" for name in host_names)
-    # Not --quiet: that hides why a name was refused. It is asked only where a new one is needed, so what there is must not keep it from that.
+    # Not --quiet: that hides why a name was refused. It is asked only where a new one is needed, so
+    # what there is must not keep it from that.
     certbot = (
         "certbot certonly --non-interactive --agree-tos --webroot --no-directory-hooks"
         f" --force-renewal --renew-with-new-domains --cert-name {shlex.quote(lineage)}"
