@@ -52,12 +52,14 @@ class Timing:
         """
         return _written(self.seconds(duration, 4 * self.interval_s))
 
-    def outlast(self, duration: str) -> str:
-        """How long a cause goes on firing when it is over: until no window sees what followed.
+    def outlast(self, rank: int) -> str:
+        """How long a cause goes on firing when it is over: until all that followed is over, too.
 
-        A window and as long again, which is eight intervals at least.
+        What follows may itself be a cause: each must have a higher ``rank`` than what follows from
+        it, and 2 or more where that looks back on a ``window`` of 1m. A rank is worth four
+        intervals at least, in which everything is known.
         """
-        return _written(self.seconds(duration, 8 * self.interval_s))
+        return _written(self.seconds(f"{rank}m", 4 * rank * self.interval_s))
 
 
 def _written(seconds: int) -> str:

@@ -72,7 +72,8 @@ class Drills:
         self._wait_for_mail(resolved, start, seen)
         seen.resolved_s = time.monotonic() - since
         self._wait_for_calm()
-        assert told(self._mailbox.mails[start:]) == [fired, resolved]
+        mails = told(self._mailbox.mails[start:])
+        assert mails == [fired, resolved], mails
 
     def _wait_for_mail(self, due: Told, start: int, seen: Seen) -> None:
         def arrived() -> bool:

@@ -30,14 +30,20 @@ def stopped(unit: str, alert: str, *follows: str, severity: str = "critical") ->
 
 
 def killed(unit: str, alert: str, *follows: str) -> Fault:
-    """A unit that died, and that nothing can start again: it has failed."""
+    """A unit that died, and that nothing starts again: it has failed.
+
+    A masked one would not do: node_exporter says nothing of it.
+    """
+    folder = f"/run/systemd/system/{unit}.service.d"
     return Fault(
         alert,
         frozenset({"HostUnitFailed", *follows}),
-        on_machine(f"systemctl mask --runtime {unit} && systemctl kill -s KILL {unit}"),
         on_machine(
-            f"systemctl unmask --runtime {unit} && systemctl reset-failed {unit};"
-            f" systemctl start {unit}"
+            f"mkdir -p {folder} && printf '[Service]\\nRestart=no\\n' > {folder}/zz-drill.conf"
+            f" && systemctl daemon-reload && systemctl kill -s KILL {unit}"
+        ),
+        on_machine(
+            f"rm {folder}/zz-drill.conf && systemctl daemon-reload && systemctl start {unit}"
         ),
     )
 

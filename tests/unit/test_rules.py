@@ -151,7 +151,7 @@ def test_drills_are_short_but_no_shorter_than_scraping_allows() -> None:
     assert (usual.hold("10m"), usual.window("6h"), usual.hold("1h")) == ("10m", "6h", "1h")
     assert (drill.hold("10m"), drill.window("6h"), drill.hold("1h")) == ("30s", "18m", "3m")
     assert (drill.hold("2m"), drill.window("5m"), drill.seconds("4h")) == ("15s", "1m", 720)
-    assert (usual.outlast("2m"), drill.outlast("2m")) == ("2m", "2m")
+    assert (usual.outlast(2), usual.outlast(5), drill.outlast(2)) == ("2m", "5m", "2m")
 
 
 def test_the_limit_of_nginx_is_known_of_every_target(tmp_path: Path) -> None:
