@@ -31,6 +31,12 @@ def mailbox(platform: Platform) -> Iterator[Mailbox]:
     distrust(platform.lab)
 
 
+def proofs(mailbox: Mailbox) -> list[str]:
+    """The subjects of the mails that prove deploys; real alerts may come between them."""
+    subjects = [str(mail["subject"]) for mail in mailbox.mails]
+    return [each for each in subjects if "Verification" in each]
+
+
 def test_a_deploy_proves_that_its_alerts_arrive(platform: Platform, mailbox: Mailbox) -> None:
     record = platform.converge(mailbox.settings(OPERATOR))
     checks = {each.name: each.problem for each in record.targets["observability"].checks}
@@ -45,11 +51,11 @@ def test_a_deploy_proves_that_its_alerts_arrive(platform: Platform, mailbox: Mai
 
 
 def test_without_a_change_nothing_is_proven_again(platform: Platform, mailbox: Mailbox) -> None:
-    count = len(mailbox.mails)
+    count = len(proofs(mailbox))
     record = platform.converge(mailbox.settings(OPERATOR))
     assert changed(record) == {}
     assert record.targets["observability"].checks == []
-    assert len(mailbox.mails) == count
+    assert len(proofs(mailbox)) == count
 
 
 def test_verify_alone_proves_it_and_changes_nothing(platform: Platform, mailbox: Mailbox) -> None:
