@@ -10,7 +10,7 @@ from tests.e2e.machines import page
 from tests.e2e.platform import Platform
 
 # What Alertmanager writes: the state, then what it groups by, then what the alerts have in common.
-SUBJECT = re.compile(r"\[(FIRING|RESOLVED)[^]]*\] (\w+) (\S+) \((.*)\)")
+SUBJECT = re.compile(r"\[(FIRING|RESOLVED)[^]]*\] (\w+) (?:\S+ )?(\S+) \((.*)\)")
 SEVERITIES = ("critical", "warning", "info")
 # Some outages in an hour do use up what a month allows: it is told once a day, by a warning.
 NO_NEWS = {("AppBurnsBudget", "warning"), ("Verification", "info")}
