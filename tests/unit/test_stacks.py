@@ -248,7 +248,7 @@ def test_what_is_only_to_be_looked_at_is_not_mailed(
     Declaration(fake_state(["observability"]), "observability", tmp_path, inventory)
     config = yaml.safe_load(texts["/etc/alertmanager/alertmanager.yml"])
     route = config["route"]
-    assert (route["receiver"], route["group_by"]) == (receiver, ["alertname", "target"])
+    assert (route["receiver"], route["group_by"]) == (receiver, ["alertname", "target", "job"])
     verification = {"nobody": "nobody", "mail": "verification"}[receiver]
     assert [each.get("receiver") for each in route["routes"]] == [verification, "nobody", None]
     assert route["routes"][1]["matchers"] == ['severity =~ "info|none"']
