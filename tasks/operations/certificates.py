@@ -50,8 +50,10 @@ def present(certificate: str, upcoming: Sequence[OperationMeta]) -> Commands:
     ``upcoming``: the operations that may bring another; before they ran, a plan asks them.
     """
     shell = _is_shown(certificate)
+    # A reload has ended before its new workers answer.
+    soon = f"(n=0; until {shell}; do n=$((n + 1)); [ $n -lt 15 ] || exit 1; sleep 0.2; done)"
     planned = not state.is_executing and any(each.will_change for each in upcoming)
-    if planned or not host.get_fact(Condition, shell=shell):
+    if planned or not host.get_fact(Condition, shell=soon):
         yield StringCommand(
             f"systemctl reload nginx || {{ nginx -t; exit 1; }}\n"
             f"end=$(($(date +%s) + 10))\n"

@@ -37,10 +37,13 @@ class Acme:
         return self.log.read_text().count("POST /order-plz")
 
     def point(self, name: str, address: str) -> None:
-        """Let its name server say that ``name`` is at ``address``."""
-        body = json.dumps({"host": name, "addresses": [address]}).encode()
-        url = f"http://{self.address}:{RECORDS_PORT}/add-a"
-        with _direct().open(urllib.request.Request(url, body), timeout=10):
+        """Let its name server say that ``name`` is at ``address``, and nowhere else."""
+        self._tell("clear-a", {"host": name})
+        self._tell("add-a", {"host": name, "addresses": [address]})
+
+    def _tell(self, what: str, content: dict[str, object]) -> None:
+        url = f"http://{self.address}:{RECORDS_PORT}/{what}"
+        with _direct().open(urllib.request.Request(url, json.dumps(content).encode()), timeout=10):
             pass
 
     def root(self) -> str:

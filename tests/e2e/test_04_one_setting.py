@@ -37,14 +37,16 @@ def test_scrape_interval_reloads_prometheus_and_is_told_to_grafana(deployed: Pla
     lab = deployed.lab
     units, files = all_units(lab), _configuration(lab)
     record = deployed.converge(INTERVAL)
-    assert set(changed(record)) == {("observability", "prometheus"), ("observability", "grafana")}
+    components = ("prometheus", "alertmanager", "grafana")
+    assert set(changed(record)) == {("observability", each) for each in components}
     differing = _differences(files, _configuration(lab))
     assert ("observability", "/etc/prometheus-server/prometheus.yml") in differing
-    # Its rules follow the interval, too.
+    # Its rules and what waits for them follow the interval, too.
     rules = "/etc/prometheus-server/rules/"
     others = {path for _, path in differing if not path.startswith(rules)}
     assert others == {
         "/etc/prometheus-server/prometheus.yml",
+        "/etc/alertmanager/alertmanager.yml",
         "/etc/grafana/provisioning/datasources/chom.yaml",
     }
     assert restarted(units, all_units(lab)) == {("observability", "grafana-server.service")}

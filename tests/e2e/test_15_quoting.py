@@ -138,7 +138,7 @@ def test_options_of_curl(deployed: Platform) -> None:
 
 def _write_out(value: str) -> str:
     """As curl writes it out literally, with a mark at its end; a first @ would name a file."""
-    return "%{stdout}" + value.replace("%", "%%").replace("\\", "\\\\") + "\\x01"
+    return "%{stdout}" + value.replace("%", "%%").replace("\\", "\\\\") + "\x01"
 
 
 def test_configuration_of_redis(deployed: Platform) -> None:
