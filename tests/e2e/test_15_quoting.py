@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 
 import pytest
 
@@ -127,18 +128,31 @@ def test_command_of_redis(deployed: Platform) -> None:
     assert read_back(deployed, lines, reader) == VALUES
 
 
+END = "<end of a value>"
+
+
 def test_options_of_curl(deployed: Platform) -> None:
     """As what it writes out by itself, for each of many pages that are no more than a file."""
     options = "next\n".join(
-        f'url = "file:///dev/null"\nwrite-out = {quoting.curl(_write_out(value))}\n'
+        # A first @ would name a file.
+        f"""url = "file:///dev/null"
+write-out = {quoting.curl("%{stdout}" + _without_variables(value) + END)}
+"""
         for value in VALUES
     )
-    assert read_back(deployed, options, """curl -sS -K "$f" | tr '\\001' '\\000'""") == VALUES
+    reader = f"""curl -sS -K "$f" | sed -z 's/{END}/\\x00/g'"""
+    assert read_back(deployed, options, reader) == [_written_out(value) for value in VALUES]
 
 
-def _write_out(value: str) -> str:
-    """As curl writes it out literally, with a mark at its end; a first @ would name a file."""
-    return "%{stdout}" + value.replace("%", "%%").replace("\\", "\\\\") + "\x01"
+def _without_variables(value: str) -> str:
+    """With each % that would name one twice; a backslash before it does as well."""
+    return re.sub(r"\\.|%", lambda it: "%%" if it[0] == "%" else it[0], value, flags=re.DOTALL)
+
+
+def _written_out(value: str) -> str:
+    """What curl makes of a value once it has read it: it knows three sequences."""
+    known = {"\\n": "\n", "\\r": "\r", "\\t": "\t"}
+    return re.sub(r"\\.", lambda found: known.get(found[0], found[0]), value, flags=re.DOTALL)
 
 
 def test_configuration_of_redis(deployed: Platform) -> None:
