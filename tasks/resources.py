@@ -134,6 +134,14 @@ def secret_text(path: str, text: str, *, mode: str = "600", group: str = "root")
     return _put(path, Secret(path, text), mode, "root", group, None)
 
 
+def previous_text(path: str, text: str, previous: str, *, group: str) -> None:
+    """A copy of what ``path`` held before it got ``text``; declared before that is."""
+    with noted(f"File {previous}", ("files", previous)) as label:
+        files.keep_previous(
+            name=label, path=path, text=Secret(path, text), previous=previous, group=group
+        )
+
+
 def _rendered(template: str, values: Mapping[str, Any]) -> str:
     here = stage()
     name = str(here.component.folder.relative_to(Path(__file__).parent) / template)

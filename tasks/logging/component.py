@@ -2,7 +2,9 @@
 
 from tasks.asking import series_found
 from tasks.component import Site, component
+from tasks.logs.component import PREVIOUS_USERS
 from tasks.loki.component import address
+from tasks.nginx.sites import forget_previous
 from tasks.resources import proof
 
 # The journal has some in any such time: the deployment's own login is one.
@@ -25,3 +27,5 @@ def logging(site: Site) -> None:
         complaint=f"Loki has no logs of the last {RECENT_MINUTES} minutes of each of"
         f" {', '.join(names)}: look at the journals of their log shippers",
     )
+    if set(site.in_this_run) == {each.name for each in site.targets}:
+        forget_previous(PREVIOUS_USERS)

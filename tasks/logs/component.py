@@ -16,6 +16,8 @@ CERTIFICATE = f"{FOLDER}/tls.crt"
 PASSWORD_FILE = f"{FOLDER}/password"
 KEY_FILE = f"{FOLDER}/tls.key"
 USERS = f"{FOLDER}/htpasswd"
+# Until every shipper has the new password: one that is refused when it ends loses what it holds.
+PREVIOUS_USERS = f"{FOLDER}/htpasswd.previous"
 
 
 def guard() -> Guard:
@@ -30,4 +32,4 @@ def logs(site: Site) -> None:
     secret_text(PASSWORD_FILE, secret(PASSWORD).reveal())
     if site.target.role == "observability":
         secret_text(KEY_FILE, secret(KEY).reveal())
-        users_file(USERS, USER, secret(PASSWORD))
+        users_file(USERS, USER, secret(PASSWORD), PREVIOUS_USERS)

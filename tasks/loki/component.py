@@ -2,7 +2,7 @@
 
 from tasks import sizing
 from tasks.component import Site, component
-from tasks.logs.component import KEY, guard
+from tasks.logs.component import KEY, PREVIOUS_USERS, guard
 from tasks.nginx.sites import nginx_site
 from tasks.resources import allow, directory, file, service
 from tasks.sandbox import Sandbox
@@ -45,6 +45,7 @@ def loki(site: Site) -> None:
         "site.conf.j2",
         port=settings.push_port,
         guard=guard(),
+        previous=PREVIOUS_USERS,
         push=PUSH,
         address=address(site),
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from configs.secrets import Secret
 from tasks.metrics.passwords import bcrypt_hash
-from tasks.resources import absent, file, secret_text
+from tasks.resources import absent, file, previous_text, secret_text
 from tasks.tls import places as tls
 
 ENABLED = "/etc/nginx/sites-enabled"
@@ -43,7 +43,17 @@ def nginx_site(name: str, template: str, **values: Any) -> None:
     file(f"{ENABLED}/{name}.conf", template, check="nginx -t -q", tls=tls, **values)
 
 
-def users_file(path: str, user: str, password: Secret) -> None:
-    """The one user of a guard; Nginx reads it at every request."""
-    hashed = bcrypt_hash(password.reveal(), ROUNDS)
-    secret_text(path, f"{user}:{hashed}", mode="640", group="www-data")
+def users_file(path: str, user: str, password: Secret, previous: str | None = None) -> None:
+    """The one user of a guard; Nginx reads it at every request.
+
+    ``previous``: a file for the user with the password of before, until ``forget_previous``.
+    """
+    text = f"{user}:{bcrypt_hash(password.reveal(), ROUNDS)}"
+    if previous:
+        previous_text(path, text, previous, group="www-data")
+    secret_text(path, text, mode="640", group="www-data")
+
+
+def forget_previous(previous: str) -> None:
+    """Nobody is admitted with a password of before any more."""
+    secret_text(previous, "", mode="640", group="www-data")

@@ -91,6 +91,22 @@ def _print_diff(path: str, text: str | None) -> None:
 
 
 @operation()
+def keep_previous(path: str, text: Secret, previous: str, group: str) -> Commands:
+    """Have ``previous`` hold what ``path`` held, with its owner and mode, before it gets ``text``.
+
+    Empty, and readable by ``group``, where there was nothing before.
+    """
+    found = host.get_fact(FileState, path=path)
+    folder, _, name = previous.rpartition("/")
+    old, new = shlex.quote(path), shlex.quote(f"{folder}/.{name}.chom-new")
+    if found is not None and found["sha256"] != hashlib.sha256(text.reveal().encode()).hexdigest():
+        yield StringCommand(f"cp -p {old} {new} && mv -fT {new} {shlex.quote(previous)}")
+    elif host.get_fact(FileState, path=previous) is None:
+        empty = f"install -m 640 -g {group} /dev/null {shlex.quote(previous)}"
+        yield StringCommand(f"mkdir -p {shlex.quote(folder)} && {empty}")
+
+
+@operation()
 def put_link(path: str, to: str, unless: str | None) -> Commands:
     """Have ``path`` be a symbolic link to ``to``, at once if it leads elsewhere.
 

@@ -1,6 +1,7 @@
 """Dashboards: Grafana answers with its datasources, and every query of a dashboard is sound."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from tasks.component import Site
 from tasks.grafana.places import LOGIN, local_url
@@ -20,7 +21,7 @@ def check(site: Site) -> Sequence[Check]:
         *(
             Check(
                 f"Grafana's datasource {uid} answers",
-                settle(lambda uid=uid: _datasource(site, uid), 10),  # type: ignore[misc]
+                settle(partial(_datasource, site, uid), 10),
                 f"{look}; systemctl status {uid}",
             )
             for uid in DATASOURCES

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tasks.logs.component import CERTIFICATE, SERVER_NAME, USER
-from tasks.quoting import curl
+from tasks.quoting import curl, shell
 from tests.e2e.machines import all_units, answer, listeners, page, reachable, restarted
 from tests.e2e.platform import Platform
 from tests.e2e.polling import wait_for
@@ -207,7 +207,9 @@ def test_old_lines_are_deleted(deployed: Platform) -> None:
     assert config["compactor"]["retention_enabled"] is True
 
 
-def test_new_password_is_taken_up_by_all(deployed: Platform) -> None:
+def test_new_password_is_taken_up_by_all_and_no_line_is_lost(deployed: Platform) -> None:
+    talk = "for n in $(seq 150); do echo turn-$n-; sleep 0.2; done"
+    answer(deployed.lab, "vpsmanager", f"systemd-run -q -u talk sh -c {shell(talk)}")
     before = all_units(deployed.lab)
     old = deployed.project.secrets()["LOGS_PASSWORD"]
     deployed.unsettle()
@@ -220,6 +222,25 @@ def test_new_password_is_taken_up_by_all(deployed: Platform) -> None:
     assert changed(deployed.converge()) == {}
     # Nginx writes "password mismatch" when it refuses a scrape.
     all_arrive(deployed, "with-another-password")
+    wait_for_line(deployed, 'job="journal",unit="talk.service"', "turn-150-")
+    said = logged(deployed, '{job="journal",unit="talk.service"} |= "turn-"')
+    assert sorted(said) == sorted(f"turn-{number}-" for number in range(1, 151))
+
+
+def test_the_old_password_is_good_until_all_have_the_new_one(deployed: Platform) -> None:
+    """A deploy of one target alone does not lock out the other's shipper."""
+    old = deployed.project.secrets()["LOGS_PASSWORD"]
+    deployed.unsettle()
+    deployed.project.set_secrets({"LOGS_PASSWORD": "one more"})
+    outcome = deployed.project.deploy("-y", "--limit", "observability")
+    assert outcome.code == 0, outcome
+    for password in (old, "one more"):
+        assert pushed(deployed, "vpsmanager", password) == "204"
+    visit(deployed, "between-two-passwords")
+    wait_for_line(deployed, 'job="nginx",target="vpsmanager"', "between-two-passwords")
+    deployed.converge()
+    assert pushed(deployed, "vpsmanager", old) == LATER
+    assert changed(deployed.converge()) == {}
 
 
 @pytest.mark.drill

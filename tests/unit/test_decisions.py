@@ -1,11 +1,13 @@
 """What the operations decide from what a host answers."""
 
+import hashlib
 from typing import Any
 
 import pytest
 from pyinfra.api.exceptions import OperationError
 from pyinfra.context import ctx_host, ctx_state
 
+from configs.secrets import Secret
 from facts.databases import Databases
 from facts.existing import Existing
 from facts.files import FileState
@@ -16,6 +18,7 @@ from facts.users import User
 from facts.versions import Versions
 from tasks.operations.apt import add_suites
 from tasks.operations.databases import make_reader
+from tasks.operations.files import keep_previous
 from tasks.operations.services import service_steps, stop_service
 from tests.unit.helpers import fake_state
 
@@ -59,6 +62,32 @@ def test_each_difference_has_its_step(changes: dict[str, bool], word: str) -> No
 def test_a_restart_makes_a_reload_needless() -> None:
     steps = service_steps("a.service", service(same_runs=False, same_reads=False), ["/etc/a"])
     assert steps == ["systemctl restart a.service"]
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "command"),
+    [
+        (b"old", None, "cp -p /users /.users.old.chom-new"),
+        (b"old", b"older", "cp -p /users /.users.old.chom-new"),
+        (b"new", b"old", ""),
+        (b"new", None, "install -m 640 -g them /dev/null /users.old"),
+        (None, None, "install -m 640 -g them /dev/null /users.old"),
+        (None, b"", ""),
+    ],
+)
+def test_what_is_replaced_is_kept(now: bytes | None, before: bytes | None, command: str) -> None:
+    def shown(content: bytes | None) -> list[str]:
+        if content is None:
+            return []
+        return ["regular file|640|root|them", f"{hashlib.sha256(content).hexdigest()}  -"]
+
+    answers = {"-e /users.old ]": shown(before), "-e /users ]": shown(now)}
+    state = fake_state(["a"], answers)
+    with ctx_state.use(state), ctx_host.use(state.inventory.get_host("@fake/a")):
+        given = keep_previous._inner("/users", Secret("users", "new"), "/users.old", "them")
+        commands = [str(each) for each in given]
+    assert len(commands) == bool(command)
+    assert all(command in each for each in commands), commands
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,10 @@ def test_the_limit_of_nginx_is_known_of_every_target(tmp_path: Path) -> None:
     assert limits == {"observability": "vector(512)", "vpsmanager": "vector(512)"}
 
 
-@pytest.mark.skipif(not shutil.which("promtool"), reason="there is no promtool in PATH")
+@pytest.mark.skipif(
+    not shutil.which("promtool"),
+    reason="there is no promtool in PATH: make e2e asks the one that it deploys",
+)
 def test_promtool_accepts_the_rules_and_their_stories(tmp_path: Path) -> None:
     rendered = rule_files(tmp_path)
     for number, odd in enumerate(ODD):
