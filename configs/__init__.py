@@ -1,13 +1,13 @@
 """What we want: the inventory, the defaults, their schema and the loader. Knows nobody else."""
 
+from configs.apps import App
 from configs.loader import Configuration, inventory_path, load
+from configs.paths import PROJECT
 from configs.problems import ConfigurationError, Problem
 from configs.schema import (
-    PROJECT,
     AlertmanagerSettings,
     AptSettings,
     BlackboxExporterSettings,
-    LaravelSettings,
     MariadbSettings,
     MysqldExporterSettings,
     NetworkSettings,
@@ -32,11 +32,11 @@ from configs.schema import (
 __all__ = [
     "PROJECT",
     "AlertmanagerSettings",
+    "App",
     "AptSettings",
     "BlackboxExporterSettings",
     "Configuration",
     "ConfigurationError",
-    "LaravelSettings",
     "MariadbSettings",
     "MysqldExporterSettings",
     "NetworkSettings",

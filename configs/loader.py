@@ -14,8 +14,9 @@ from configs.documents import read
 from configs.explaining import explain
 from configs.merging import Sources
 from configs.overrides import from_data, from_environment
+from configs.paths import PROJECT
 from configs.problems import ConfigurationError, Problem
-from configs.schema import PROJECT, Inventory, Target
+from configs.schema import Inventory, Target
 
 DEFAULTS = PROJECT / "configs" / "defaults.yaml"
 INVENTORY = PROJECT / "configs" / "inventory.yaml"

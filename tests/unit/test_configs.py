@@ -11,7 +11,7 @@ import pytest
 import configs
 from configs import Configuration, ConfigurationError, Problem
 from configs.__main__ import main
-from configs.schema import PROJECT
+from configs.paths import PROJECT
 
 Load = Callable[[str], Configuration]
 Refuse = Callable[[str], list[Problem]]
@@ -565,7 +565,7 @@ def test_a_key_open_to_others(refuse: Refuse, home: Path, ssh: str, mode: int) -
 def test_the_keys_default_place_is_named_as_one_types_it(
     monkeypatch: pytest.MonkeyPatch, home: Path, refuse: Refuse
 ) -> None:
-    monkeypatch.setattr("configs.schema.PROJECT", home)
+    monkeypatch.setattr("configs.paths.PROJECT", home)
     monkeypatch.chdir(home)
     problem = only(refuse(f"ssh: {{known_hosts: {home}/hosts}}" + TARGETS))
     assert problem.key == "ssh.key"

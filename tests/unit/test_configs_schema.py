@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from configs import Settings
 from configs.__main__ import main
 from configs.json_schema import PUBLISHED, json_schema, text
-from configs.schema import PROJECT, Inventory
+from configs.paths import PROJECT
+from configs.schema import Inventory
 
 CONFIGS = PROJECT / "configs"
 
