@@ -2,6 +2,7 @@
 
 from configs.apps import App
 from configs.loader import Configuration, inventory_path, load
+from configs.pages import Page
 from configs.paths import PROJECT
 from configs.problems import ConfigurationError, Problem
 from configs.schema import (
@@ -43,6 +44,7 @@ __all__ = [
     "NginxExporterSettings",
     "NginxSettings",
     "NodeExporterSettings",
+    "Page",
     "PhpSettings",
     "PhpfpmExporterSettings",
     "PreflightSettings",

@@ -39,6 +39,13 @@ class Page:
         return next(iter(self.host_names), self.address)
 
     @property
+    def own_url(self) -> str:
+        """A URL that its own machine answers for it, whatever the domain name system says."""
+        anything = [name.replace("*.", "www.", 1) for name in self.wildcards]
+        host = next(iter([*self.host_names, *anything]), self.address)
+        return f"{'https' if self.encrypted else 'http'}://{host}"
+
+    @property
     def url(self) -> str:
         """Its URL, without a slash at the end."""
         return f"{'https' if self.encrypted else 'http'}://{self.host}"

@@ -15,7 +15,7 @@ import gevent
 
 from state.graph import Node
 from state.lanes import Lane, Observer, Operation, Step
-from state.record import Error, Record
+from state.record import Error, Record, Release
 
 SLOW_S = 2.0
 HEARTBEAT_S = 15
@@ -176,6 +176,10 @@ def print_summary(
     for name, target in record.targets.items():
         if target.error:
             print_failure(name, target.error)
+    for name, target in record.targets.items():
+        for component in target.components.values():
+            for release in component.releases:
+                say(f"    {name.ljust(width)}  {_told(release)}")
     for warning in warnings:
         say(f"    note: {warning}", fg="yellow")
     say(f"    record: {path}")
@@ -183,3 +187,14 @@ def print_summary(
         if record.targets[name].status == "completed":
             for address in addresses:
                 say(f"    look at: {address}")
+
+
+def _told(release: Release) -> str:
+    """What serves of an application, in a line; what went wrong with its last release."""
+    text = f"{release.app}: {release.release or 'no release'}"
+    last = release.last
+    if last and last.event == "bad":
+        text += f"; {last.release} is bad: {last.step}"
+    if last and last.dump:
+        text += f"; to have the database as before: zcat {last.dump} | mariadb {release.app}"
+    return text

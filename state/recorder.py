@@ -3,14 +3,18 @@
 import time
 from collections.abc import Sequence
 
+from pydantic import ValidationError
+from pyinfra import logger
 from pyinfra.api import State
+from pyinfra.api.exceptions import PyinfraError
 from pyinfra.connectors.util import CommandOutput
 
 from facts.existing import Existing
+from facts.reports import Report
 from facts.versions import Versions
 from state.connection import last_exit_code
 from state.lanes import Lane, Observer, Operation, Step
-from state.record import Component, Error, Record, ResourcesCreated, Status
+from state.record import Component, Error, Record, Release, ResourcesCreated, Status
 from state.store import Store, now
 
 OUTPUT_LINES = 30
@@ -77,6 +81,7 @@ class Recorder(Observer):
     def step_completed(self, lane: Lane, step: Step) -> None:
         component = self._component(lane, step)
         component.status, component.completed_at = "completed", now()
+        self._read_report(lane, step)
         self.store.save(self.record)
 
     def step_skipped(self, lane: Lane, step: Step, reason: str) -> None:
@@ -111,7 +116,15 @@ class Recorder(Observer):
         component = self._component(lane, step)
         component.status, component.completed_at = "failed", now()
         command, output = self._last_words(lane, operation)
-        self.record.targets[lane.host.name].error = Error(
+        self._read_report(lane, step)
+        target = self.record.targets[lane.host.name]
+        if target.error and operation:
+            # Of several that failed alone, the first is told whole.
+            target.error.message += f"; {operation.label}: {message}"
+            target.error.output += output
+            self.store.save(self.record)
+            return
+        target.error = Error(
             stage="deploy",
             message=message,
             component=step.component,
@@ -123,6 +136,16 @@ class Recorder(Observer):
             f"pyinfra inventory.py deploy.py --limit {lane.host.name}",
         )
         self.store.save(self.record)
+
+    def _read_report(self, lane: Lane, step: Step) -> None:
+        """Keep what the host tells of its releases; one that is lost tells nothing."""
+        if not step.report:
+            return
+        try:
+            told = lane.host.get_fact(Report, shell=step.report)
+            self._component(lane, step).releases = [Release.model_validate(each) for each in told]
+        except (PyinfraError, ValidationError):
+            logger.debug("no report of %s", lane.host.name, exc_info=True)
 
     def _last_words(self, lane: Lane, operation: Operation | None) -> tuple[str | None, list[str]]:
         """The failed operation's last command, and the end of what it printed."""

@@ -31,10 +31,12 @@ from tasks.portal.component import portal
 from tasks.prometheus.component import prometheus
 from tasks.redis.component import redis
 from tasks.redis_exporter.component import redis_exporter
+from tasks.releases.component import releases
 from tasks.request_metrics.component import request_metrics
 from tasks.scraping.component import scraping
 from tasks.serving.component import serving
 from tasks.tls.component import tls
+from tasks.workers.component import workers
 
 STACKS: Mapping[str, Sequence[Component]] = {
     "observability": [
@@ -75,6 +77,8 @@ STACKS: Mapping[str, Sequence[Component]] = {
         log_shipper,
         nginx,
         certificate,
+        releases,
+        workers,
         serving,
     ],
 }
@@ -90,10 +94,10 @@ def needed_secrets(targets: Iterable[Target]) -> list[Needed]:
 def addresses(site: Site) -> list[str]:
     """The pages of a target that are worth opening once it is deployed."""
     host = site.target.url_host
-    pages = [f"{site.target.page_url}/"]
-    settings = site.settings
+    pages = [f"{page.url}/" for page in site.target.pages]
     if site.target.role == "observability":
-        pages.append(f"{site.target.page_url}{GRAFANA_PATH}/")
+        pages += [f"{page.url}{GRAFANA_PATH}/" for page in site.target.pages]
+    settings = site.settings
     if site.target.role == "observability" and settings.network.admin_networks:
         pages.append(f"http://{host}:{settings.prometheus.port}/targets")
         pages.append(f"http://{host}:{settings.alertmanager.port}/")

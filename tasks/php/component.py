@@ -1,47 +1,66 @@
-"""PHP-FPM: the pools that applications have put into pool.d, served."""
+"""PHP-FPM: each version with the pools of its applications, and the version of the command php."""
 
-from tasks.component import Site, component
-from tasks.laravel.component import root
-from tasks.resources import absent, file, log_file, service
+from tasks import sizing, vendors
+from tasks.component import Site, component, noted
+from tasks.laravel.places import apps_of, root
+from tasks.operations import php as operations
+from tasks.php.versions import of_vendor, packages
+from tasks.resources import absent, file, log_file, nothing_else, service
 from tasks.sandbox import Sandbox
 
 
-def log(site: Site) -> str:
+def log(version: str) -> str:
     """Where PHP-FPM and the applications' own standard error write to."""
-    return f"/var/log/php{site.settings.php.version}-fpm.log"
+    return f"/var/log/php{version}-fpm.log"
 
 
 @component(
-    needs=["base"],
+    needs=["base", "laravel"],
     packages=lambda site: [
-        f"php{site.settings.php.version}-{part}"
-        for part in ("fpm", "cli", "mbstring", "xml", "curl", "opcache")
+        name for version in site.settings.php.versions for name in packages(version)
     ],
+    repositories=lambda site: [vendors.php(site)] if of_vendor(site.settings.php.versions) else [],
 )
 def php(site: Site) -> None:
-    """One version with hardened defaults; a new pool or release is a graceful reload."""
-    version = site.settings.php.version
+    """Hardened defaults for each version; a new pool is a graceful reload."""
+    for version in site.settings.php.versions:
+        _version(site, version)
+    with noted(f"php is PHP {site.settings.php.default_version}") as label:
+        operations.set_default(name=label, version=site.settings.php.default_version)
+    with noted("No other version of ours") as label:
+        operations.remove_versions(name=label, wanted=list(site.settings.php.versions))
+
+
+def _version(site: Site, version: str) -> None:
     folder = f"/etc/php/{version}/fpm"
-    ini = file(f"{folder}/conf.d/90-chom.ini", "chom.ini.j2")
+    ini = file(
+        f"{folder}/conf.d/90-chom.ini",
+        "chom.ini.j2",
+        opcache_mb=sizing.opcache_mb(site.hardware, len(site.settings.php.versions)),
+    )
     absent(f"{folder}/pool.d/www.conf")
-    log_file(log(site))
+    own = file(
+        f"{folder}/pool.d/00-chom.conf",
+        "chom.conf.j2",
+        check=f"php-fpm{version} -t",
+        version=version,
+    )
+    names = apps_of(site, version)
+    nothing_else(f"{folder}/pool.d", "chom-*.conf", [f"chom-{name}.conf" for name in names])
+    log_file(log(version))
     file(
         f"/etc/logrotate.d/php{version}-fpm",
         "logrotate.j2",
         check=f"logrotate -d /etc/logrotate.d/php{version}-fpm",
-        log=log(site),
+        log=log(version),
+        version=version,
     )
+    storage = [f"{root(name)}/shared/storage" for name in names]
     service(
         f"php{version}-fpm",
-        reads=[
-            ini,
-            f"{folder}/pool.d/*.conf",
-            f"{root(site)}/current/.release",
-            f"{root(site)}/shared/.env",
-        ],
+        runs=[own],
+        reads=[ini, f"{folder}/pool.d/chom-*.conf"],
         ready=f"php-fpm{version} -t",
         # PCRE compiles regular expressions to machine code, so memory must be executable.
-        sandbox=Sandbox(
-            writes=("/run", "/var/log", "/var/lib/php", f"{root(site)}/shared/storage"), jit=True
-        ),
+        sandbox=Sandbox(writes=("/run", "/var/log", "/var/lib/php", *storage), jit=True),
     )

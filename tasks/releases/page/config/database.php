@@ -20,17 +20,19 @@ return [
     'redis' => [
         'client' => 'phpredis',
         'options' => ['prefix' => env('REDIS_PREFIX', 'laravel:')],
+        // Jobs and sessions, which are kept.
         'default' => [
-            'host' => '127.0.0.1',
-            'port' => 6379,
+            'host' => env('REDIS_HOST', '127.0.0.1'),
+            'port' => env('REDIS_PORT', 6379),
+            'username' => env('REDIS_USERNAME'),
             'password' => env('REDIS_PASSWORD'),
-            'database' => 0,
         ],
+        // What may be dropped to make room.
         'cache' => [
-            'host' => '127.0.0.1',
-            'port' => 6379,
+            'host' => env('REDIS_CACHE_HOST', env('REDIS_HOST', '127.0.0.1')),
+            'port' => env('REDIS_CACHE_PORT', env('REDIS_PORT', 6379)),
+            'username' => env('REDIS_USERNAME'),
             'password' => env('REDIS_PASSWORD'),
-            'database' => 1,
         ],
     ],
 ];

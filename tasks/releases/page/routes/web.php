@@ -4,4 +4,4 @@ use App\Http\StatusController;
 use Illuminate\Support\Facades\Route;
 
 Route::get('/', [StatusController::class, 'page']);
-Route::get('/health', [StatusController::class, 'health']);
+Route::get('/up', [StatusController::class, 'health']);

@@ -1,0 +1,72 @@
+"""One application on this machine, as the deployment described it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+DESCRIPTIONS = Path("/etc/chom/apps")
+
+
+@dataclass(frozen=True)
+class App:
+    """What is known of an application before anything of it is released.
+
+    revision: the commit to release, or the hash of the files that are handed over; None: the
+    newest commit of ``branch``. url: the page that answers 200 if it works; fpm and workers:
+    systemd units. owner: the system user that runs it, whose database has the same name.
+    """
+
+    name: str
+    owner: str
+    base: Path
+    php: str
+    fpm: str
+    repository: str | None
+    branch: str
+    revision: str | None
+    deploy_key: str | None
+    known_hosts: str
+    url: str
+    workers: tuple[str, ...]
+    keep_releases: int
+    keep_dumps: int
+
+    @classmethod
+    def read(cls, name: str, folder: Path = DESCRIPTIONS) -> "App":
+        """The application of that name. Raises OSError if there is none."""
+        written = json.loads((folder / f"{name}.json").read_text())
+        return cls(
+            **{**written, "base": Path(written["base"]), "workers": tuple(written["workers"])}
+        )
+
+    @property
+    def releases(self) -> Path:
+        return self.base / "releases"
+
+    @property
+    def current(self) -> Path:
+        """The link that Nginx and the workers follow."""
+        return self.base / "current"
+
+    @property
+    def candidate(self) -> Path:
+        """The link that Nginx follows for this machine alone, when it is asked to."""
+        return self.base / "candidate"
+
+    @property
+    def shared(self) -> Path:
+        return self.base / "shared"
+
+    @property
+    def views(self) -> Path:
+        """Compiled views, a folder for each release: two releases must not share them."""
+        return self.shared / "storage/framework/views"
+
+    @property
+    def dumps(self) -> Path:
+        return Path("/var/backups/chom") / self.name
+
+    @property
+    def cache(self) -> Path:
+        """What composer keeps from one release to the next."""
+        return Path("/var/cache/chom") / self.name
