@@ -18,6 +18,7 @@ from state.lanes import Lane, Observer, Operation, Step
 from state.record import Error, Record, Release
 
 SLOW_S = 2.0
+_ACTIONS = {"deploy": "Deployment", "rollback": "Rollback"}
 HEARTBEAT_S = 15
 
 
@@ -161,7 +162,8 @@ def print_summary(
     colour = {"completed": "green", "failed": "red"}.get(record.status, "yellow")
     say()
     say(
-        f"--> Deployment {record.deployment_id} {record.status} in {record.duration_s} s",
+        f"--> {_ACTIONS[record.action]} {record.deployment_id} {record.status}"
+        f" in {record.duration_s} s",
         fg=colour,
         bold=True,
     )

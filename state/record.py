@@ -149,6 +149,7 @@ class Record(Part):
 
     version: Literal["5.0"] = SCHEMA_VERSION
     deployment_id: Annotated[str, Field(pattern=r"^\d{8}-\d{6}-[0-9a-f]{6}$")]
+    action: Literal["deploy", "rollback"] = "deploy"
     status: Status = "running"
     deployer: Deployer
     started_at: Time

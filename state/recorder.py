@@ -133,7 +133,7 @@ class Recorder(Observer):
             exit_code=last_exit_code(lane.host) if command else None,
             output=output,
             remedy="mend what the output names, then run this target again: "
-            f"pyinfra inventory.py deploy.py --limit {lane.host.name}",
+            f"pyinfra inventory.py {self.record.action}.py --limit {lane.host.name}",
         )
         self.store.save(self.record)
 

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
+from pyinfra.api.exceptions import OperationError
 from pyinfra.api.operation import OperationMeta
 
-from facts.conditions import Condition
+from facts.conditions import Choice, Condition
 from facts.services import STARTED_WITH
 from tasks.archives import Archive
 from tasks.operations.commands import Commands
@@ -37,9 +38,15 @@ def release_app(app: str, files: Archive | None, upcoming: Sequence[OperationMet
 
 @operation()
 def roll_back_app(app: str, release: str | None) -> Commands:
-    """Have an earlier release of ``app`` live: the newest good one, or the one of that name."""
+    """Have an earlier release of ``app`` live: the newest good one, or the one of that name.
+
+    Raises OperationError where there is none.
+    """
     named = shlex.quote(release) if release else ""
-    yield StringCommand(f"cd / && {PROGRAM} rollback {app} {named}")
+    chosen, *reasons = host.get_fact(Choice, shell=f"cd / && {PROGRAM} choose {app} {named}")
+    if reasons:
+        raise OperationError("; ".join(reasons))
+    yield StringCommand(f"cd / && {PROGRAM} rollback {app} {chosen}")
 
 
 def deploy_script(app: str) -> str:

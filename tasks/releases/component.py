@@ -22,6 +22,7 @@ from tasks.resources import (
 from tasks.workers.units import worker_units
 
 HERE = Path(__file__).parent
+PROGRAM_FILES = HERE / "host"
 DESCRIPTIONS = "/etc/chom/apps"
 KNOWN_HOSTS = f"{DESCRIPTIONS}/known_hosts"
 
@@ -44,7 +45,7 @@ def report(site: Site) -> str:
 )
 def releases(site: Site) -> None:
     """After PHP and Nginx, through which a release is tried out before anybody else gets it."""
-    folder_of_files(HERE / "host", into=f"{PROGRAMS}/releases")
+    folder_of_files(PROGRAM_FILES, into=f"{PROGRAMS}/releases")
     directory(DESCRIPTIONS)
     file(KNOWN_HOSTS, "known_hosts.j2", host_keys=site.settings.git.host_keys)
     for name, app in site.target.apps.items():

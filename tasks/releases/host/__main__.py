@@ -27,6 +27,9 @@ def main(arguments: list[str]) -> int:
     try:
         if command == "is-live":
             return 0 if deploying.is_live(app) else 1
+        if command == "choose":
+            print(rolling_back.choose(app, History(app), more[0] if more else None))
+            return 0
         if command == "tell":
             print(json.dumps(tell(app)))
             return 0
