@@ -30,7 +30,7 @@ from tasks.operations import (
     waiting,
 )
 from tasks.operations import firewall as firewalls
-from tasks.quoting import QUOTINGS, option_file
+from tasks.quoting import QUOTINGS, option_file, systemd_unit
 from tasks.sandbox import Sandbox
 
 _templates = Environment(
@@ -241,6 +241,7 @@ def service(
     reads: Sequence[str] = (),
     ready: str | None = None,
     limit_s: int = 60,
+    reload: str | None = None,
     sandbox: Sandbox | None = None,
     credentials: Mapping[str, str] | None = None,
 ) -> None:
@@ -248,14 +249,15 @@ def service(
 
     ``runs``: files that only a restart brings into effect; ``reads``: those for which a reload
     is enough; either may be shell patterns. ``ready``: a URL that must answer, or a shell command
-    that must succeed, within ``limit_s`` seconds. ``sandbox`` confines the unit by a drop-in.
+    that must succeed, within ``limit_s`` seconds. ``reload``: a shell command that brings ``reads``
+    into effect, for a unit that has none. ``sandbox`` confines the unit by a drop-in.
     ``credentials``: name → path of files that the unit alone gets to see, whoever they belong
     to, in ``credential(name, …)``; it runs with them.
     """
     unit = f"{name}.service"
     credentials = credentials or {}
     runs = [*runs, *credentials.values()]
-    text = _drop_in(unit, runs, reads, sandbox, credentials)
+    text = _drop_in(unit, runs, reads, reload, sandbox, credentials)
     drop_in = text_file(f"/etc/systemd/system/{unit}.d/chom.conf", text)
     if ready and ready.startswith("http"):
         ready = services.answers(unit, ready)
@@ -301,6 +303,7 @@ def _drop_in(
     unit: str,
     runs: Sequence[str],
     reads: Sequence[str],
+    reload: str | None,
     sandbox: Sandbox | None,
     credentials: Mapping[str, str],
 ) -> str:
@@ -313,6 +316,7 @@ def _drop_in(
         f"ExecStartPre=-+/bin/sh -c 'mkdir -pm 700 {STARTED_WITH};"
         f" {hash_command([own, *runs])} > {stamp}.runs;"
         f" {hash_command(list(reads))} > {stamp}.reads'",
+        *([f"ExecReload=+/bin/sh -c {systemd_unit(reload)}"] if reload else []),
         *(f"LoadCredential={name}:{path}" for name, path in credentials.items()),
         *(sandbox.lines() if sandbox else []),
     ]
@@ -330,6 +334,12 @@ def firewall() -> None:
     """The firewall in force, denying by default; declare what it must admit before this."""
     with noted("Firewall: deny by default, and in force") as label:
         firewalls.enable_firewall(name=label)
+
+
+def secured_databases() -> None:
+    """MariaDB without what lets strangers in."""
+    with noted("Nobody but root by its socket, and no test database") as label:
+        databases.secure_server(name=label)
 
 
 def database(name: str, owner: str, password: Secret) -> None:

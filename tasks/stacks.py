@@ -30,6 +30,7 @@ from tasks.phpfpm_exporter.component import phpfpm_exporter
 from tasks.portal.component import portal
 from tasks.prometheus.component import prometheus
 from tasks.redis.component import redis
+from tasks.redis_access.component import redis_access
 from tasks.redis_exporter.component import redis_exporter
 from tasks.releases.component import releases
 from tasks.request_metrics.component import request_metrics
@@ -79,6 +80,7 @@ STACKS: Mapping[str, Sequence[Component]] = {
         certificate,
         releases,
         workers,
+        redis_access,
         serving,
     ],
 }

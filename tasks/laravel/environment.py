@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from configs import App, Page
 from configs.secrets import Secret
 from tasks.laravel.secrets import app_key, database_password, own
-from tasks.redis.component import CACHE_PORT, HOST, QUEUE_PORT
-from tasks.redis.component import password as redis_password
+from tasks.redis.instances import CACHE_PORT, HOST, QUEUE_PORT
+from tasks.redis.users import password as redis_password
 from tasks.resources import secret
 
 

@@ -2,7 +2,7 @@
 
 from configs import App, Target
 from configs.secrets import Needed
-from tasks.redis.component import password as redis_password
+from tasks.redis.users import password as redis_password
 
 
 def app_key(name: str) -> Needed:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from configs import Page, Target
 from tasks.blackbox_exporter.modules import OWN, PUBLIC
 from tasks.component import Site
+from tasks.redis.instances import HOST, INSTANCES
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def jobs(site: Site) -> dict[str, Job]:
         "nginx": _exporters(site, site.targets, "nginx_exporter"),
         "requests": _exporters(site, site.targets, "request_metrics"),
         "mysql": _exporters(site, applications, "mysqld_exporter"),
-        "redis": _exporters(site, applications, "redis_exporter"),
+        "redis": Job([redis for each in applications for redis in _redis(site, each)]),
         **{name: _exporters(site, _shipped_by(name, site), "logs") for name in shippers},
         "php-fpm": Job([pool for each in applications for pool in _pools(site, each)]),
         "blackbox": Job(
@@ -63,6 +64,23 @@ def _pools(site: Site, target: Target) -> list[Scraped]:
     return [
         Scraped(address, {**_labels(target), "app": name, "__metrics_path__": f"/metrics/{name}"})
         for name in target.apps
+    ]
+
+
+def _redis(site: Site, target: Target) -> list[Scraped]:
+    """Both, by one exporter, which is told by its address which one to ask."""
+    address = f"{_reached(target, site)}:{target.settings.redis_exporter.port}"
+    return [
+        Scraped(
+            address,
+            {
+                **_labels(target),
+                "redis": instance.name,
+                "__metrics_path__": "/scrape",
+                "__param_target": f"redis://{HOST}:{instance.port}",
+            },
+        )
+        for instance in INSTANCES
     ]
 
 
