@@ -31,7 +31,7 @@ class Databases(FactBase[list[str]]):
             " where user = 'root' and host <> 'localhost'"
             " union select 'root_password' from mysql.global_priv where user = 'root'"
             " and host = 'localhost' and (json_value(priv, '$.plugin') <> 'unix_socket'"
-            " or json_exists(priv, '$.auth_or'))"
+            " or json_length(priv, '$.auth_or') > 1)"
             " union select concat('privileges/', trim(both '\\'' from"
             " substring_index(grantee, '@', 1)), ' ', group_concat(privilege_type"
             " order by privilege_type separator ', '))"
