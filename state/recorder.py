@@ -60,6 +60,7 @@ class Recorder(Observer):
         target.status = "completed" if completed else "failed"
         target.completed_at = now()
         self._read_versions(lane)
+        self._read_reports(lane)
         self.store.save(self.record)
 
     def _read_versions(self, lane: Lane) -> None:
@@ -81,7 +82,6 @@ class Recorder(Observer):
     def step_completed(self, lane: Lane, step: Step) -> None:
         component = self._component(lane, step)
         component.status, component.completed_at = "completed", now()
-        self._read_report(lane, step)
         self.store.save(self.record)
 
     def step_skipped(self, lane: Lane, step: Step, reason: str) -> None:
@@ -116,7 +116,6 @@ class Recorder(Observer):
         component = self._component(lane, step)
         component.status, component.completed_at = "failed", now()
         command, output = self._last_words(lane, operation)
-        self._read_report(lane, step)
         target = self.record.targets[lane.host.name]
         if target.error and operation:
             # Of several that failed alone, the first is told whole.
@@ -137,15 +136,17 @@ class Recorder(Observer):
         )
         self.store.save(self.record)
 
-    def _read_report(self, lane: Lane, step: Step) -> None:
+    def _read_reports(self, lane: Lane) -> None:
         """Keep what the host tells of its releases; one that is lost tells nothing."""
-        if not step.report:
-            return
-        try:
-            told = lane.host.get_fact(Report, shell=step.report)
-            self._component(lane, step).releases = [Release.model_validate(each) for each in told]
-        except (PyinfraError, ValidationError):
-            logger.debug("no report of %s", lane.host.name, exc_info=True)
+        for step in lane.steps:
+            component = self._component(lane, step)
+            if not step.report or component.status not in ("completed", "failed"):
+                continue
+            try:
+                told = lane.host.get_fact(Report, shell=step.report)
+                component.releases = [Release.model_validate(each) for each in told]
+            except (PyinfraError, ValidationError):
+                logger.debug("no report of %s", lane.host.name, exc_info=True)
 
     def _last_words(self, lane: Lane, operation: Operation | None) -> tuple[str | None, list[str]]:
         """The failed operation's last command, and the end of what it printed."""

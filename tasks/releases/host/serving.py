@@ -47,9 +47,10 @@ def go_live(app: App, release: Path) -> None:
 
 
 def restart_workers(app: App) -> None:
-    """On with the new code: each ends what it is at first."""
+    """On with the new code: each ends what it is at first. What does not run is left alone."""
     for unit in app.workers:
-        run("workers", ["systemctl", "try-restart", unit])
+        if run("workers", ["systemctl", "show", "-P", "ActiveState", unit]).strip() == "active":
+            run("workers", ["systemctl", "restart", unit])
 
 
 def _ask_until(
