@@ -181,7 +181,7 @@ def print_summary(
     for name, target in record.targets.items():
         for component in target.components.values():
             for release in component.releases:
-                say(f"    {name.ljust(width)}  {_told(release)}")
+                say(f"    {name.ljust(width)}  {_told(release, record.started_at)}")
     for warning in warnings:
         say(f"    note: {warning}", fg="yellow")
     say(f"    record: {path}")
@@ -191,10 +191,10 @@ def print_summary(
                 say(f"    look at: {address}")
 
 
-def _told(release: Release) -> str:
-    """What serves of an application, in a line; what went wrong with its last release."""
+def _told(release: Release, since: str) -> str:
+    """What serves of an application, in a line; and what was done to it ``since``."""
     text = f"{release.app}: {release.release or 'no release'}"
-    last = release.last
+    last = release.last if release.last and release.last.at >= since else None
     if last and last.event == "bad":
         text += f"; {last.release} is bad: {last.step}"
     if last and last.dump:

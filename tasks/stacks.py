@@ -26,6 +26,7 @@ from tasks.nginx.component import nginx
 from tasks.nginx_exporter.component import nginx_exporter
 from tasks.node_exporter.component import node_exporter
 from tasks.php.component import php
+from tasks.php_leftovers.component import php_leftovers
 from tasks.phpfpm_exporter.component import phpfpm_exporter
 from tasks.portal.component import portal
 from tasks.prometheus.component import prometheus
@@ -81,6 +82,7 @@ STACKS: Mapping[str, Sequence[Component]] = {
         releases,
         workers,
         redis_access,
+        php_leftovers,
         serving,
     ],
 }

@@ -2,10 +2,9 @@
 
 from tasks import sizing, vendors
 from tasks.component import Site, component, noted
-from tasks.laravel.places import apps_of, root
 from tasks.operations import php as operations
 from tasks.php.versions import of_vendor, packages
-from tasks.resources import absent, file, log_file, nothing_else, service
+from tasks.resources import absent, file, log_file, service
 from tasks.sandbox import Sandbox
 
 
@@ -27,26 +26,22 @@ def php(site: Site) -> None:
         _version(site, version)
     with noted(f"php is PHP {site.settings.php.default_version}") as label:
         operations.set_default(name=label, version=site.settings.php.default_version)
-    with noted("No other version of ours") as label:
-        operations.remove_versions(name=label, wanted=list(site.settings.php.versions))
 
 
 def _version(site: Site, version: str) -> None:
     folder = f"/etc/php/{version}/fpm"
-    ini = file(
-        f"{folder}/conf.d/90-chom.ini",
+    file(
+        _ini(version),
         "chom.ini.j2",
         opcache_mb=sizing.opcache_mb(site.hardware, len(site.settings.php.versions)),
     )
     absent(f"{folder}/pool.d/www.conf")
-    own = file(
-        f"{folder}/pool.d/00-chom.conf",
+    file(
+        _own(version),
         "chom.conf.j2",
         check=f"php-fpm{version} -t",
         version=version,
     )
-    names = apps_of(site, version)
-    nothing_else(f"{folder}/pool.d", "chom-*.conf", [f"chom-{name}.conf" for name in names])
     log_file(log(version))
     file(
         f"/etc/logrotate.d/php{version}-fpm",
@@ -55,12 +50,25 @@ def _version(site: Site, version: str) -> None:
         log=log(version),
         version=version,
     )
-    storage = [f"{root(name)}/shared/storage" for name in names]
+    fpm(version)
+
+
+def fpm(version: str) -> None:
+    """PHP-FPM of a version, with the pools that there are."""
     service(
         f"php{version}-fpm",
-        runs=[own],
-        reads=[ini, f"{folder}/pool.d/chom-*.conf"],
+        runs=[_own(version)],
+        reads=[_ini(version), f"/etc/php/{version}/fpm/pool.d/chom-*.conf"],
         ready=f"php-fpm{version} -t",
-        # PCRE compiles regular expressions to machine code, so memory must be executable.
-        sandbox=Sandbox(writes=("/run", "/var/log", "/var/lib/php", *storage), jit=True),
+        # PCRE compiles regular expressions to machine code, so memory must be executable. Another
+        # application is no reason to restart: whose files are whose, their owners tell.
+        sandbox=Sandbox(writes=("/run", "/var/log", "/var/lib/php", "/var/www"), jit=True),
     )
+
+
+def _ini(version: str) -> str:
+    return f"/etc/php/{version}/fpm/conf.d/90-chom.ini"
+
+
+def _own(version: str) -> str:
+    return f"/etc/php/{version}/fpm/pool.d/00-chom.conf"

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 OF_DEBIAN = ("8.4",)
 PARTS = (
     *("fpm", "cli", "mbstring", "xml", "curl", "opcache", "mysql"),
-    *("zip", "bcmath", "intl", "gd", "sqlite3"),
+    *("zip", "bcmath", "intl", "gd", "sqlite3", "redis"),
 )
 
 
 def packages(version: str) -> list[str]:
     """Debian's names of what Laravel and most applications ask for."""
-    redis = "php-redis" if version in OF_DEBIAN else f"php{version}-redis"
-    return [*(f"php{version}-{part}" for part in PARTS), redis]
+    return [f"php{version}-{part}" for part in PARTS]
 
 
 def of_vendor(versions: Sequence[str]) -> list[str]:

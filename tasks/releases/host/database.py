@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from .app import App
-from .commands import Failed, artisan
+from .commands import Failed, artisan, run
 
 # Laravel 9 and newer say Pending, older ones No in a column of a table.
 _PENDING = re.compile(r"\bPending\b|\|\s*No\s*\|")
@@ -14,21 +14,24 @@ _PENDING = re.compile(r"\bPending\b|\|\s*No\s*\|")
 def migrate(app: App, release: Path) -> str:
     """Bring the database to what a release expects; returns the path of the dump, if one was made.
 
+    Of an empty database there is none.
+
     Only one release of an application is made at a time, so no two migrations meet.
     """
     if not _is_pending(app, release):
         return ""
-    path = _dump(app, release.name)
+    path = "" if _is_empty(app) else str(_dump(app, release.name))
     try:
         artisan(app, release, "migrate", "migrate", "--force")
     except Failed as failure:
-        failure.output.append(f"the database as it was before: {restore_command(app, path)}")
+        if path:
+            failure.output.append(f"the database as it was before: {restore_command(app, path)}")
         raise
     _prune(app)
-    return str(path)
+    return path
 
 
-def restore_command(app: App, dump: Path | str) -> str:
+def restore_command(app: App, dump: str) -> str:
     """What a shell of root's is told to bring a dump back."""
     return f"zcat {dump} | mariadb {app.owner}"
 
@@ -38,6 +41,10 @@ def _is_pending(app: App, release: Path) -> bool:
         return bool(_PENDING.search(artisan(app, release, "migrate:status", "migrate:status")))
     except Failed:
         return True  # there is no table of migrations yet
+
+
+def _is_empty(app: App) -> bool:
+    return not run("dump", ["mariadb", "-NBe", "show tables", app.owner]).strip()
 
 
 def _dump(app: App, name: str) -> Path:
