@@ -343,6 +343,9 @@ class AlertingSettings(Model):
     server_error_percent: Percent = setting(
         "How many of Nginx' answers may be 5xx, in percent, where there are 20 a minute at least."
     )
+    queue_jobs: int = setting(
+        "How many jobs of an application may wait for long.", ge=1, le=1_000_000_000
+    )
     availability_percent: float = setting(
         "How much of 30 days an application must answer, in percent.", ge=95, le=99.99
     )

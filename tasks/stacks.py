@@ -7,6 +7,7 @@ from typing import Any
 from configs import Target
 from configs.secrets import Needed
 from tasks.alertmanager.component import alertmanager
+from tasks.app_metrics.component import app_metrics
 from tasks.base.component import base
 from tasks.blackbox_exporter.component import blackbox_exporter
 from tasks.certificate.component import certificate
@@ -81,6 +82,7 @@ STACKS: Mapping[str, Sequence[Component]] = {
         certificate,
         releases,
         workers,
+        app_metrics,
         redis_access,
         php_leftovers,
         serving,

@@ -10,11 +10,14 @@ from tasks.component import Site, component
 from tasks.laravel.places import root
 from tasks.laravel.secrets import deploy_key, deploy_keys
 from tasks.operations.releases import PROGRAM, PROGRAMS
+from tasks.redis.instances import HOST, QUEUE_PORT
+from tasks.redis.users import ADMINISTRATOR, PASSWORD_FILE
 from tasks.resources import (
     app_release,
     directory,
     file,
     folder_of_files,
+    nothing_else,
     secret,
     secret_text,
     text_file,
@@ -48,6 +51,8 @@ def releases(site: Site) -> None:
     folder_of_files(PROGRAM_FILES, into=f"{PROGRAMS}/releases")
     directory(DESCRIPTIONS)
     file(KNOWN_HOSTS, "known_hosts.j2", host_keys=site.settings.git.host_keys)
+    # Of one that is no longer wanted nothing is told any more.
+    nothing_else(DESCRIPTIONS, "*.json", [f"{name}.json" for name in site.target.apps])
     for name, app in site.target.apps.items():
         key = _deploy_key(name, app)
         files = _files(app)
@@ -102,6 +107,8 @@ def _description(
         "known_hosts": KNOWN_HOSTS,
         "url": f"{page.own_url}{app.health}",
         "workers": worker_units(name, app),
+        "queues": app.workers.queues.split(","),
+        "redis": ["-h", HOST, "-p", str(QUEUE_PORT), "--user", ADMINISTRATOR, PASSWORD_FILE],
         "keep_releases": app.keep_releases,
         "keep_dumps": app.keep_dumps,
     }

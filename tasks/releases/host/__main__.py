@@ -1,4 +1,4 @@
-"""``releases COMMAND APP``: deploy, roll back, and tell what serves."""
+"""``releases COMMAND APP``: deploy, roll back, and tell what serves; ``releases metrics``."""
 
 import fcntl
 import json
@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from . import deploying, rolling_back, serving
-from .app import App
+from . import deploying, metrics, rolling_back, serving
+from .app import App, Unknown
 from .commands import Failed
 from .history import History
 
@@ -22,8 +22,19 @@ WAIT_S = 900
 def main(arguments: list[str]) -> int:
     """Exit code 0: done, or what is wanted serves already; 1: not, with the step and its output."""
     os.umask(0o022)
-    command, name, *more = arguments
-    app = App.read(name)
+    try:
+        if arguments == ["metrics"]:
+            print(metrics.text(App.all()), end="")
+            return 0
+        command, name, *more = arguments
+        return act(command, App.read(name), more)
+    except Unknown as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def act(command: str, app: App, more: list[str]) -> int:
+    """Do what a command says with one application; the exit code."""
     try:
         if command == "is-live":
             return 0 if deploying.is_live(app) else 1

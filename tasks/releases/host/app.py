@@ -7,13 +7,18 @@ from pathlib import Path
 DESCRIPTIONS = Path("/etc/chom/apps")
 
 
+class Unknown(Exception):
+    """There is no such application here, as far as this program can tell."""
+
+
 @dataclass(frozen=True)
 class App:
     """What is known of an application before anything of it is released.
 
     revision: the commit to release, or the hash of the files that are handed over; None: the
     newest commit of ``branch``. url: the page that answers 200 if it works; fpm and workers:
-    systemd units. owner: the system user that runs it, whose database has the same name.
+    systemd units. queues: of its jobs; redis: how redis-cli reaches them, and at last the file of
+    the password. owner: the system user that runs it, whose database has the same name.
     """
 
     name: str
@@ -28,16 +33,29 @@ class App:
     known_hosts: str
     url: str
     workers: tuple[str, ...]
+    queues: tuple[str, ...]
+    redis: tuple[str, ...]
     keep_releases: int
     keep_dumps: int
 
     @classmethod
     def read(cls, name: str, folder: Path = DESCRIPTIONS) -> "App":
-        """The application of that name. Raises OSError if there is none."""
-        written = json.loads((folder / f"{name}.json").read_text())
-        return cls(
-            **{**written, "base": Path(written["base"]), "workers": tuple(written["workers"])}
-        )
+        """The application of that name. Raises Unknown if there is none, or of another version."""
+        try:
+            return cls._read(folder / f"{name}.json")
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise Unknown(f"{name} is not described as it should be: deploy it ({error})") from None
+
+    @classmethod
+    def _read(cls, path: Path) -> "App":
+        written = json.loads(path.read_text())
+        lists = {key: tuple(each) for key, each in written.items() if isinstance(each, list)}
+        return cls(**{**written, **lists, "base": Path(written["base"])})
+
+    @classmethod
+    def all(cls, folder: Path = DESCRIPTIONS) -> "list[App]":
+        """Every application of this machine, by name."""
+        return [cls.read(path.stem, folder) for path in sorted(folder.glob("*.json"))]
 
     @property
     def releases(self) -> Path:
