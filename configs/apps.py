@@ -132,7 +132,9 @@ class App(Model):
         ge=1,
         le=4096,
     )
-    workers: Annotated[Workers, EMPTY_IS_FINE] = setting("Who works off the queue.", default_factory=Workers)
+    workers: Annotated[Workers, EMPTY_IS_FINE] = setting(
+        "Who works off the queue.", default_factory=Workers
+    )
     scheduler: bool = setting("Whether `artisan schedule:run` runs every minute.", default=False)
     environment: dict[EnvironmentName, EnvironmentValue] = setting(
         "Further lines of .env, as NAME: value; never a secret.",

@@ -11,7 +11,6 @@ from configs.explaining import secret_advice
 from configs.paths import resolved
 from configs.schema import GitSettings, PhpSettings
 
-
 # The deployment itself gives them their values.
 MADE = ("APP_KEY", "DB_PASSWORD", "REDIS_PASSWORD")
 DEPLOY_KEY = "DEPLOY_KEY"
@@ -116,6 +115,7 @@ def _taken(name: str, app: App, names: dict[str, str]) -> Iterator[Flaw]:
 
 
 def _made_by_us(name: str, app: App) -> Iterator[Flaw]:
+    written: list[tuple[tuple[str, ...], str]]
     written = [(("environment", key), key) for key in app.environment if key in MADE]
     written += [(("secrets",), key) for key in app.secrets if key in (*MADE, DEPLOY_KEY)]
     for setting, key in written:

@@ -108,9 +108,7 @@ def validate(merged: dict[str, Any], sources: Sources) -> tuple[Inventory | None
         return Inventory.model_validate(merged), []
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False)
-        problems = [
-            explain(detail, sources) for detail in details if not _follows(detail, details)
-        ]
+        problems = [explain(detail, sources) for detail in details if not _follows(detail, details)]
         return None, problems
 
 

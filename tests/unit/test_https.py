@@ -215,7 +215,8 @@ def refused(folder: Path, settings: str) -> list[Problem]:
 def test_names_that_no_certificate_is_given_for(tmp_path: Path, name: str, found: str) -> None:
     tls = "tls: {mode: letsencrypt, email: ops@example.org}"
     [problem] = refused(
-        tmp_path, f"{tls}, apps: {{laravel: {{domain: {name}}}}}, portal: {{server_name: a.example.org}}"
+        tmp_path,
+        f"{tls}, apps: {{laravel: {{domain: {name}}}}}, portal: {{server_name: a.example.org}}",
     )
     assert problem.key == "settings.apps.laravel.domain"
     assert f"tls.mode is letsencrypt, which gives no certificate for {found}" in problem.found
@@ -324,7 +325,9 @@ def test_the_page_of_somebody_else_is_not_taken_for_ours(tmp_path: Path) -> None
 
 def test_a_page_is_called_by_its_first_name(tmp_path: Path) -> None:
     def target(name: str) -> Target:
-        text = INVENTORY.replace("settings: {", f"settings: {{apps: {{laravel: {{domain: {name}}}}}, ")
+        text = INVENTORY.replace(
+            "settings: {", f"settings: {{apps: {{laravel: {{domain: {name}}}}}, "
+        )
         return configuration(tmp_path, text).targets["vpsmanager"]
 
     assert target("'*.example.org Shop.example.org shop.example.org'").host_names == [
