@@ -2,10 +2,12 @@
 
 import re
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from configs.values import (
+    EMPTY_IS_FINE,
     SERVER_NAME,
     Model,
     PathText,
@@ -19,13 +21,17 @@ _SCP = r"[a-z_][a-z0-9_-]*@[A-Za-z0-9.-]+:(?!/)[A-Za-z0-9._~/-]+"
 _URL = r"(ssh://([a-z_][a-z0-9_-]*@)?|https?://|git://)[A-Za-z0-9.\[\]:-]+/[A-Za-z0-9._~/-]+"
 _REPOSITORY = re.compile(rf"{_SCP}|{_URL}")
 REPOSITORY = "a repository such as git@github.com:acme/shop.git, without a password"
-ENVIRONMENT_NAME = "a name of capital letters, digits and underscores that begins with a letter"
+ENVIRONMENT = (
+    "NAME: value, each name of capital letters, digits and underscores, each value on one line"
+)
 URL_PATH = "a path that begins with /, such as /up"
 
 
 def _repository(text: str) -> str:
     if not _REPOSITORY.fullmatch(text):
         raise ValueError("no repository")
+    if "://" in text:
+        _ = urlsplit(text).port  # which raises ValueError for what is none
     return text
 
 
@@ -41,8 +47,10 @@ Repository = Annotated[str, Field(max_length=1024), AfterValidator(_repository)]
 Branch = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}$")]
 Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,99}$")]
+_OneLine = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=8192)]
 EnvironmentValue = Annotated[
-    str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=8192), BeforeValidator(_as_text)
+    _OneLine,
+    BeforeValidator(_as_text, json_schema_input_type=_OneLine | bool | int | float),
 ]
 UrlPath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~/-]*$", max_length=255)]
 Queues = Annotated[str, Field(pattern=r"^[A-Za-z0-9_:-]+(,[A-Za-z0-9_:-]+)*$", max_length=255)]
@@ -124,12 +132,14 @@ class App(Model):
         ge=1,
         le=4096,
     )
-    workers: Workers = setting("Who works off the queue.", default_factory=Workers)
+    workers: Annotated[Workers, EMPTY_IS_FINE] = setting(
+        "Who works off the queue.", default_factory=Workers
+    )
     scheduler: bool = setting("Whether `artisan schedule:run` runs every minute.", default=False)
     environment: dict[EnvironmentName, EnvironmentValue] = setting(
         "Further lines of .env, as NAME: value; never a secret.",
         default_factory=dict,
-        expected=ENVIRONMENT_NAME,
+        expected=ENVIRONMENT,
         remedy="write NAME: value, in quotes where it is no word or number",
     )
     secrets: tuple[EnvironmentName, ...] = setting(

@@ -256,6 +256,9 @@ class _Check:
             return
         for flaw in flaws(**parts):
             location = target.at("settings", *flaw.setting)
+            # Where nothing was written, what is around it is to blame.
+            while self.sources.origin(location)[0] is self.sources.defaults:
+                location = location[:-1]
             yield self._problem(location, flaw.found, flaw.expected, flaw.remedy)
 
     def _sections(self, target: _Seen) -> dict[str, Any]:

@@ -11,6 +11,10 @@ from configs.explaining import secret_advice
 from configs.paths import resolved
 from configs.schema import GitSettings, PhpSettings
 
+# The deployment itself gives them their values.
+MADE = ("APP_KEY", "DB_PASSWORD", "REDIS_PASSWORD")
+DEPLOY_KEY = "DEPLOY_KEY"
+
 
 @dataclass(frozen=True)
 class Flaw:
@@ -29,13 +33,15 @@ def flaws(apps: Any, php: Any, git: Any) -> Iterator[Flaw]:
     if versions.default and versions.default not in versions.versions:
         yield _unlisted(("php", "default"), versions.default, versions)
     names: dict[str, str] = {}
-    for name, written in apps.items():
-        app = App.model_validate(written or {})
+    known_apps = {name: App.model_validate(written or {}) for name, written in apps.items()}
+    for name, app in known_apps.items():
         yield from _source(name, app, known)
         if app.php and app.php not in versions.versions:
             yield _unlisted(("apps", name, "php"), app.php, versions)
         yield from _taken(name, app, names)
+        yield from _made_by_us(name, app)
         yield from _secrets(name, app)
+    yield from _one_secret_twice(known_apps)
 
 
 def ssh_host(repository: str) -> str | None:
@@ -108,8 +114,42 @@ def _taken(name: str, app: App, names: dict[str, str]) -> Iterator[Flaw]:
         names.setdefault(host_name, name)
 
 
+def _made_by_us(name: str, app: App) -> Iterator[Flaw]:
+    written: list[tuple[tuple[str, ...], str]]
+    written = [(("environment", key), key) for key in app.environment if key in MADE]
+    written += [(("secrets",), key) for key in app.secrets if key in (*MADE, DEPLOY_KEY)]
+    for setting, key in written:
+        yield Flaw(
+            ("apps", name, *setting),
+            f"{key}, which is {'the key of git' if key == DEPLOY_KEY else 'made'} for {name}",
+            "names of the application's own",
+            f"remove {key} here; to change its value: python -m configs secrets set"
+            f" {name.upper()}_{key}",
+        )
+
+
+def _one_secret_twice(apps: Mapping[str, App]) -> Iterator[Flaw]:
+    """Secrets that two applications would share since their names run together."""
+    owners: dict[str, str] = {}
+    for name, app in apps.items():
+        for key in (*MADE, *([DEPLOY_KEY] if app.deploy_key else [])):
+            owners[f"{name.upper()}_{key}"] = name
+    for name, app in apps.items():
+        for key in app.secrets:
+            secret = f"{name.upper()}_{key}"
+            if owners.setdefault(secret, name) != name:
+                yield Flaw(
+                    ("apps", name, "secrets"),
+                    f"{key}, whose value would be the secret {secret}, which {owners[secret]} has",
+                    "secrets of its own for every application",
+                    f"write another name for {key}, or for the application",
+                )
+
+
 def _secrets(name: str, app: App) -> Iterator[Flaw]:
     for key, value in app.environment.items():
+        if key in MADE:
+            continue  # told already
         if key in app.secrets:
             yield Flaw(
                 ("apps", name, "environment", key),

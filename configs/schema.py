@@ -14,6 +14,7 @@ from configs.paths import resolved
 from configs.values import (
     ADDRESS,
     EMAIL,
+    EMPTY_IS_FINE,
     NAME,
     PACKAGE_VERSION,
     SERVER_NAME,
@@ -488,7 +489,7 @@ class Settings(Model):
     mariadb: MariadbSettings
     redis: RedisSettings
     git: GitSettings
-    apps: dict[ApplicationName, App] = setting(
+    apps: dict[ApplicationName, Annotated[App, EMPTY_IS_FINE]] = setting(
         "The Laravel applications, each under its name, which is also that of its system user and "
         "its database; none: a page of our own.",
         expected="each application under a name of its own: 1 to 31 small letters, digits and "

@@ -16,6 +16,8 @@ RESERVED_NAMES = frozenset({
     "backup", "list", "irc", "nobody", "sshd", "messagebus", "mysql", "mariadb", "redis", "nginx",
     "prometheus", "alertmanager", "grafana", "loki", "promtail", "alloy", "information_schema",
     "performance_schema", "test",
+    # A pool of PHP-FPM by this name is ours, or is none; secrets by these names are ours.
+    "chom", "global", "logs", "metrics", "page", "smtp",
 })
 # fmt: on
 
@@ -74,6 +76,10 @@ class Model(BaseModel):
     """A section: fixed once read, and strict, so that a typing mistake is never guessed at."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+
+# A section without content (`shop:`) says nothing, also where the defaults do not have it.
+EMPTY_IS_FINE = BeforeValidator(lambda value: {} if value is None else value)
 
 
 def setting(description: str, *, expected: str = "", remedy: str = "", **field: Any) -> Any:

@@ -101,14 +101,15 @@ def page(url: str) -> tuple[int, str]:
 
 
 def redis(lab: Lab, machine: str, command: str, password: str | None = None) -> str:
-    """The last line of what Redis says to a command; without ``password``, with the right one."""
-    auth = "sed -n 's/^requirepass /AUTH /p' /etc/redis/redis.conf"
-    if password is not None:
-        auth = "cat"
+    """The last line of what Redis says to its administrator's command.
+
+    Without ``password``, with the right one. It is the Redis of jobs and sessions.
+    """
+    shown = "cat /etc/chom/redis/password" if password is None else "cat"
     said = lab.run(
         machine,
-        f"{{ {auth}; echo {command}; }} | redis-cli 2>&1",
-        input="" if password is None else f"AUTH {quoting.redis(password)}\n",
+        f'REDISCLI_AUTH="$({shown})" redis-cli --user chom --no-auth-warning {command} 2>&1',
+        input=password or "",
     ).stdout
     return [line for line in said.splitlines() if line][-1]
 

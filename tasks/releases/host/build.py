@@ -74,3 +74,17 @@ def fill_caches(app: App, release: Path) -> None:
 def seal(app: App, release: Path) -> None:
     """From here on nobody but root changes the code that visitors get."""
     run("seal", ["chown", "-Rh", "root:root", str(release)])
+    cached = release / "bootstrap/cache/config.php"
+    if cached.exists():  # with every secret of .env in it
+        run("seal", ["chown", f"root:{app.owner}", str(cached)])
+        cached.chmod(0o640)
+
+
+def refresh(app: App, release: Path) -> None:
+    """Cache the settings of a sealed release anew: they may have changed since it was made."""
+    folder = release / "bootstrap/cache"
+    run("seal", ["chown", "-Rh", f"{app.owner}:{app.owner}", str(folder)])
+    try:
+        artisan(app, release, CACHES[0], CACHES[0])
+    finally:
+        seal(app, release)

@@ -1,6 +1,6 @@
 """Back to an earlier release."""
 
-from . import serving
+from . import build, serving
 from .app import App
 from .commands import Failed
 from .history import History
@@ -40,6 +40,7 @@ def roll_back(app: App, name: str | None) -> None:
         (e for e in reversed(history.events()) if e.release == chosen and e.event == "live"), None
     )
     try:
+        build.refresh(app, app.releases / chosen)
         serving.try_out(app, app.releases / chosen)
         serving.go_live(app, app.releases / chosen)
     except Failed:
