@@ -309,7 +309,7 @@ def test_grafana_is_told_where_it_is_and_where_all_else_is(
     ]
     folder = provider["options"]["path"]
     shown = {json.loads(text)["uid"] for path, text in texts.items() if path.startswith(folder)}
-    assert "chom-fleet" in shown and len(shown) == 8
+    assert "chom-fleet" in shown and len(shown) == 9
 
 
 def test_grafanas_secrets_are_in_files_of_their_own(

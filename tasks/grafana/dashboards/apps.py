@@ -34,6 +34,13 @@ def build() -> dashboard.Dashboard:
                 steps=bad_at(1, 5),
             )
         )
+        .with_panel(
+            number(
+                "Answered",
+                f"min(avg_over_time(probe_success{{{WHICH}}}[$__range]))",
+                unit="percentunit",
+            )
+        )
         .with_panel(number("Jobs that wait", f'sum(laravel_queue_jobs{{{WHICH},state="ready"}})'))
         .with_panel(
             number("Failed jobs", f"sum(laravel_failed_jobs{{{WHICH}}})", steps=bad_at(1, 10))
@@ -44,5 +51,6 @@ def build() -> dashboard.Dashboard:
         .with_panel(
             graph("Releases", query(f"laravel_release_info{{{WHICH}}}", f"{EACH} {{{{release}}}}"))
         )
+        .with_panel(graph("Failed jobs", query(f"laravel_failed_jobs{{{WHICH}}}", EACH)))
         .with_panel(lines("Logs", '{target=~"$target",job="laravel",app=~"$app"}'))
     )
