@@ -12,7 +12,12 @@ LIMIT_S = 1800
 
 
 class Failed(Exception):
-    """A step that did not succeed, and the end of what it printed."""
+    """A step that did not succeed, and the end of what it printed.
+
+    dump: of the database, where one was made before it.
+    """
+
+    dump = ""
 
     def __init__(self, step: str, output: str) -> None:
         super().__init__(f"the step {step} failed")

@@ -24,6 +24,7 @@ def migrate(app: App, release: Path) -> str:
     try:
         artisan(app, release, "migrate", "migrate", "--force")
     except Failed as failure:
+        failure.dump = path
         if path:
             failure.output.append(f"the database as it was before: {restore_command(app, path)}")
         raise

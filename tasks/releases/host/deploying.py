@@ -46,7 +46,7 @@ def deploy(app: App) -> None:
         _go_live(app, release, before)
     except (Failed, OSError) as error:
         failure = error if isinstance(error, Failed) else Failed("files", str(error))
-        _note_bad(history, release, failure, revision=revision, dump=dump)
+        _note_bad(history, release, failure, revision=revision, dump=failure.dump or dump)
         _discard(app, release)
         raise failure from None
     history.note(release.name, "live", **made)
