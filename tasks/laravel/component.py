@@ -22,6 +22,9 @@ LOGIN_TRIES = "10r/m"
     needs=["base", "mariadb", "redis", "tls"],
     secrets=secrets.of_apps,
     packages=lambda site: ["logrotate", *_packages(site)],
+    version=lambda site: (
+        "; ".join(f"dpkg-query -W -f='${{Version}}' {name}" for name in _packages(site)) or "true"
+    ),
 )
 def laravel(site: Site) -> None:
     """Each runs as a system user of its own, whom MariaDB knows by its socket."""

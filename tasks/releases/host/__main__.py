@@ -60,10 +60,10 @@ def act(command: str, app: App, more: list[str]) -> int:
 
 def tell(app: App) -> dict[str, object]:
     """What serves, and what was last said of any release: the event of which one, when and why."""
-    release, events = serving.live(app), History(app).events()
-    serves = next((e for e in reversed(events) if release and e.release == release.name), None)
-    told: dict[str, object] = {"app": app.name, "release": serves and serves.release}
-    told["revision"] = serves and serves.revision
+    release, history = serving.live(app), History(app)
+    events = history.events()
+    told: dict[str, object] = {"app": app.name, "release": release and release.name}
+    told["revision"] = release and history.details(release.name)["revision"]
     if not events:
         return told
     last = asdict(events[-1])
@@ -90,4 +90,5 @@ def _alone(app: App) -> Iterator[None]:
         yield
 
 
-sys.exit(main(sys.argv[1:]))
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

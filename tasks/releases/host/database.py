@@ -28,7 +28,6 @@ def migrate(app: App, release: Path) -> str:
         if path:
             failure.output.append(f"the database as it was before: {restore_command(app, path)}")
         raise
-    _prune(app)
     return path
 
 
@@ -66,10 +65,12 @@ def _dump(app: App, name: str) -> Path:
         part.unlink(missing_ok=True)
         raise Failed("dump", done.stderr)
     part.replace(path)
+    _prune(app)
     return path
 
 
 def _prune(app: App) -> None:
+    """Also where migrations fail again and again: the newest stay."""
     for old in sorted(app.dumps.glob("*.sql.gz"))[: -app.keep_dumps]:
         old.unlink()
     for part in app.dumps.glob("*.part"):

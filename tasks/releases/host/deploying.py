@@ -81,9 +81,7 @@ def _finish(app: App, history: History, release: Path) -> None:
     except Failed as failure:
         _note_bad(history, release, failure)
         return
-    made = history.last(release.name)
-    details = {"revision": made.revision, "inputs": made.inputs, "dump": made.dump} if made else {}
-    history.note(release.name, "live", **details)
+    history.note(release.name, "live", **history.details(release.name))
 
 
 def _go_live(app: App, release: Path, before: Path | None) -> None:

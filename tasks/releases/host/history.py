@@ -39,7 +39,7 @@ class History:
     def events(self) -> list[Event]:
         """All of them; a line that a full disk cut off is passed over."""
         try:
-            lines = self.path.read_text().splitlines()
+            lines = self.path.read_text(errors="replace").splitlines()
         except FileNotFoundError:
             return []
         found = []
@@ -66,13 +66,27 @@ class History:
         """What was last said of a release."""
         return next((each for each in reversed(self.events()) if each.release == release), None)
 
+    def details(self, release: str) -> dict[str, str]:
+        """Of what a release was made, as it was said when it was made or live."""
+        told = [each for each in self.events() if each.release == release and each.inputs]
+        last = told[-1] if told else Event(release, "", "")
+        return {"revision": last.revision, "inputs": last.inputs, "dump": last.dump}
+
     def good(self) -> list[str]:
         """The releases that can be gone back to, in the order in which they were made."""
+        return self._last_said("live")
+
+    def left(self) -> list[str]:
+        """The releases that a rollback went away from, of those that had been seen to work."""
+        worked = {each.release for each in self.events() if each.event == "live"}
+        return [name for name in self._last_said("left") if name in worked]
+
+    def _last_said(self, event: str) -> list[str]:
         last = {each.release: each.event for each in self.events()}
         return sorted(
             name
-            for name, event in last.items()
-            if event == "live" and (self.app.releases / name).is_dir()
+            for name, said in last.items()
+            if said == event and (self.app.releases / name).is_dir()
         )
 
 

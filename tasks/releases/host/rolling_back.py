@@ -20,12 +20,11 @@ def choose(app: App, history: History, name: str | None) -> str:
         if not earlier:
             raise Failed("choose", f"there is no good release before {live.name}")
         return earlier[-1]
-    left = [each.release for each in history.events() if each.event == "left"]
-    known = [*good, *(each for each in left if (app.releases / each).is_dir())]
+    known = [*good, *history.left()]
     if name == live.name:
         raise Failed("choose", f"{name} serves already")
     if name not in known:
-        there = ", ".join(sorted(set(known))) or "none"
+        there = ", ".join(sorted(known)) or "none"
         raise Failed("choose", f"there is no good release {name}; there is: {there}")
     return name
 
@@ -36,9 +35,6 @@ def roll_back(app: App, name: str | None) -> None:
     chosen = choose(app, history, name)
     before = serving.live(app)
     assert before is not None
-    last = next(
-        (e for e in reversed(history.events()) if e.release == chosen and e.event == "live"), None
-    )
     try:
         build.refresh(app, app.releases / chosen)
         serving.try_out(app, app.releases / chosen)
@@ -48,11 +44,7 @@ def roll_back(app: App, name: str | None) -> None:
             serving.go_live(app, before)
         raise
     history.note(before.name, "left")
-    history.note(
-        chosen,
-        "live",
-        revision=last.revision if last else "",
-        inputs=last.inputs if last else "",
-    )
+    details = {**history.details(chosen), "dump": ""}  # this went back to no dump
+    history.note(chosen, "live", **details)
     serving.restart_workers(app)
     print(f"live again: {chosen}; {before.name} is left", flush=True)

@@ -26,7 +26,10 @@ def point(link: Path, release: Path) -> None:
 
 def live(app: App) -> Path | None:
     """The release that visitors get; None before the first one."""
-    return app.current.resolve() if app.current.is_symlink() and app.current.exists() else None
+    if not app.current.is_symlink() or not app.current.exists():
+        return None
+    # Not the resolved path: a folder above may be a link, too.
+    return app.releases / app.current.resolve().name
 
 
 def try_out(app: App, release: Path) -> None:

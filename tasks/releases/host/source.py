@@ -50,6 +50,8 @@ def _check_out(app: App, revision: str, folder: Path) -> None:
     try:
         with tarfile.open(archive) as tar:
             tar.extractall(folder, filter="data")
+    except tarfile.TarError as error:
+        raise Failed(STEP, f"the repository has what no release may have: {error}") from None
     finally:
         archive.unlink(missing_ok=True)
 
@@ -60,6 +62,8 @@ def _take(folder: Path) -> None:
         packed = base64.b64decode(sys.stdin.buffer.read())
         with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as tar:
             tar.extractall(folder, filter="data")
+    except tarfile.FilterError as error:
+        raise Failed(STEP, f"the files have what no release may have: {error}") from None
     except (ValueError, EOFError, OSError, tarfile.TarError) as error:
         raise Failed(STEP, f"the files did not arrive whole: {error}") from None
 
