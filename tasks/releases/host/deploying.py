@@ -46,8 +46,9 @@ def deploy(app: App) -> None:
         _go_live(app, release, before)
     except (Failed, OSError) as error:
         failure = error if isinstance(error, Failed) else Failed("files", str(error))
-        _note_bad(history, release, failure, revision=revision, dump=failure.dump or dump)
+        # A full disk has no room for a line either.
         _discard(app, release)
+        _note_bad(history, release, failure, revision=revision, dump=failure.dump or dump)
         raise failure from None
     history.note(release.name, "live", **made)
     _say(f"live: {release.name}")
