@@ -10,7 +10,7 @@ from gevent.event import Event
 from gevent.lock import Semaphore
 from pyinfra import logger
 from pyinfra.api import Host, State
-from pyinfra.api.exceptions import PyinfraError
+from pyinfra.api.exceptions import OperationError, PyinfraError
 from pyinfra.api.operations import run_host_op
 from pyinfra.context import ctx_host, ctx_state
 
@@ -226,4 +226,6 @@ class Lanes:
 def _explain(error: Exception) -> str:
     if isinstance(error, PyinfraError) and "No hosts remaining" in str(error):
         return UNANSWERED
+    if isinstance(error, OperationError):
+        return str(error)  # an operation's own words
     return f"{type(error).__name__}: {error}"
