@@ -1,5 +1,6 @@
 """A release of an application: live, or everything as it was."""
 
+import base64
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -265,8 +266,8 @@ def test_files_that_arrive_cut_off_are_not_released(
 ) -> None:
     before = machine.deploy()
     machine.change("two")
-    whole = deploying.source.base64.b64decode
-    monkeypatch.setattr(deploying.source.base64, "b64decode", lambda text: whole(text)[:-20])
+    whole = base64.b64decode
+    monkeypatch.setattr(base64, "b64decode", lambda text: whole(text)[:-20])
     failure = machine.fail()
     assert failure.step == "fetch" and "did not arrive whole" in failure.output[0]
     assert machine.live == before
