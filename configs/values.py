@@ -16,6 +16,8 @@ RESERVED_NAMES = frozenset({
     "backup", "list", "irc", "nobody", "sshd", "messagebus", "mysql", "mariadb", "redis", "nginx",
     "prometheus", "alertmanager", "grafana", "loki", "promtail", "alloy", "information_schema",
     "performance_schema", "test",
+    # Debian's packages have a file by this name in logrotate.d.
+    "alternatives", "apt", "btmp", "certbot", "dpkg", "rsyslog", "ufw", "wtmp",
     # A pool of PHP-FPM by this name is ours, or is none; secrets by these names are ours.
     "chom", "global", "logs", "metrics", "page", "smtp",
 })
