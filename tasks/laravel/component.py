@@ -21,7 +21,7 @@ LOGIN_TRIES = "10r/m"
 @component(
     needs=["base", "mariadb", "redis", "tls"],
     secrets=secrets.of_apps,
-    packages=lambda site: ["logrotate", *_packages(site)],
+    packages=lambda site: [*_packages(site), "logrotate"],
     version=lambda site: (
         "; ".join(f"dpkg-query -W -f='${{Version}}' {name}" for name in _packages(site)) or "true"
     ),

@@ -20,10 +20,13 @@ class Unit(NamedTuple):
 
 
 def units(lab: Lab, machine: str) -> dict[str, Unit]:
-    """The services that run now; those of logged-in users are left out: asking is a login."""
+    """The services that run now; those of logged-in users are left out: asking is a login.
+
+    So are those that timers start and that end by themselves.
+    """
     listed = lab.run(
         machine,
-        "systemctl show -p Id,MainPID,InvocationID,StateChangeTimestampMonotonic"
+        "systemctl show -p Id,Type,MainPID,InvocationID,StateChangeTimestampMonotonic"
         " $(systemctl list-units --type=service --state=running --plain --no-legend"
         " | awk '{print $1}')",
     ).stdout
@@ -33,7 +36,7 @@ def units(lab: Lab, machine: str) -> dict[str, Unit]:
             int(block["MainPID"]), block["InvocationID"], block["StateChangeTimestampMonotonic"]
         )
         for block in blocks
-        if block and not block["Id"].startswith("user@")
+        if block and block["Type"] != "oneshot" and not block["Id"].startswith("user@")
     }
 
 
