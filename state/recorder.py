@@ -117,9 +117,10 @@ class Recorder(Observer):
         component.status, component.completed_at = "failed", now()
         command, output = self._last_words(lane, operation)
         target = self.record.targets[lane.host.name]
-        if target.error and operation:
+        if target.error:
             # Of several that failed alone, the first is told whole.
-            target.error.message += f"; {operation.label}: {message}"
+            what = f"{operation.label}: " if operation else ""
+            target.error.message += f"; {what}{message}"
             target.error.output += output
             self.store.save(self.record)
             return

@@ -18,7 +18,7 @@ def remove_units(mark: str, wanted: Sequence[str]) -> Commands:
     ours = host.get_fact(UnitsWith, mark=mark)
     others = sorted(set(ours) - set(wanted))
     if others:
-        paths = " ".join(f"{FOLDER}/{unit} {FOLDER}/{unit}.d" for unit in others)
+        paths = shlex.join(f"{FOLDER}/{path}" for unit in others for path in (unit, f"{unit}.d"))
         names = shlex.join(others)
         yield StringCommand(
             f"systemctl -q disable --now {names}; rm -rf {paths}; systemctl daemon-reload"
