@@ -112,7 +112,7 @@ def test_the_newest_commit_of_the_branch_is_released_once(repository: Repository
     for _ in range(2):
         commit = repository.commit()
         assert repository.live() == commit
-        assert repository.shop.ask("/note.txt")[1] == (
+        assert repository.shop.ask("/note.txt")[1].rstrip() == (
             repository.shop.folder / "public/note.txt"
         ).read_text().rstrip("\n")
     releases = repository.shop.releases()
