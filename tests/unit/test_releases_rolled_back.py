@@ -58,6 +58,12 @@ def test_it_goes_to_the_one_that_is_named(machine: Machine, three: list[str]) ->
     assert machine.roll_back(three[0]) == three[0]
 
 
+def test_what_is_newer_than_what_serves_is_never_chosen(machine: Machine, three: list[str]) -> None:
+    machine.roll_back(three[0])
+    assert machine.history.good() == three[:2]
+    assert refusal(machine, None) == f"there is no good release before {three[0]}"
+
+
 def test_what_was_left_can_be_gone_to_by_its_name_alone(machine: Machine, three: list[str]) -> None:
     machine.roll_back()
     assert three[2] not in machine.history.good()

@@ -85,6 +85,9 @@ def test_a_line_that_was_cut_off_is_passed_over(machine: Machine, rest: bytes) -
     machine.change("two")
     second = machine.deploy()
     assert machine.history.good() == [live, second]
+    # The line after it is one of its own.
+    told = [each.event for each in machine.history.events() if each.release == second]
+    assert told == ["made", "live"]
 
 
 def test_lines_are_for_root_alone(machine: Machine) -> None:
