@@ -4,8 +4,16 @@ from tasks import sizing
 from tasks.component import Site, component, noted, stage
 from tasks.operations.redis import put_users
 from tasks.redis.instances import CACHE, INSTANCES, QUEUE, Instance
-from tasks.redis.users import PASSWORD, PASSWORD_FILE, as_administrator, passwords, users
-from tasks.resources import file, secret, secret_text, service
+from tasks.redis.users import (
+    PASSWORD,
+    PASSWORD_FILE,
+    PREVIOUS_FILE,
+    as_administrator,
+    load_users,
+    passwords,
+    users,
+)
+from tasks.resources import file, previous_text, secret, secret_text, service
 
 
 @component(needs=["base"], packages=["redis-server"], secrets=passwords)
@@ -15,6 +23,7 @@ def redis(site: Site) -> None:
     A password of before is admitted until the applications have the new one.
     """
     settings = site.settings.redis
+    previous_text(PASSWORD_FILE, secret(PASSWORD).reveal(), PREVIOUS_FILE, group="root")
     secret_text(PASSWORD_FILE, secret(PASSWORD).reveal())
     queue_mb = settings.queue_memory_mb or sizing.redis_memory_mb(site.hardware)
     cache_mb = settings.cache_memory_mb or sizing.redis_memory_mb(site.hardware)
@@ -33,7 +42,7 @@ def admit(site: Site, instance: Instance, *, keep: bool) -> None:
         instance.unit,
         runs=[instance.config],
         reads=[instance.users],
-        reload=as_administrator(instance, "acl", "load"),
+        reload=load_users(instance),
         ready=f"{as_administrator(instance, 'ping')} | grep -q PONG",
     )
 

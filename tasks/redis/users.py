@@ -12,6 +12,8 @@ from tasks.resources import secret
 ADMINISTRATOR = "chom"
 PASSWORD = Needed("REDIS_PASSWORD", "what Redis' administrator and its exporter show", "password")
 PASSWORD_FILE = "/etc/chom/redis/password"
+# By it Redis is told of a new one.
+PREVIOUS_FILE = f"{PASSWORD_FILE}.previous"
 EVERYTHING = "~* &* +@all"
 
 
@@ -31,13 +33,25 @@ def users(site: Site, instance: Instance) -> Mapping[str, tuple[str, str]]:
     return {ADMINISTRATOR: (EVERYTHING, _hash(PASSWORD)), **own}
 
 
-def as_administrator(instance: Instance, *words: str) -> str:
+def as_administrator(instance: Instance, words: str, password_file: str = PASSWORD_FILE) -> str:
     """A shell command of root's that says something to Redis; no process shows the password."""
-    said = " ".join(words)
     return (
-        f'REDISCLI_AUTH="$(cat {PASSWORD_FILE})" redis-cli -h {HOST} -p {instance.port}'
-        f" --user {ADMINISTRATOR} --no-auth-warning {said}"
+        f'REDISCLI_AUTH="$(cat {password_file})" redis-cli -h {HOST} -p {instance.port}'
+        f" --user {ADMINISTRATOR} --no-auth-warning {words}"
     )
+
+
+def load_users(instance: Instance) -> str:
+    """A shell command by which an instance reads its users again.
+
+    It may know the administrator's password of before alone, or (after two changes, of which the
+    first was interrupted) neither: then it ends, and systemd starts it again.
+    """
+    tries = [
+        f"{as_administrator(instance, 'acl load', file)} | grep -q OK"
+        for file in (PASSWORD_FILE, PREVIOUS_FILE)
+    ]
+    return " || ".join([*tries, "kill -TERM $MAINPID"])
 
 
 def _rules(app: str, instance: Instance) -> str:

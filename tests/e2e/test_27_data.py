@@ -11,19 +11,20 @@ from tests.e2e.platform import Platform
 from tests.e2e.shop import MACHINE
 from tests.lab import Lab
 
-PASSWORD = "$(cat /etc/chom/redis/password)"
+SHOWN = "cat /etc/chom/redis/password"
 SMALL = {"settings.redis": {"queue_memory_mb": 16, "cache_memory_mb": 16}}
 
 
 def ask(lab: Lab, instance: Instance, words: str, app: str = "") -> str:
     """What Redis says to its administrator, or to an application."""
-    user = app or "chom"
-    key = f"$(sed -n 's/^REDIS_PASSWORD=\"\\(.*\\)\"$/\\1/p' /var/www/{app}/shared/.env)"
+    # What Laravel reads, whatever its value.
+    cached = f"/var/www/{app}/current/bootstrap/cache/config.php"
+    php = f"""php -r "echo (require '{cached}')['database']['redis']['default']['password'];" """
     return answer(
         lab,
         MACHINE,
-        f'REDISCLI_AUTH="{key if app else PASSWORD}" redis-cli -p {instance.port}'
-        f" --user {user} --no-auth-warning {words} 2>&1",
+        f'REDISCLI_AUTH="$({php if app else SHOWN})" redis-cli -p {instance.port}'
+        f" --user {app or 'chom'} --no-auth-warning {words} 2>&1",
     )
 
 

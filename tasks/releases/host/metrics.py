@@ -43,10 +43,10 @@ def _samples(app: App) -> Iterator[tuple[str, str]]:
         yield _sample("laravel_queue_jobs", app, count, {"queue": queue, "state": state})
     if (failed := _failed(app)) is not None:
         yield _sample("laravel_failed_jobs", app, failed)
-    if app.workers:
-        states = run("metrics", ["systemctl", "show", "-P", "ActiveState", *app.workers]).split()
-        yield _sample("laravel_workers", app, states.count("active"))
-        yield _sample("laravel_workers_wanted", app, len(app.workers))
+    show = ["systemctl", "show", "-P", "ActiveState", *app.workers]
+    states = run("metrics", show).split() if app.workers else []
+    yield _sample("laravel_workers", app, states.count("active"))
+    yield _sample("laravel_workers_wanted", app, len(app.workers))
 
 
 def _sample(
@@ -83,9 +83,13 @@ def _password(app: App) -> str:
 
 
 def _failed(app: App) -> int | None:
-    """None where the application keeps no table of them."""
-    question = "select count(*) from failed_jobs"
+    """None where MariaDB does not answer; 0 where there is no table of them."""
+
+    def ask(question: str) -> str:
+        return run("metrics", ["mariadb", "-NBe", question, app.owner], limit_s=10).strip()
+
     try:
-        return int(run("metrics", ["mariadb", "-NBe", question, app.owner], limit_s=10))
+        table = ask("show tables like 'failed_jobs'")
+        return int(ask("select count(*) from failed_jobs")) if table else 0
     except (Failed, ValueError):
         return None
