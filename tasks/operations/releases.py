@@ -55,14 +55,14 @@ def deploy_script(app: str) -> str:
         [
             "umask 077",
             f"mkdir -p {STARTED_WITH}",
-            f"files=$(mktemp {STARTED_WITH}/files-XXXXXX)",
+            # Not into memory, where /run is: an application may be large.
+            "files=$(mktemp /var/tmp/chom-XXXXXX)",
             f"log=$(mktemp {STARTED_WITH}/log-XXXXXX)",
-            "cat > $files",
+            "trap 'rm -f $files $log' EXIT",
+            "cat > $files || exit 1",
             f"cd /; {PROGRAM} deploy {app} < $files > $log 2>&1",
             "rc=$?",
-            "rm -f $files",
             "[ $rc = 0 ] && cat $log || cat $log >&2",
-            "rm -f $log",
             "exit $rc",
         ]
     )
