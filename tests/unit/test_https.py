@@ -276,7 +276,8 @@ def test_a_certificate_takes_long_names_and_no_other_keys() -> None:
 
 def _reached(folder: Path, lookups: str, curl: str) -> "tuple[int, str]":
     """Exit code and words of the script, for a host that looks names up and answers so."""
-    path = stub(folder, {"getent": lookups, "curl": curl, "hostname": "echo 10.9.0.21"})
+    programs = {"getent": lookups, "curl": curl, "hostname": "echo 10.9.0.21", "sleep": ""}
+    path = stub(folder, programs)
     done = sh(
         f"{reachable_script(['shop.example.org'], str(folder / 'acme'))}\necho asked",
         PATH=path,

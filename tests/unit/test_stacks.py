@@ -349,7 +349,9 @@ def test_network_services_are_confined(texts: dict[str, str], both: Any) -> None
 
 
 def test_every_file_ends_with_a_line_end(texts: dict[str, str], both: Any) -> None:
-    alone = re.compile(r"/(password(.previous)?|htpasswd(.previous)?|admin_password|secret_key|login)$")
+    alone = re.compile(
+        r"/(password(.previous)?|htpasswd(.previous)?|admin_password|secret_key|login)$"
+    )
     assert all(text.endswith("\n") for path, text in texts.items() if not alone.search(path))
 
 
