@@ -11,6 +11,7 @@ from facts.hardware import Hardware
 from facts.health import Health
 from state.run import current
 from tasks.component import Site, declare
+from tasks.php.preflight import check_versions
 from tasks.preflight import check
 from tasks.stacks import STACKS, addresses, announcements
 from tasks.verification.verify import verify
@@ -21,7 +22,9 @@ run = current()
 def prepare(target: Target) -> None:
     """Check the target; if it is fit, declare what should be true on it."""
     hardware, health = host.get_fact(Hardware), host.get_fact(Health)
-    if run.checked(host, hardware, check(target, hardware, health)) and hardware:
+    findings = check(target, hardware, health)
+    findings += check_versions(target) if hardware else []
+    if run.checked(host, hardware, findings) and hardware:
         in_this_run = run.taking_part(host.state)
         ports = health["ssh_ports"]
         site = Site(target, hardware, run.targets, in_this_run, ports, run.secrets)

@@ -14,6 +14,7 @@ from configs.secrets import Provided, provide
 from state import graph, options, run, seam, sudo
 from state.scrubbing import Scrubber
 from tasks.quoting import QUOTINGS
+from tasks.releases.rollback import chosen_app
 from tasks.stacks import STACKS, needed_secrets
 
 
@@ -50,7 +51,9 @@ try:
     graph.check(STACKS)
     _configuration = configs.load(data=_options.data)
     _targets = list(_configuration.targets.values())
-    _provided = _secrets(_options.deploys)
+    if _options.action == "rollback":
+        chosen_app(_targets, _options.data)
+    _provided = _secrets(_options.action == "deploy")
     _passwords = sudo.find_passwords(_targets, os.environ)
 except (
     configs.ConfigurationError,

@@ -1,13 +1,14 @@
 """What we want: the inventory, the defaults, their schema and the loader. Knows nobody else."""
 
+from configs.apps import App
 from configs.loader import Configuration, inventory_path, load
+from configs.pages import Page
+from configs.paths import PROJECT
 from configs.problems import ConfigurationError, Problem
 from configs.schema import (
-    PROJECT,
     AlertmanagerSettings,
     AptSettings,
     BlackboxExporterSettings,
-    LaravelSettings,
     MariadbSettings,
     MysqldExporterSettings,
     NetworkSettings,
@@ -32,17 +33,18 @@ from configs.schema import (
 __all__ = [
     "PROJECT",
     "AlertmanagerSettings",
+    "App",
     "AptSettings",
     "BlackboxExporterSettings",
     "Configuration",
     "ConfigurationError",
-    "LaravelSettings",
     "MariadbSettings",
     "MysqldExporterSettings",
     "NetworkSettings",
     "NginxExporterSettings",
     "NginxSettings",
     "NodeExporterSettings",
+    "Page",
     "PhpSettings",
     "PhpfpmExporterSettings",
     "PreflightSettings",

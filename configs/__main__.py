@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from configs.arguments import parser
 from configs.loader import inventory_path, judge, load, read_sources
+from configs.paths import PROJECT
 from configs.problems import ConfigurationError
-from configs.schema import PROJECT
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,14 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from configs.documents import Document, Location
+from configs.documents import Document, Location, dotted
 from configs.explaining import describe
+from configs.hosting import flaws
 from configs.https import obstacles
 from configs.keyfiles import Trouble, key_trouble, known_hosts_trouble
 from configs.mail import lacks
 from configs.merging import Sources
 from configs.problems import Problem
-from configs.schema import PAGES, Ssh
+from configs.schema import OWN_PAGE, Ssh
 from configs.values import canonical_address, example_network
 
 _Origin = tuple[str, str]
@@ -33,6 +34,7 @@ def cross_check(
         *check.pins(),
         *check.mail(targets),
         *check.https(targets),
+        *check.hosting(targets),
         *check.keys(real),
         *check.host_keys(real),
     ]
@@ -132,8 +134,12 @@ class _Check:
 
     def https(self, targets: list[_Seen]) -> Iterator[Problem]:
         for target in targets:
-            if page := PAGES.get(target.role or ""):
-                yield from self._https(target, page)
+            yield from self._https(target)
+
+    def hosting(self, targets: list[_Seen]) -> Iterator[Problem]:
+        for target in targets:
+            if target.role == "vpsmanager":
+                yield from self._hosting(target)
 
     def keys(self, targets: list[_Seen]) -> Iterator[Problem]:
         for target in targets:
@@ -198,8 +204,7 @@ class _Check:
         )
 
     def _mail(self, target: _Seen) -> Iterator[Problem]:
-        settings = self.merged["targets"][target.name]["settings"]
-        sections = settings if isinstance(settings, dict) else {}
+        sections = self._sections(target)
         smtp, alertmanager = sections.get("smtp"), sections.get("alertmanager")
         if not isinstance(smtp, dict) or not isinstance(alertmanager, dict):
             return  # refused already
@@ -210,23 +215,66 @@ class _Check:
                 found = f"{describe(sections[section][key])}, {lack.found}"
                 yield self._problem(location, found, lack.expected, lack.remedy)
 
-    def _https(self, target: _Seen, page: str) -> Iterator[Problem]:
-        settings = self.merged["targets"][target.name]["settings"]
-        sections = settings if isinstance(settings, dict) else {}
-        tls, section = sections.get("tls"), sections.get(page)
-        if not isinstance(tls, dict) or not isinstance(section, dict):
+    def _https(self, target: _Seen) -> Iterator[Problem]:
+        sections = self._sections(target)
+        tls = sections.get("tls")
+        if not isinstance(tls, dict):
             return  # refused already
-        name = section.get("server_name")
-        for obstacle in obstacles(tls, page, name if isinstance(name, str) else None):
-            where, key = obstacle.setting
-            value, location = describe(sections[where][key]), target.at("settings", where, key)
-            found = f"{value}, and tls.mode is letsencrypt, {obstacle.why}"
-            if self.sources.origin(location)[0] is self.sources.defaults:
+        for obstacle in obstacles(tls, self._server_names(target, sections)):
+            location = target.at("settings", *obstacle.setting)
+            value = self._value(location)
+            found = f"{describe(value)}, and tls.mode is letsencrypt, {obstacle.why}"
+            if self.sources.origin(location)[0] is self.sources.defaults or value is None:
                 # Where nothing was written, what was is to blame.
+                name = ".".join(obstacle.setting)
                 location = target.at("settings", "tls", "mode")
-                found = f'"letsencrypt", {obstacle.why}, and {where}.{key} is {value}'
+                found = f'"letsencrypt", {obstacle.why}, and {name} is {describe(value)}'
             if not self._is_refused(location):
                 yield self._problem(location, found, obstacle.expected, obstacle.remedy)
+
+    def _server_names(
+        self, target: _Seen, sections: dict[str, Any]
+    ) -> dict[tuple[str, ...], str | None]:
+        """The settings that give a target's host names, with what they say; None: refused."""
+        if target.role == "observability":
+            portal = sections.get("portal")
+            return {("portal", "server_name"): _text(portal, "server_name")}
+        apps = sections.get("apps")
+        if target.role != "vpsmanager" or not isinstance(apps, dict):
+            return {}
+        return {
+            ("apps", name, "domain"): _text(app, "domain", "_")
+            for name, app in (apps or {OWN_PAGE: {}}).items()
+        }
+
+    def _hosting(self, target: _Seen) -> Iterator[Problem]:
+        """What its applications lack; not judged where the schema refused a part of them."""
+        sections = self._sections(target)
+        parts = {name: sections.get(name) for name in ("apps", "php", "git")}
+        below = [target.at("settings", name) for name in parts]
+        if any(self._is_refused_in(location) for location in below):
+            return
+        for flaw in flaws(**parts):
+            location = target.at("settings", *flaw.setting)
+            # Where nothing was written, what is around it is to blame.
+            while self.sources.origin(location)[0] is self.sources.defaults:
+                location = location[:-1]
+            yield self._problem(location, flaw.found, flaw.expected, flaw.remedy)
+
+    def _sections(self, target: _Seen) -> dict[str, Any]:
+        settings = self.merged["targets"][target.name]["settings"]
+        return settings if isinstance(settings, dict) else {}
+
+    def _value(self, location: Location) -> Any:
+        value: Any = self.merged
+        for step in location:
+            value = value.get(step) if isinstance(value, dict) else None
+        return value
+
+    def _is_refused_in(self, location: Location) -> bool:
+        """Whether the location, or anything below it, was refused, wherever it is written."""
+        ends = (f"{dotted(location)}.", f"{dotted(location[2:])}.", f"{dotted(location[3:])}.")
+        return any(f"{key}.".startswith(ends) for _, key in self.refused)
 
     def _is_refused(self, location: Location) -> bool:
         return self._origin(location) in self.refused
@@ -249,3 +297,9 @@ def _section(layer: _Layer) -> dict[str, Any]:
     except (KeyError, IndexError, TypeError):
         return {}
     return section if isinstance(section, dict) else {}
+
+
+def _text(section: Any, key: str, default: str | None = None) -> str | None:
+    """What a section says of a key, if it is text."""
+    value = section.get(key, default) if isinstance(section, dict) else default
+    return value if isinstance(value, str) else None

@@ -69,7 +69,7 @@ def describe(value: Any) -> str:
         return str(value)
     first, _, more = value.strip().partition("\n")
     line = "".join(char if char.isprintable() else "?" for char in first)
-    line = re.sub(r"(?<=://)[^/@]*@", "***@", line)
+    line = re.sub(r"(?<=://)\S*@|^[^\s@:]+:(?!//)\S*@", "***@", line)
     return f'"{line[:60]}{"…" if more or len(line) > 60 else ""}"'
 
 
@@ -78,7 +78,8 @@ def _found(error: ErrorDetails, location: Location, field: FieldInfo | None, key
         return "nothing"
     if key:
         return f'the name "{location[-1]}"'
-    if _is_switch(field) and isinstance(error["input"], str):
+    secret = _is_switch(field) or secret_advice(str(location[-1]))
+    if secret and isinstance(error["input"], str):
         return "text"  # somebody may have written the password itself
     return describe(error["input"])
 

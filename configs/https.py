@@ -8,21 +8,23 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Obstacle:
-    """Why no certificate can be asked for, and the setting to blame: its section and its key.
+    """Why no certificate can be asked for, and the setting to blame: the keys on the way to it.
 
     why: follows the name of the authority in a sentence.
     """
 
-    setting: tuple[str, str]
+    setting: tuple[str, ...]
     why: str
     expected: str
     remedy: str
 
 
-def obstacles(tls: Mapping[str, Any], section: str, server_name: str | None) -> Iterator[Obstacle]:
+def obstacles(
+    tls: Mapping[str, Any], names: Mapping[tuple[str, ...], str | None]
+) -> Iterator[Obstacle]:
     """What is in the way; nothing where Let's Encrypt is not asked.
 
-    tls: the section `tls`. section: the one whose server_name this is; None: it was refused.
+    tls: the section `tls`. names: setting → the host names that it gives; None: it was refused.
     """
     if tls.get("mode") != "letsencrypt":
         return
@@ -33,15 +35,16 @@ def obstacles(tls: Mapping[str, Any], section: str, server_name: str | None) -> 
             "the email address of the account with Let's Encrypt",
             "write an address that is read into tls.email, or set tls.mode to selfsigned",
         )
-    for name in (server_name or "").split():
-        if unfit := _unfit(name):
-            yield Obstacle(
-                (section, "server_name"),
-                f"which gives no certificate for {unfit}",
-                "host names that anyone can look up, such as shop.example.org",
-                f"write the names that visitors use into {section}.server_name, or set tls.mode"
-                " to selfsigned",
-            )
+    for setting, written in names.items():
+        for name in (written or "").split():
+            if unfit := _unfit(name):
+                yield Obstacle(
+                    setting,
+                    f"which gives no certificate for {unfit}",
+                    "host names that anyone can look up, such as shop.example.org",
+                    f"write the names that visitors use into {'.'.join(setting)}, or set tls.mode"
+                    " to selfsigned",
+                )
 
 
 def _unfit(name: str) -> str | None:

@@ -22,7 +22,6 @@ def json_schema() -> dict[str, Any]:
     sections = schema["$defs"]
     schema["required"] = ["targets"]
     schema["description"] = "The servers, and what is wanted of them."
-    schema["properties"]["targets"]["additionalProperties"] = False
     sections["Entry"]["required"] = ["role", "address"]
     for name in sections.keys() - {"Entry"}:
         sections[name].pop("required", None)
@@ -51,15 +50,17 @@ def _set_defaults(sections: dict[str, Any], section: dict[str, Any], values: Any
 
 
 def _cleaned(schema: Any) -> Any:
-    """Without what is meant for our own messages only."""
+    """Without what is meant for our own messages only, and with no other names than it says."""
     if isinstance(schema, list):
         return [_cleaned(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    return {
+    cleaned = {
         key: {name: _cleaned(item) for name, item in value.items()}
         if key in ("properties", "$defs")
         else _cleaned(value)
         for key, value in schema.items()
         if key not in _ADVICE
     }
+    # What is under names of one's own: those names alone.
+    return {**cleaned, "additionalProperties": False} if "patternProperties" in schema else cleaned

@@ -2,20 +2,22 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from configs.checks import cross_check
 from configs.documents import read
 from configs.explaining import explain
 from configs.merging import Sources
 from configs.overrides import from_data, from_environment
+from configs.paths import PROJECT
 from configs.problems import ConfigurationError, Problem
-from configs.schema import PROJECT, Inventory, Target
+from configs.schema import Inventory, Target
 
 DEFAULTS = PROJECT / "configs" / "defaults.yaml"
 INVENTORY = PROJECT / "configs" / "inventory.yaml"
@@ -106,7 +108,14 @@ def validate(merged: dict[str, Any], sources: Sources) -> tuple[Inventory | None
         return Inventory.model_validate(merged), []
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False)
-        problems = [
-            explain(detail, sources) for detail in details if detail["type"] not in _CONSEQUENCES
-        ]
+        problems = [explain(detail, sources) for detail in details if not _follows(detail, details)]
         return None, problems
+
+
+def _follows(detail: ErrorDetails, others: Sequence[ErrorDetails]) -> bool:
+    """Whether a problem is but the consequence of another one, which is reported."""
+    if detail["type"] != "too_short":
+        return detail["type"] in _CONSEQUENCES
+    # Items that were refused are not counted.
+    depth = len(detail["loc"])
+    return any(other["loc"][:depth] == detail["loc"] for other in others if other is not detail)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel
@@ -68,7 +68,9 @@ def _settings(model: type[BaseModel], above: tuple[str, ...]) -> Iterator[tuple[
             yield from _settings(kind, path)
         elif get_origin(kind) is dict:
             keys, values = get_args(kind)
-            yield from (((*path, key), plain_type(values)) for key in get_args(keys))
+            # Names that the operator chooses, and what they stand for, are for the inventory alone.
+            if get_origin(keys) is Literal:
+                yield from (((*path, key), plain_type(values)) for key in get_args(keys))
         else:
             yield path, kind
 

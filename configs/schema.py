@@ -3,15 +3,18 @@
 Units are in the names. A `None` among the settings means "follow the detected hardware".
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from configs.apps import App
+from configs.pages import Page
+from configs.paths import resolved
 from configs.values import (
     ADDRESS,
     EMAIL,
+    EMPTY_IS_FINE,
     NAME,
     PACKAGE_VERSION,
     SERVER_NAME,
@@ -20,12 +23,16 @@ from configs.values import (
     ApplicationName,
     EmailAddress,
     Fingerprint,
+    GitHost,
+    HostKey,
     Megabytes,
+    Model,
     Name,
     Network,
     PackageVersion,
     PathText,
     Percent,
+    PhpVersion,
     Port,
     ServerName,
     Sha256,
@@ -35,7 +42,8 @@ from configs.values import (
     setting,
 )
 
-PROJECT = Path(__file__).resolve().parent.parent
+# The application of a target that was given none.
+OWN_PAGE = "laravel"
 
 Role = Literal["observability", "vpsmanager"]
 Architecture = Literal["amd64", "arm64"]
@@ -49,12 +57,6 @@ Eviction = Literal[
     "volatile-random",
     "volatile-ttl",
 ]
-
-
-class Model(BaseModel):
-    """A section: fixed once read, and strict, so that a typing mistake is never guessed at."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
 class Ssh(Model):
@@ -98,12 +100,12 @@ class Ssh(Model):
     @property
     def key_path(self) -> Path:
         """The private key as a path that does not depend on the current folder."""
-        return _resolved(self.key)
+        return resolved(self.key)
 
     @property
     def known_hosts_path(self) -> Path:
         """The known_hosts file as a path that does not depend on the current folder."""
-        return _resolved(self.known_hosts)
+        return resolved(self.known_hosts)
 
 
 class Specs(Model):
@@ -342,6 +344,9 @@ class AlertingSettings(Model):
     server_error_percent: Percent = setting(
         "How many of Nginx' answers may be 5xx, in percent, where there are 20 a minute at least."
     )
+    queue_jobs: int = setting(
+        "How many jobs of an application may wait for long.", ge=1, le=1_000_000_000
+    )
     availability_percent: float = setting(
         "How much of 30 days an application must answer, in percent.", ge=95, le=99.99
     )
@@ -367,16 +372,29 @@ class NginxSettings(Model):
 class PhpSettings(Model):
     """PHP-FPM."""
 
-    version: str = setting(
-        "The PHP version.",
-        expected='a PHP version in quotes, such as "8.4"',
-        remedy='write the version in quotes, such as "8.4"',
-        pattern=r"^[5-9]\.[0-9]$",
+    versions: tuple[PhpVersion, ...] = setting(
+        "The PHP versions, side by side; one that is taken out of the list is removed.",
+        strict=False,
+        min_length=1,
+        expected='a list of PHP versions in quotes, such as ["8.4"]',
+        remedy='write each version in quotes, such as ["8.4", "8.3"]',
+    )
+    default: PhpVersion | None = setting(
+        "The version of the command php, and of applications that name none; null: the first.",
+        expected='one of php.versions in quotes, such as "8.4"',
+        remedy='write the version in quotes, such as "8.4", or null',
     )
     children: int | None = setting(
-        "How many requests are served at once; null follows the memory.", ge=1, le=4096
+        "How many requests all applications together serve at once; null follows the memory.",
+        ge=1,
+        le=4096,
     )
     child_memory_mb: int = setting("Memory counted for one child, in MiB.", ge=8, le=8192)
+
+    @property
+    def default_version(self) -> str:
+        """That of the command php."""
+        return self.default or self.versions[0]
 
 
 class MariadbSettings(Model):
@@ -389,27 +407,27 @@ class MariadbSettings(Model):
 
 
 class RedisSettings(Model):
-    """The cache."""
+    """Two Redis: one for jobs and sessions, which are kept, one for the cache, which may go."""
 
-    memory_mb: int | None = setting(
-        "The most memory for data, in MiB; null follows the memory.", ge=4, le=16_777_216
+    queue_memory_mb: int | None = setting(
+        "The most memory for jobs and sessions, in MiB; null follows the memory.",
+        ge=4,
+        le=16_777_216,
     )
-    eviction: Eviction = setting("What is dropped when the memory is full (maxmemory-policy).")
-
-
-class LaravelSettings(Model):
-    """The application."""
-
-    name: ApplicationName = setting(
-        "The application's name, also its system user and its database.",
-        expected="a name of 1 to 31 small letters, digits and underscores that begins with a "
-        "letter and is not one of the system's own, such as root or mysql",
-        remedy="write a name of your own, such as laravel or shop",
+    cache_memory_mb: int | None = setting(
+        "The most memory for the cache, in MiB; null follows the memory.", ge=4, le=16_777_216
     )
-    server_name: ServerName = setting(
-        "The host names it answers to, separated by spaces; _ answers to every name.",
-        expected=SERVER_NAME,
-        remedy="write the site's host name, such as shop.example.org, or _",
+    cache_eviction: Eviction = setting("What is dropped when the cache is full (maxmemory-policy).")
+
+
+class GitSettings(Model):
+    """Where repositories are."""
+
+    host_keys: dict[GitHost, HostKey] = setting(
+        "The SSH host key of each git server; another one is refused.",
+        expected="a server's name and its key, such as ssh-ed25519 AAAA…",
+        remedy="write SERVER: key as the server's makers publish it; ssh-keyscan -t ed25519 SERVER "
+        "shows what answers now",
     )
 
 
@@ -466,16 +484,20 @@ class Settings(Model):
     alertmanager: AlertmanagerSettings
     alerting: AlertingSettings
     nginx: NginxSettings
+    php_apt: AptRepository
     php: PhpSettings
     mariadb: MariadbSettings
     redis: RedisSettings
-    laravel: LaravelSettings
+    git: GitSettings
+    apps: dict[ApplicationName, Annotated[App, EMPTY_IS_FINE]] = setting(
+        "The Laravel applications, each under its name, which is also that of its system user and "
+        "its database; none: a page of our own.",
+        expected="each application under a name of its own: 1 to 31 small letters, digits and "
+        "underscores that begins with a letter and is not one of the system's own, such as root",
+        remedy="name every application under `apps:`",
+    )
     portal: PortalSettings
     tls: TlsSettings
-
-
-# Whose `server_name` is that of a target's public page.
-PAGES: Mapping[str, str] = {"observability": "portal", "vpsmanager": "laravel"}
 
 
 class Entry(Model):
@@ -505,34 +527,42 @@ class Target(Entry):
         return f"[{self.address}]" if ":" in self.address else self.address
 
     @property
-    def server_name(self) -> str:
-        """What its public page answers to, as Nginx has it."""
-        return str(getattr(self.settings, PAGES[self.role]).server_name)
-
-    @property
-    def host_names(self) -> list[str]:
-        """The names of its public page, once each, without wildcards."""
-        names = (name.lower() for name in self.server_name.split())
-        return [
-            name
-            for name in dict.fromkeys(names)
-            if name != "_" and "*" not in name and not name.startswith(".")
-        ]
+    def apps(self) -> dict[str, App]:
+        """Its applications by name; none on a target of another role."""
+        if self.role != "vpsmanager":
+            return {}
+        return self.settings.apps or {OWN_PAGE: App()}
 
     @property
     def encrypted(self) -> bool:
-        """Whether its public page is served by HTTPS."""
+        """Whether its public pages are served by HTTPS."""
         return self.settings.tls.mode != "off"
 
     @property
-    def page_host(self) -> str:
-        """What visitors call its public page: by its first name, or else by its address."""
-        return next(iter(self.host_names), self.url_host)
+    def pages(self) -> list[Page]:
+        """Its public pages: of the applications, or the portal."""
+        if self.role == "observability":
+            return [self._page("portal", self.settings.portal.server_name, "/healthz")]
+        return [self._page(name, app.domain, app.health) for name, app in self.apps.items()]
+
+    def page(self, name: str) -> Page:
+        """One of its public pages; LookupError where there is none of that name."""
+        try:
+            return next(page for page in self.pages if page.name == name)
+        except StopIteration:
+            raise LookupError(f"{self.name} has no page {name}") from None
+
+    def _page(self, name: str, server_name: str, health: str) -> Page:
+        return Page(name, server_name, health, self.url_host, self.encrypted)
 
     @property
-    def page_url(self) -> str:
-        """The URL of its public page, without a slash at the end."""
-        return f"{'https' if self.encrypted else 'http'}://{self.page_host}"
+    def host_names(self) -> list[str]:
+        """The names of all its public pages, once each, without wildcards."""
+        return list(dict.fromkeys(name for page in self.pages for name in page.host_names))
+
+    def php_of(self, app: App) -> str:
+        """The PHP version of one of its applications."""
+        return app.php or self.settings.php.default_version
 
 
 class Inventory(Model):
@@ -545,7 +575,3 @@ class Inventory(Model):
         remedy="name every server under `targets:`, with its role and address",
     )
     settings: Settings = setting("Settings of every target, over defaults.yaml.")
-
-
-def _resolved(text: str) -> Path:
-    return PROJECT / Path(text).expanduser()

@@ -4,7 +4,7 @@ import re
 from ipaddress import ip_address, ip_network
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 
@@ -16,6 +16,10 @@ RESERVED_NAMES = frozenset({
     "backup", "list", "irc", "nobody", "sshd", "messagebus", "mysql", "mariadb", "redis", "nginx",
     "prometheus", "alertmanager", "grafana", "loki", "promtail", "alloy", "information_schema",
     "performance_schema", "test",
+    # Debian's packages have a file by this name in logrotate.d.
+    "alternatives", "apt", "btmp", "certbot", "dpkg", "rsyslog", "ufw", "wtmp",
+    # A pool of PHP-FPM by this name is ours, or is none; secrets by these names are ours.
+    "chom", "global", "logs", "metrics", "page", "smtp",
 })
 # fmt: on
 
@@ -70,6 +74,16 @@ def _no_trailing_slash(url: str) -> str:
     return url.rstrip("/")
 
 
+class Model(BaseModel):
+    """A section: fixed once read, and strict, so that a typing mistake is never guessed at."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+
+# A section without content (`shop:`) says nothing, also where the defaults do not have it.
+EMPTY_IS_FINE = BeforeValidator(lambda value: {} if value is None else value)
+
+
 def setting(description: str, *, expected: str = "", remedy: str = "", **field: Any) -> Any:
     """A pydantic field that also knows what to tell an operator who got it wrong.
 
@@ -93,11 +107,18 @@ ApplicationName = Annotated[
 ]
 EmailAddress = Annotated[str, Field(pattern=_EMAIL, max_length=_EMAIL_LENGTH)]
 Fingerprint = Annotated[str, Field(pattern=r"^[0-9A-F]{40}$")]
+GitHost = Annotated[
+    str, Field(pattern=r"^([A-Za-z0-9.-]{1,253}|\[[A-Za-z0-9.:-]{1,253}\]:[0-9]{1,5})$")
+]
+HostKey = Annotated[
+    str, Field(pattern=r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/=]+$")
+]
 Megabytes = Annotated[int, Field(ge=1, le=16_777_216)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 Network = Annotated[str, AfterValidator(lambda text: str(ip_network(text)))]
 PathText = Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$", max_length=4096)]
 PackageVersion = Annotated[str, Field(pattern=r"^(latest|[0-9][A-Za-z0-9.+~:-]{0,99})$")]
+PhpVersion = Annotated[str, Field(pattern=r"^[5-9]\.[0-9]$")]
 Percent = Annotated[float, Field(gt=0, lt=100)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 ServerName = Annotated[str, Field(pattern=r"^(_|[A-Za-z0-9*.-]{1,253}( [A-Za-z0-9*.-]{1,253})*)$")]

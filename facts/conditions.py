@@ -13,3 +13,15 @@ class Condition(FactBase[bool]):
 
     def process(self, output: list[str]) -> bool:
         return output == ["yes"]
+
+
+class Choice(FactBase[list[str]]):
+    """What a read-only shell command prints: a line; if it fails, nothing, and its own words."""
+
+    default = list
+
+    def command(self, shell: str) -> StringCommand:
+        return StringCommand(f"{{ {shell}; }} 2>&1 || echo failed")
+
+    def process(self, output: list[str]) -> list[str]:
+        return ["", *output[:-1]] if output[-1:] == ["failed"] else output[:1]

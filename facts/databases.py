@@ -4,8 +4,12 @@ from pyinfra.api import FactBase, QuoteString, StringCommand
 
 
 class Databases(FactBase[list[str]]):
-    """``database/NAME``, ``user/NAME`` (those whom the socket names), ``grant/USER NAME`` and
-    ``privileges/USER NAME, NAME``: the global ones in alphabetical order, USAGE for none.
+    """``database/NAME``, ``user/NAME`` (those whom the socket names), and in alphabetical order
+    ``privileges/USER NAME, NAME``: the global ones, USAGE for none, and
+    ``grant/USER DATABASE NAME, NAME``: those on one database.
+
+    Also what nobody should have: ``anonymous/HOST``, ``remote_root/HOST``, ``root_password``:
+    root gets in by a password.
 
     Of the local MariaDB; empty where it is not running.
     """
@@ -18,7 +22,16 @@ class Databases(FactBase[list[str]]):
             "mariadb -NBe \"select concat('database/', schema_name) from"
             " information_schema.schemata union select concat('user/', user)"
             " from mysql.global_priv where json_search(priv, 'one', 'unix_socket') is not null"
-            " union select concat('grant/', user, ' ', db) from mysql.db"
+            " union select concat('grant/', trim(both '\\'' from"
+            " substring_index(grantee, '@', 1)), ' ', table_schema, ' ',"
+            " group_concat(privilege_type order by privilege_type separator ', '))"
+            " from information_schema.schema_privileges group by grantee, table_schema"
+            " union select concat('anonymous/', host) from mysql.global_priv where user = ''"
+            " union select concat('remote_root/', host) from mysql.global_priv"
+            " where user = 'root' and host <> 'localhost'"
+            " union select 'root_password' from mysql.global_priv where user = 'root'"
+            " and host = 'localhost' and (json_value(priv, '$.plugin') <> 'unix_socket'"
+            " or json_length(priv, '$.auth_or') > 1)"
             " union select concat('privileges/', trim(both '\\'' from"
             " substring_index(grantee, '@', 1)), ' ', group_concat(privilege_type"
             " order by privilege_type separator ', '))"

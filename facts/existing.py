@@ -16,7 +16,9 @@ _LISTINGS = {
     "directories": _PATHS.replace("{kind}", "directories"),
     "files": _PATHS.replace("{kind}", "files"),
     "artifacts": _PATHS.replace("{kind}", "artifacts"),
-    "services": 'systemctl list-unit-files --no-legend "$@" | awk \'{print "services=" $1}\'',
+    # An instance of a template has no file of its own.
+    "services": 'systemctl list-unit-files --no-legend "$@" | awk \'{print "services=" $1}\';'
+    ' for n; do case $n in *@?*) systemctl -q is-enabled "$n" && echo "services=$n";; esac; done',
     "databases": 'mariadb -NBe "show databases" | sed "s/^/databases=/"',
 }
 

@@ -56,3 +56,29 @@ class Packages(FactBase[PackagesData]):
             unfinished=["unfinished", "yes"] in lines,
             lists_age_s=ages[0] if ages else None,
         )
+
+
+class Offered(FactBase[list[str]]):
+    """Which of ``names`` a repository offers, before apt knows of it; nothing is left behind.
+
+    What it says is taken for names alone, so its key does not matter yet. ``no answer`` where it
+    could not be asked.
+    """
+
+    default = list
+
+    def command(self, url: str, suite: str, names: list[str]) -> StringCommand:
+        options = (
+            "-o Dir::Etc::sourcelist=$t/list -o Dir::Etc::sourceparts=- -o Dir::State::lists=$t/l"
+            " -o Dir::Cache=$t/c -o APT::Sandbox::User=root -o APT::Update::Error-Mode=any"
+        )
+        wanted = " ".join(f"-e {name}" for name in names)
+        return StringCommand(
+            "t=$(mktemp -d); mkdir -p $t/l/partial $t/c/archives/partial;",
+            f'echo "deb [trusted=yes] {url} {suite} main" > $t/list;',
+            f"apt-get -qq {options} update >/dev/null 2>&1 || echo no answer;",
+            f"apt-cache {options} pkgnames 2>/dev/null | grep -xF {wanted}; rm -rf $t",
+        )
+
+    def process(self, output: list[str]) -> list[str]:
+        return output

@@ -74,3 +74,19 @@ class ServiceState(FactBase[ServiceData]):
             same_reads=found.get("same_reads") == "yes",
             ready=found.get("ready") == "yes",
         )
+
+
+class UnitsWith(FactBase[list[str]]):
+    """The names of the units in /etc/systemd/system whose file begins with the line ``mark``."""
+
+    default = list
+
+    def command(self, mark: str) -> StringCommand:
+        return StringCommand(
+            "cd /etc/systemd/system && for unit in *.service *.timer; do first=;",
+            'read -r first 2>/dev/null < "$unit"; [ "$first" !=', QuoteString(mark),
+            '] || echo "$unit"; done; true',
+        )  # fmt: skip
+
+    def process(self, output: list[str]) -> list[str]:
+        return output

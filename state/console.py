@@ -15,9 +15,10 @@ import gevent
 
 from state.graph import Node
 from state.lanes import Lane, Observer, Operation, Step
-from state.record import Error, Record
+from state.record import Error, Record, Release
 
 SLOW_S = 2.0
+_ACTIONS = {"deploy": "Deployment", "rollback": "Rollback"}
 HEARTBEAT_S = 15
 
 
@@ -161,7 +162,8 @@ def print_summary(
     colour = {"completed": "green", "failed": "red"}.get(record.status, "yellow")
     say()
     say(
-        f"--> Deployment {record.deployment_id} {record.status} in {record.duration_s} s",
+        f"--> {_ACTIONS[record.action]} {record.deployment_id} {record.status}"
+        f" in {record.duration_s} s",
         fg=colour,
         bold=True,
     )
@@ -176,6 +178,10 @@ def print_summary(
     for name, target in record.targets.items():
         if target.error:
             print_failure(name, target.error)
+    for name, target in record.targets.items():
+        for component in target.components.values():
+            for release in component.releases:
+                say(f"    {name.ljust(width)}  {_told(release, record.started_at)}")
     for warning in warnings:
         say(f"    note: {warning}", fg="yellow")
     say(f"    record: {path}")
@@ -183,3 +189,14 @@ def print_summary(
         if record.targets[name].status == "completed":
             for address in addresses:
                 say(f"    look at: {address}")
+
+
+def _told(release: Release, since: str) -> str:
+    """What serves of an application, in a line; and what was done to it ``since``."""
+    text = f"{release.app}: {release.release or 'no release'}"
+    last = release.last if release.last and release.last.at >= since else None
+    if last and last.event == "bad":
+        text += f"; {last.release} is bad: {last.step}"
+    if last and last.dump:
+        text += f"; to have the database as before: zcat {last.dump} | mariadb {release.app}"
+    return text

@@ -10,7 +10,7 @@ from gevent.event import Event
 from gevent.lock import Semaphore
 from pyinfra import logger
 from pyinfra.api import Host, State
-from pyinfra.api.exceptions import PyinfraError
+from pyinfra.api.exceptions import OperationError, PyinfraError
 from pyinfra.api.operations import run_host_op
 from pyinfra.context import ctx_host, ctx_state
 
@@ -28,6 +28,8 @@ class Operation(Protocol):
     def label(self) -> str: ...
     @property
     def creates(self) -> tuple[tuple[str, str], ...]: ...
+    @property
+    def alone(self) -> bool: ...
 
 
 class Step(Protocol):
@@ -39,6 +41,8 @@ class Step(Protocol):
     def needs(self) -> tuple[str, ...]: ...
     @property
     def version(self) -> str: ...
+    @property
+    def report(self) -> str: ...
     @property
     def operations(self) -> Sequence[Operation]: ...
 
@@ -132,13 +136,17 @@ class Lanes:
             self._tell("lane_ended", lane, completed)
 
     def _run_step(self, lane: Lane, step: Step) -> bool:
-        """Run one step; False when it failed. A step whose need is not met is skipped."""
+        """Run one step; False when it failed. A step whose need is not met is skipped.
+
+        What fails ``alone`` lets the operations after it run.
+        """
         unmet = self._wait_for_needs(lane, step)
         if unmet:
             self._end(lane, step, "skipped")
             self._tell("step_skipped", lane, step, unmet)
             return True
         self._tell("step_started", lane, step)
+        failed = False
         for operation in step.operations:
             if self.stopped:
                 self._end(lane, step, "failed")
@@ -146,10 +154,14 @@ class Lanes:
                 return False
             message = self._run_operation(lane, step, operation)
             if message is not None:
-                self._end(lane, step, "failed")
+                failed = True
                 self._tell("step_failed", lane, step, operation, message)
-                self._fail_host(lane.host)
-                return False
+                if not operation.alone:
+                    break
+        if failed:
+            self._end(lane, step, "failed")
+            self._fail_host(lane.host)
+            return False
         self._end(lane, step, "completed")
         self._tell("step_completed", lane, step)
         return True
@@ -214,4 +226,6 @@ class Lanes:
 def _explain(error: Exception) -> str:
     if isinstance(error, PyinfraError) and "No hosts remaining" in str(error):
         return UNANSWERED
+    if isinstance(error, OperationError):
+        return str(error)  # an operation's own words
     return f"{type(error).__name__}: {error}"

@@ -4,11 +4,17 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import click
 
-# It deploys nothing: there is nothing to confirm, and no secret is needed.
+# It changes nothing: there is nothing to confirm, and no secret is needed.
 PROOF = "verify.py"
+# It makes nothing that would need one.
+ROLLBACK = "rollback.py"
+
+
+Action = Literal["deploy", "rollback"]
 
 
 class NoTerminal(Exception):
@@ -22,10 +28,11 @@ class NoTerminal(Exception):
 class Options:
     """The flags of pyinfra that a run acts on.
 
-    ``deploys``: a deploy file was named, not a command. ``data``: those of ``--data``, unparsed.
+    ``action``: what is done to the targets, as the record has it; None: nothing that is recorded.
+    ``data``: those of ``--data``, unparsed.
     """
 
-    deploys: bool = True
+    action: Action | None = "deploy"
     dry: bool = False
     verbosity: int = 0
     fail_percent: int | None = None
@@ -37,12 +44,13 @@ def read() -> Options:
     context = click.get_current_context(silent=True)
     given = context.params if context else {}
     files = [str(item) for item in given.get("operations", ()) if str(item).endswith(".py")]
-    deploys = any(Path(file).name != PROOF for file in files)
-    asks = deploys and not (given.get("yes") or given.get("dry") or given.get("json_output"))
+    changes = [Path(file).name for file in files if Path(file).name != PROOF]
+    action: Action | None = "rollback" if ROLLBACK in changes else "deploy" if changes else None
+    asks = action and not (given.get("yes") or given.get("dry") or given.get("json_output"))
     if asks and not sys.stdin.isatty():
         raise NoTerminal
     return Options(
-        deploys=deploys,
+        action=action,
         dry=bool(given.get("dry")),
         verbosity=int(given.get("verbosity") or 0),
         fail_percent=given.get("fail_percent"),

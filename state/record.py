@@ -72,6 +72,29 @@ class Error(Part):
     remedy: str | None = None
 
 
+class Event(Part):
+    """What was last said of a release: ``live``; ``bad``, at which ``step`` and with what
+    ``output``; ``left``, by a rollback; or ``made``, and nobody saw it live. ``dump``: where the
+    database is as it was before, on the target, if this release migrated it.
+    """
+
+    release: str
+    event: Literal["made", "live", "bad", "left"]
+    at: Time
+    step: str = ""
+    output: list[str] = []
+    dump: str = ""
+
+
+class Release(Part):
+    """What serves of an application, as its target tells it; ``release`` is null before any did."""
+
+    app: str
+    release: str | None = None
+    revision: str | None = None
+    last: Event | None = None
+
+
 class Component(Part):
     """One component on one target. ``version`` is the installed one, as its host reports it."""
 
@@ -82,6 +105,7 @@ class Component(Part):
     changed: int = 0
     unchanged: int = 0
     reason: str | None = None
+    releases: list[Release] = []
 
 
 class Check(Part):
@@ -125,6 +149,7 @@ class Record(Part):
 
     version: Literal["5.0"] = SCHEMA_VERSION
     deployment_id: Annotated[str, Field(pattern=r"^\d{8}-\d{6}-[0-9a-f]{6}$")]
+    action: Literal["deploy", "rollback"] = "deploy"
     status: Status = "running"
     deployer: Deployer
     started_at: Time

@@ -3,14 +3,18 @@
 import time
 from collections.abc import Sequence
 
+from pydantic import ValidationError
+from pyinfra import logger
 from pyinfra.api import State
+from pyinfra.api.exceptions import PyinfraError
 from pyinfra.connectors.util import CommandOutput
 
 from facts.existing import Existing
+from facts.reports import Report
 from facts.versions import Versions
 from state.connection import last_exit_code
 from state.lanes import Lane, Observer, Operation, Step
-from state.record import Component, Error, Record, ResourcesCreated, Status
+from state.record import Component, Error, Record, Release, ResourcesCreated, Status
 from state.store import Store, now
 
 OUTPUT_LINES = 30
@@ -56,6 +60,7 @@ class Recorder(Observer):
         target.status = "completed" if completed else "failed"
         target.completed_at = now()
         self._read_versions(lane)
+        self._read_reports(lane)
         self.store.save(self.record)
 
     def _read_versions(self, lane: Lane) -> None:
@@ -111,7 +116,15 @@ class Recorder(Observer):
         component = self._component(lane, step)
         component.status, component.completed_at = "failed", now()
         command, output = self._last_words(lane, operation)
-        self.record.targets[lane.host.name].error = Error(
+        target = self.record.targets[lane.host.name]
+        if target.error:
+            # Of several that failed alone, the first is told whole.
+            what = f"{operation.label}: " if operation else ""
+            target.error.message += f"; {what}{message}"
+            target.error.output += output
+            self.store.save(self.record)
+            return
+        target.error = Error(
             stage="deploy",
             message=message,
             component=step.component,
@@ -120,9 +133,21 @@ class Recorder(Observer):
             exit_code=last_exit_code(lane.host) if command else None,
             output=output,
             remedy="mend what the output names, then run this target again: "
-            f"pyinfra inventory.py deploy.py --limit {lane.host.name}",
+            f"pyinfra inventory.py {self.record.action}.py --limit {lane.host.name}",
         )
         self.store.save(self.record)
+
+    def _read_reports(self, lane: Lane) -> None:
+        """Keep what the host tells of its releases; one that is lost tells nothing."""
+        for step in lane.steps:
+            component = self._component(lane, step)
+            if not step.report or component.status not in ("completed", "failed"):
+                continue
+            try:
+                told = lane.host.get_fact(Report, shell=step.report)
+                component.releases = [Release.model_validate(each) for each in told]
+            except (PyinfraError, ValidationError):
+                logger.debug("no report of %s", lane.host.name, exc_info=True)
 
     def _last_words(self, lane: Lane, operation: Operation | None) -> tuple[str | None, list[str]]:
         """The failed operation's last command, and the end of what it printed."""

@@ -283,6 +283,7 @@ class Run(BaseStateCallback):
         settings = {target.name: target.settings.model_dump(mode="json") for target in self.targets}
         record = Record(
             deployment_id=self.store.next_id(),
+            action=self.options.action or "deploy",
             deployer=deployer,
             started_at=now(),
             config=Config(

@@ -64,7 +64,8 @@ class Component:
     ``ROLE.NAME`` on every target of that role. ``packages``: Debian packages, installed together
     with those of the whole stack. ``version``: a shell command that prints the installed version.
     ``secrets``: those that it needs on a target. ``repositories``: where its packages come from
-    beside Debian's archive.
+    beside Debian's archive. ``report``: a shell command that tells the record more of what was
+    done, a line of JSON for each application.
     """
 
     name: str
@@ -74,16 +75,21 @@ class Component:
     version: Callable[[Site], str]
     secrets: Callable[[Target], Sequence[Needed]]
     repositories: Callable[[Site], Sequence[Repository]]
+    report: Callable[[Site], str]
     folder: Path
 
 
 @dataclass(frozen=True)
 class Declared:
-    """One operation of a component, and the resources, kind and name, that it may create."""
+    """One operation of a component, and the resources, kind and name, that it may create.
+
+    ``alone``: what fails here keeps nothing else of the component from being done.
+    """
 
     hash: str
     label: str
     creates: tuple[tuple[str, str], ...]
+    alone: bool = False
 
 
 @dataclass
@@ -93,6 +99,7 @@ class Step:
     component: str
     needs: tuple[str, ...]
     version: str
+    report: str = ""
     operations: list[Declared] = field(default_factory=list)
 
 
@@ -126,6 +133,7 @@ def component(
     version: str | Callable[[Site], str] | None = None,
     secrets: Sequence[Needed] | Callable[[Target], Sequence[Needed]] = (),
     repositories: Callable[[Site], Sequence[Repository]] = lambda _: (),
+    report: Callable[[Site], str] = lambda _: "",
 ) -> Callable[[Callable[[Site], None]], Component]:
     """Make a component of a function that declares its resources.
 
@@ -144,6 +152,7 @@ def component(
             version=version_of,
             secrets=secrets if callable(secrets) else lambda _: secrets,
             repositories=repositories,
+            report=report,
             folder=Path(inspect.getfile(deploy)).parent,
         )
 
@@ -178,7 +187,7 @@ def declare(stacks: Mapping[str, Sequence[Component]], site: Site) -> list[Step]
 def _declare_one(
     item: Component, site: Site, stack: Sequence[Component], written: dict[str, OperationMeta]
 ) -> Step:
-    step = Step(item.name, item.needs, item.version(site))
+    step = Step(item.name, item.needs, item.version(site), item.report(site))
     token = _stage.set(Stage(item, site, step, stack, written))
     try:
         item.deploy(site)
@@ -193,7 +202,7 @@ def stage() -> Stage:
 
 
 @contextmanager
-def noted(label: str, *creates: tuple[str, str]) -> Iterator[str]:
+def noted(label: str, *creates: tuple[str, str], alone: bool = False) -> Iterator[str]:
     """Note the pyinfra operation that the block calls as one of the current component's.
 
     Yields the operation's full name, ``component | label``.
@@ -204,4 +213,4 @@ def noted(label: str, *creates: tuple[str, str]) -> Iterator[str]:
         yield f"{here.component.name} | {label}"
     finally:
         host.loop_position.pop()
-    here.step.operations.append(Declared(host.op_hash_order[-1], label, creates))
+    here.step.operations.append(Declared(host.op_hash_order[-1], label, creates, alone))

@@ -4,11 +4,6 @@ Every function names its pyinfra operation and notes what it may create. Paths a
 modes octal strings, ports TCP. What keeps a path returns it, for the service that runs with it.
 """
 
-import base64
-import gzip
-import hashlib
-import io
-import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
@@ -21,19 +16,21 @@ from pyinfra.operations import files as pyinfra_files
 from configs.secrets import Needed, Secret
 from facts.firewall import allow_command
 from facts.services import STARTED_WITH, hash_command
+from tasks import archives
 from tasks.component import noted, stage
 from tasks.operations import (
     apt,
     artifacts,
     databases,
     files,
+    releases,
     repositories,
     services,
     users,
     waiting,
 )
 from tasks.operations import firewall as firewalls
-from tasks.quoting import QUOTINGS, option_file
+from tasks.quoting import QUOTINGS, option_file, systemd_unit
 from tasks.sandbox import Sandbox
 
 _templates = Environment(
@@ -87,7 +84,7 @@ def file(
     ``check``: a shell command that must succeed with the new file in its place, before it takes
     that place.
     """
-    text = _rendered(template, values)
+    text = rendered(template, **values)
     return text_file(path, text, mode=mode, owner=owner, group=group, check=check)
 
 
@@ -123,7 +120,7 @@ def secret_file(
     **values: Any,
 ) -> str:
     """A file that holds secrets: as ``file``, but a diff says only that it changes."""
-    return _text(path, _rendered(template, values), mode, owner, group, check, hidden=True)
+    return _text(path, rendered(template, **values), mode, owner, group, check, hidden=True)
 
 
 def secret_text(path: str, text: str, *, mode: str = "600", group: str = "root") -> str:
@@ -142,9 +139,11 @@ def previous_text(path: str, text: str, previous: str, *, group: str) -> None:
         )
 
 
-def _rendered(template: str, values: Mapping[str, Any]) -> str:
+def rendered(template: str, **values: Any) -> str:
+    """The text of a template in the component's folder, or in another one that it names."""
     here = stage()
-    name = str(here.component.folder.relative_to(Path(__file__).parent) / template)
+    own = here.component.folder.relative_to(Path(__file__).parent) / template
+    name = template if "/" in template else str(own)
     return _templates.get_template(name).render(site=here.site, **values)
 
 
@@ -242,6 +241,7 @@ def service(
     reads: Sequence[str] = (),
     ready: str | None = None,
     limit_s: int = 60,
+    reload: str | None = None,
     sandbox: Sandbox | None = None,
     credentials: Mapping[str, str] | None = None,
 ) -> None:
@@ -249,14 +249,15 @@ def service(
 
     ``runs``: files that only a restart brings into effect; ``reads``: those for which a reload
     is enough; either may be shell patterns. ``ready``: a URL that must answer, or a shell command
-    that must succeed, within ``limit_s`` seconds. ``sandbox`` confines the unit by a drop-in.
+    that must succeed, within ``limit_s`` seconds. ``reload``: a shell command that brings ``reads``
+    into effect, for a unit that has none. ``sandbox`` confines the unit by a drop-in.
     ``credentials``: name → path of files that the unit alone gets to see, whoever they belong
     to, in ``credential(name, …)``; it runs with them.
     """
     unit = f"{name}.service"
     credentials = credentials or {}
     runs = [*runs, *credentials.values()]
-    text = _drop_in(unit, runs, reads, sandbox, credentials)
+    text = _drop_in(unit, runs, reads, reload, sandbox, credentials)
     drop_in = text_file(f"/etc/systemd/system/{unit}.d/chom.conf", text)
     if ready and ready.startswith("http"):
         ready = services.answers(unit, ready)
@@ -277,10 +278,12 @@ def service(
         )
 
 
-def timer(name: str) -> None:
-    """A systemd timer that a package has brought: enabled and running."""
-    with noted(f"Timer {name}") as label:
-        services.run_timer(name=label, unit=f"{name}.timer")
+def timer(name: str, runs: str | None = None) -> None:
+    """A systemd timer: enabled and running, as it says in the file ``runs`` if that is ours."""
+    with noted(f"Timer {name}", *([("services", f"{name}.timer")] if runs else [])) as label:
+        services.run_timer(
+            name=label, unit=f"{name}.timer", upcoming=stage().written[runs] if runs else None
+        )
 
 
 def no_service(name: str) -> None:
@@ -300,6 +303,7 @@ def _drop_in(
     unit: str,
     runs: Sequence[str],
     reads: Sequence[str],
+    reload: str | None,
     sandbox: Sandbox | None,
     credentials: Mapping[str, str],
 ) -> str:
@@ -312,6 +316,7 @@ def _drop_in(
         f"ExecStartPre=-+/bin/sh -c 'mkdir -pm 700 {STARTED_WITH};"
         f" {hash_command([own, *runs])} > {stamp}.runs;"
         f" {hash_command(list(reads))} > {stamp}.reads'",
+        *([f"ExecReload=+/bin/sh -c {systemd_unit(reload)}"] if reload else []),
         *(f"LoadCredential={name}:{path}" for name, path in credentials.items()),
         *(sandbox.lines() if sandbox else []),
     ]
@@ -329,6 +334,12 @@ def firewall() -> None:
     """The firewall in force, denying by default; declare what it must admit before this."""
     with noted("Firewall: deny by default, and in force") as label:
         firewalls.enable_firewall(name=label)
+
+
+def secured_databases() -> None:
+    """MariaDB without what lets strangers in."""
+    with noted("Nobody but root by its socket, and no test database") as label:
+        databases.secure_server(name=label)
 
 
 def database(name: str, owner: str, password: Secret) -> None:
@@ -359,37 +370,26 @@ def artifact(url: str, sha256: str, into: str) -> str:
     return _kept(f"{into}/.sha256", done)
 
 
-def release(folder: str, root: str) -> str:
-    """The files of ``folder`` in the component as a release of ``root``, switched to atomically.
+def folder_of_files(folder: Path, into: str) -> None:
+    """The files of a local ``folder`` as the folder ``into``, which is replaced as a whole."""
+    with noted(f"Files of {into}", ("directories", into)) as label:
+        artifacts.put_folder(name=label, archive=archives.pack(folder), into=into)
 
-    The release's id is the hash of its files, so the same files are never released twice.
+
+def app_release(name: str, files: archives.Archive | None, settings: Sequence[str]) -> str:
+    """The release of an application that is wanted: live, unless it is bad.
+
+    ``files``: of which it consists, where no repository has them. ``settings``: the files that say
+    what is wanted. What fails stops no other application, and the component only at its end.
     """
-    archive = _archive(stage().component.folder / folder)
-    release_id = hashlib.sha256(archive).hexdigest()[:12]
-    with noted(f"Release {release_id} of {root}", ("directories", f"{root}/releases")) as label:
-        done = artifacts.unpack_release(
+    with noted(f"Release of {name}", alone=True) as label:
+        done = releases.release_app(
             name=label,
-            archive_base64=base64.encodebytes(archive).decode(),
-            release_id=release_id,
-            root=root,
+            app=name,
+            files=files,
+            upcoming=[stage().written[path] for path in settings],
         )
-    return _kept(f"{root}/current/.release", done)
-
-
-def _archive(folder: Path) -> bytes:
-    """A tarball of ``folder`` that depends on names and content alone."""
-    packed = io.BytesIO()
-    with (
-        gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as compressed,
-        tarfile.open(fileobj=compressed, mode="w") as tar,
-    ):
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
-                entry = tarfile.TarInfo(str(path.relative_to(folder)))
-                entry.size, entry.mode = path.stat().st_size, 0o644
-                with path.open("rb") as content:
-                    tar.addfile(entry, content)
-    return packed.getvalue()
+    return _kept(f"/var/www/{name}/current/.release", done)
 
 
 def proof(label: str, condition: str, limit_s: int, complaint: str) -> None:

@@ -21,6 +21,11 @@ def fpm_children(hardware: HardwareData, child_memory_mb: int) -> int:
     return max(2, int(hardware["memory_mb"] * 3 / 8) // child_memory_mb)
 
 
+def opcache_mb(hardware: HardwareData, versions: int) -> int:
+    """A thirty-second of the memory, shared by the PHP versions, at least 64 MB for each."""
+    return _steps(hardware["memory_mb"] / 32 / versions, 16, 64)
+
+
 def redis_memory_mb(hardware: HardwareData) -> int:
     """A sixteenth of the memory, at least 32 MB."""
     return _steps(hardware["memory_mb"] / 16, 16, 32)

@@ -7,6 +7,7 @@ from typing import Any
 from configs import Target
 from configs.secrets import Needed
 from tasks.alertmanager.component import alertmanager
+from tasks.app_metrics.component import app_metrics
 from tasks.base.component import base
 from tasks.blackbox_exporter.component import blackbox_exporter
 from tasks.certificate.component import certificate
@@ -26,15 +27,19 @@ from tasks.nginx.component import nginx
 from tasks.nginx_exporter.component import nginx_exporter
 from tasks.node_exporter.component import node_exporter
 from tasks.php.component import php
+from tasks.php_leftovers.component import php_leftovers
 from tasks.phpfpm_exporter.component import phpfpm_exporter
 from tasks.portal.component import portal
 from tasks.prometheus.component import prometheus
 from tasks.redis.component import redis
+from tasks.redis_access.component import redis_access
 from tasks.redis_exporter.component import redis_exporter
+from tasks.releases.component import releases
 from tasks.request_metrics.component import request_metrics
 from tasks.scraping.component import scraping
 from tasks.serving.component import serving
 from tasks.tls.component import tls
+from tasks.workers.component import workers
 
 STACKS: Mapping[str, Sequence[Component]] = {
     "observability": [
@@ -75,6 +80,11 @@ STACKS: Mapping[str, Sequence[Component]] = {
         log_shipper,
         nginx,
         certificate,
+        releases,
+        workers,
+        app_metrics,
+        redis_access,
+        php_leftovers,
         serving,
     ],
 }
@@ -90,10 +100,10 @@ def needed_secrets(targets: Iterable[Target]) -> list[Needed]:
 def addresses(site: Site) -> list[str]:
     """The pages of a target that are worth opening once it is deployed."""
     host = site.target.url_host
-    pages = [f"{site.target.page_url}/"]
-    settings = site.settings
+    pages = [f"{page.url}/" for page in site.target.pages]
     if site.target.role == "observability":
-        pages.append(f"{site.target.page_url}{GRAFANA_PATH}/")
+        pages += [f"{page.url}{GRAFANA_PATH}/" for page in site.target.pages]
+    settings = site.settings
     if site.target.role == "observability" and settings.network.admin_networks:
         pages.append(f"http://{host}:{settings.prometheus.port}/targets")
         pages.append(f"http://{host}:{settings.alertmanager.port}/")

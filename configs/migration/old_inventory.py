@@ -98,6 +98,7 @@ class _Conversion:
             self.result.lines.append(Line(line, dotted(location), fate, what))
         self.result.lines.sort(key=lambda each: each.line)
         self._leave_out_useless_mail()
+        self._list_default_php()
         for key in _share_ssh(self.result.inventory):
             self._say_shared(key)
 
@@ -117,11 +118,11 @@ class _Conversion:
             return "dropped", rules.EMPTY
         if _is_secret(location, value):
             return "secret", self._keep_secret(location, value)
-        if location == ("ssh_key_path",):
-            return "moved", self._move(location, ("ssh", "key"), re.sub(r"^(\./)+", "", str(value)))
+        if place := rules.MOVED_AT_THE_TOP.get(location):
+            return self._fate_of_setting(location, place, value)
         host, rest = str(location[0]), location[1:]
         if host not in HOSTS:
-            return "dropped", rules.why_dropped(location, rules.DROPPED_AT_THE_TOP)
+            return "dropped", rules.UNKNOWN
         if value == rules.PLACEHOLDERS.get(rest):
             return "dropped", rules.PLACEHOLDER
         if rest in rules.MAIL and host != rules.MAIL_HOST:
@@ -166,6 +167,14 @@ class _Conversion:
         if not settings:
             target.pop("settings", None)
 
+    def _list_default_php(self) -> None:
+        """Version 4 had the default version whether or not it was listed."""
+        for target in self.result.inventory["targets"].values():
+            php = target.get("settings", {}).get("php", {})
+            listed = php.get("versions", [])
+            if "default" in php and isinstance(listed, list) and php["default"] not in listed:
+                php["versions"] = [*listed, php["default"]]
+
     def _old_key(self, key: str) -> str:
         setting = re.sub(r"\[\d+\]$", "", key)  # the items of a list have no lines of their own
         return self.origins.get(setting, key)
@@ -174,6 +183,10 @@ class _Conversion:
         """As the new schema wants it: some values are text, a number may have stood in quotes."""
         if new[-1] == "email_to":
             return _addresses(value)
+        if new[-1] == "versions" and isinstance(value, list):
+            return [self._written((*old, number), item) for number, item in enumerate(value)]
+        if new == ("ssh", "key"):
+            return re.sub(r"^(\./)+", "", str(value))
         if new[-1] in rules.TEXT:
             return self._written(old, value)
         number = isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value)

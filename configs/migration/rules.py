@@ -10,8 +10,14 @@ MOVED: dict[Location, Location] = {
     ("ssh_user",): ("ssh", "user"),
     ("ssh_port",): ("ssh", "port"),
     ("config", "retention_days"): ("settings", "prometheus", "retention_days"),
-    ("config", "default_php"): ("settings", "php", "version"),
-    ("config", "default"): ("settings", "php", "version"),
+    ("config", "php_versions"): ("settings", "php", "versions"),
+    ("config", "default_php"): ("settings", "php", "default"),
+    ("config", "default"): ("settings", "php", "default"),
+    ("config", "grafana_domain"): ("settings", "portal", "server_name"),
+}
+MOVED_AT_THE_TOP: dict[Location, Location] = {
+    ("ssh_key_path",): ("ssh", "key"),
+    ("log_collector",): ("settings", "logs", "shipper"),
 }
 
 # The same below the observability host, which alone sends mail. It moves as a whole or not at all:
@@ -35,25 +41,21 @@ NO_MAIL = {
 # What version 4 was delivered with: nobody has such a server or such a mailbox.
 PLACEHOLDERS: dict[Location, str] = {
     ("ip",): "0.0.0.0",
+    ("config", "grafana_domain"): "grafana.example.com",
     ("config", "alertmanager_email"): "alerts@example.com",
     ("config", "smtp", "host"): "smtp.example.com",
 }
 # These are text in this version, even if they look like a number.
-TEXT = frozenset({"version", "host", "username", "sender"})
+TEXT = frozenset({"version", "host", "username", "sender", "default"})
 
 # Of these, a key covers all that is below it.
 DROPPED: dict[Location, str] = {
     ("hostname",): "a target is known by its name and its address",
     ("specs",): "the hardware is detected, and never older than the last run",
     ("components",): "a role has its stack; version 4 never read this list",
-    ("config", "grafana_domain"): "there is no setting for it: Grafana is not part of the stack",
     ("config", "alertmanager_email"): "there is no setting for it: an address is all there is",
     ("config", "smtp"): "there is no such setting for mail",
-    ("config", "php_versions"): "a target has one PHP version, the default one of version 4",
     ("config", "observability_server"): "the targets of an inventory know each other",
-}
-DROPPED_AT_THE_TOP: dict[Location, str] = {
-    ("log_collector",): "there is no setting for it: logs are not shipped",
 }
 # Wider than what this version's inventory refuses: a value too many in the encrypted file harms
 # nobody, and what is not found here is dropped, never written.

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from configs.paths import PROJECT
 from configs.problems import ConfigurationError
-from configs.schema import PROJECT
 from configs.secrets.cipher import Key
 from configs.secrets.files import reason, refusal
 from configs.secrets.sheet import Sheet

@@ -1,98 +1,105 @@
-"""Laravel: the application's release, its user, its database, its PHP pool and its site."""
+"""Laravel: what each application has beside its releases, and where it is served."""
 
-from configs import Target
-from configs.secrets import Needed
+from typing import Any
+
+from configs import App, Page
 from tasks import sizing
 from tasks.component import Site, component
-from tasks.nginx.sites import nginx_site
-from tasks.redis.component import PASSWORD as REDIS_PASSWORD
-from tasks.resources import database, directory, file, release, secret, secret_file, user
+from tasks.laravel import secrets
+from tasks.laravel.environment import environment
+from tasks.laravel.places import STATUS_PATH, logs, root, slow_log, socket, status_socket
+from tasks.nginx.sites import public_sites
+from tasks.resources import database, directory, file, secret, secret_file, user
 
 # Beside the releases; a release itself is never written to.
-STORAGE = ("storage/framework", "storage/framework/views")
-STATUS_PATH = "/fpm-status"
-
-
-def root(site: Site) -> str:
-    """The application's folder: ``releases``, ``current`` and ``shared``."""
-    return f"/var/www/{site.settings.laravel.name}"
-
-
-def logs(site: Site) -> str:
-    """The application's own logs, as a shell pattern."""
-    return f"{root(site)}/shared/storage/logs/laravel*.log"
-
-
-def status_socket(site: Site) -> str:
-    """Where the application's PHP pool answers STATUS_PATH, and nothing else."""
-    return f"/run/php/{site.settings.laravel.name}-status.sock"
-
-
-def app_key(target: Target) -> Needed:
-    """What Laravel seals cookies and data with: what was sealed with another is lost."""
-    name = target.settings.laravel.name
-    return Needed(f"{name.upper()}_APP_KEY", f"the key of {name}'s cookies", "laravel_app_key")
-
-
-def database_password(target: Target) -> Needed:
-    """For those who use the application's database without being its system user."""
-    name = target.settings.laravel.name
-    return Needed(f"{name.upper()}_DB_PASSWORD", f"the password of {name}'s database", "password")
+STORAGE = ("app", "app/public", "framework", "framework/cache", "framework/sessions")
+VIEWS = "framework/views"
+# Of each address, for each application.
+LOGIN_TRIES = "10r/m"
 
 
 @component(
     needs=["base", "mariadb", "redis", "tls"],
-    secrets=lambda target: [app_key(target), database_password(target), REDIS_PASSWORD],
-    packages=lambda site: [
-        "php-laravel-framework",
-        "logrotate",
-        f"php{site.settings.php.version}-mysql",
-        "php-redis",
-    ],
+    secrets=secrets.of_apps,
+    packages=lambda site: [*_packages(site), "logrotate"],
+    version=lambda site: (
+        "; ".join(f"dpkg-query -W -f='${{Version}}' {name}" for name in _packages(site)) or "true"
+    ),
 )
 def laravel(site: Site) -> None:
-    """Runs as a system user of its own, whom MariaDB knows by its socket."""
-    name, base = site.settings.laravel.name, root(site)
-    version = site.settings.php.version
+    """Each runs as a system user of its own, whom MariaDB knows by its socket."""
+    for name, app in site.target.apps.items():
+        _folders(name)
+        _settings(site, name, app)
+        _pool(site, name, app)
+    # One that is no longer wanted is not served any more; what it holds stays.
+    public_sites("apps", "site.conf.j2", _pages(site))
+
+
+def _packages(site: Site) -> list[str]:
+    """Debian's Laravel is for our own page alone: others bring the one that they were made for."""
+    pages = [app for app in site.target.apps.values() if app.source == "page"]
+    return ["php-laravel-framework"] if pages else []
+
+
+def _folders(name: str) -> None:
+    base = root(name)
     user(name, home=base)
     directory(base)
-    directory(f"{base}/releases")
+    # Nginx reads them, and the application itself; other applications do not.
+    directory(f"{base}/releases", owner=name, group="www-data", mode="550")
     directory(f"{base}/shared")
     # Those who read logs may pass, and whatever is made there is theirs to read.
     directory(f"{base}/shared/storage", owner=name, mode="751")
-    for folder in STORAGE:
-        directory(f"{base}/shared/{folder}", owner=name, mode="750")
+    for folder in (*STORAGE, VIEWS):
+        directory(f"{base}/shared/storage/{folder}", owner=name, mode="750")
     directory(f"{base}/shared/storage/logs", owner=name, group="adm", mode="2750")
+
+
+def _settings(site: Site, name: str, app: App) -> None:
     file(
         f"/etc/logrotate.d/{name}",
         "logrotate.j2",
         check=f"logrotate -d /etc/logrotate.d/{name}",
-        logs=logs(site),
+        name=name,
+        logs=logs(name),
     )
-    password = secret(database_password(site.target))
     secret_file(
-        f"{base}/shared/.env",
+        f"{root(name)}/shared/.env",
         "env.j2",
         group=name,
-        app_key=secret(app_key(site.target)),
-        database_password=password,
-        redis_password=secret(REDIS_PASSWORD),
+        environment=environment(name, app, site.target.page(name)),
     )
-    database(name, owner=name, password=password)
-    release("app", root=base)
-    settings = site.settings.php
-    slow_log = f"/var/log/php-{name}.slow.log"
-    file(f"/etc/logrotate.d/php-{name}", "slow_log.j2", slow_log=slow_log)
+    database(name, owner=name, password=secret(secrets.database_password(name)))
+
+
+def _pool(site: Site, name: str, app: App) -> None:
+    version, settings = site.target.php_of(app), site.settings.php
+    file(f"/etc/logrotate.d/php-{name}", "slow_log.j2", slow_log=slow_log(name))
+    together = settings.children or sizing.fpm_children(site.hardware, settings.child_memory_mb)
     file(
-        f"/etc/php/{version}/fpm/pool.d/{name}.conf",
+        f"/etc/php/{version}/fpm/pool.d/chom-{name}.conf",
         "pool.conf.j2",
         check=f"php-fpm{version} -t",
-        base=base,
+        name=name,
+        base=root(name),
+        socket=socket(name, version),
         status_path=STATUS_PATH,
-        status_socket=status_socket(site),
-        children=settings.children or sizing.fpm_children(site.hardware, settings.child_memory_mb),
-        slow_log=slow_log,
+        status_socket=status_socket(name, version),
+        children=app.children or max(2, together // len(site.target.apps)),
+        slow_log=slow_log(name),
         # What is slow to the rules, which count them, is slow here.
         slow_s=site.of_role("observability")[0].settings.alerting.slow_s,
     )
-    nginx_site(name, "site.conf.j2", base=base)
+
+
+def _pages(site: Site) -> dict[Page, dict[str, Any]]:
+    return {
+        site.target.page(name): {
+            "app": app,
+            "base": root(name),
+            "socket": socket(name, site.target.php_of(app)),
+            "tries": LOGIN_TRIES,
+        }
+        for name, app in site.target.apps.items()
+    }

@@ -1,12 +1,13 @@
 """What a log shipper reads, whichever it is: the journal, and what programs write elsewhere."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tasks.component import Site
-from tasks.laravel import component as laravel
+from tasks.laravel.places import logs
 from tasks.mariadb import component as mariadb
-from tasks.php import component as php
+from tasks.php.component import log as fpm_log
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class Source:
 
     @property
     def name(self) -> str:
-        """The job as a name in Alloy's configuration."""
-        return self.job.replace("-", "_")
+        """One of its own in a shipper's configuration: the job, and what tells it from others."""
+        return re.sub(r"\W", "_", "_".join([self.job, *self.labels.values()]))
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,15 @@ def sources(site: Site) -> Sequence[Source]:
         return [nginx]
     return [
         nginx,
-        Source("php-fpm", php.log(site)),
+        *(_fpm(version) for version in site.settings.php.versions),
         Source("mariadb", mariadb.SLOW_LOG, first="^# User@Host:", without="^# Time:"),
-        Source(
-            "laravel",
-            laravel.logs(site),
-            {"app": site.settings.laravel.name},
-            first=r"^\[\d{4}-\d\d-\d\d[ T]",
-        ),
+        *(_laravel(name) for name in site.target.apps),
     ]
+
+
+def _fpm(version: str) -> Source:
+    return Source("php-fpm", fpm_log(version), {"php": version})
+
+
+def _laravel(name: str) -> Source:
+    return Source("laravel", logs(name), {"app": name}, first=r"^\[\d{4}-\d\d-\d\d[ T]")

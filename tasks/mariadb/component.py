@@ -2,7 +2,7 @@
 
 from tasks import sizing
 from tasks.component import Site, component
-from tasks.resources import directory, file, service
+from tasks.resources import directory, file, secured_databases, service
 from tasks.sandbox import Sandbox
 
 # Its other messages go to the journal.
@@ -31,3 +31,4 @@ def mariadb(site: Site) -> None:
         limit_s=120,
         sandbox=Sandbox(writes=("/run", "/var/lib/mysql", LOGS), jit=True),
     )
+    secured_databases()

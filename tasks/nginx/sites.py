@@ -1,12 +1,14 @@
 """How other components put their sites into Nginx."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
+from configs import Page
 from configs.secrets import Secret
 from tasks.metrics.passwords import bcrypt_hash
-from tasks.resources import absent, file, previous_text, secret_text
+from tasks.resources import absent, previous_text, rendered, secret_text, text_file
 from tasks.tls import places as tls
 
 ENABLED = "/etc/nginx/sites-enabled"
@@ -35,12 +37,33 @@ class Guard:
 def nginx_site(name: str, template: str, **values: Any) -> None:
     """A site from a template of the calling component, checked together with all others.
 
-    A template that extends ``nginx/guarded.conf.j2`` takes a ``port`` and a ``guard``; one that
-    extends ``nginx/public.conf.j2`` is the target's public page, by HTTPS if that is wanted.
+    A template that extends ``nginx/guarded.conf.j2`` takes a ``port`` and a ``guard``.
     """
+    _site(name, rendered(template, **values))
+
+
+def public_sites(name: str, template: str, pages: Mapping[Page, Mapping[str, Any]]) -> None:
+    """The public pages of a target in one file, each from the template with its own values.
+
+    It extends ``nginx/public.conf.j2``: HTTPS, if that is wanted. Of several pages, of which none
+    answers to every name, none is shown to who asks for another one.
+    """
+    texts = []
+    alone = len(pages) == 1
+    for page, values in pages.items():
+        is_default = alone or page.answers_to_all
+        texts.append(rendered(template, page=page, is_default=is_default, tls=tls, **values))
+    if not alone and not any(page.answers_to_all for page in pages):
+        nobody = replace(next(iter(pages)), name="", server_name="_")
+        texts.append(rendered("nginx/no_page.conf.j2", page=nobody, is_default=True, tls=tls))
+    _site(name, "\n".join(texts))
+
+
+def _site(name: str, text: str) -> None:
     # Debian's example claims to be the default server, as ours does.
     absent(f"{ENABLED}/default")
-    file(f"{ENABLED}/{name}.conf", template, check="nginx -t -q", tls=tls, **values)
+    own = "# written by chom; changes are overwritten\n"
+    text_file(f"{ENABLED}/{name}.conf", own + text, check="nginx -t -q")
 
 
 def users_file(path: str, user: str, password: Secret, previous: str | None = None) -> None:

@@ -117,3 +117,19 @@ def apt_script(missing: Sequence[str], update: bool, lock_timeout_s: int) -> str
         f" sh -c {shlex.quote(held)} </dev/null >{APT_LOG} 2>&1"
         f" || {{ tail -n 25 {APT_LOG} >&2; exit 1; }}"
     )
+
+
+def remove_script(prefix: str) -> str:
+    """A shell script that purges the packages whose names begin so, and none besides.
+
+    It fails where something else needs one of them.
+    """
+    apt = "apt-get -y -q -o DPkg::Lock::Timeout=300 -o APT::Get::AutomaticRemove=false purge"
+    return (
+        f"names=$(dpkg-query -W -f='${{Package}} ${{db:Status-Status}}\\n' '{prefix}*' 2>/dev/null"
+        " | awk '$2 != \"not-installed\" {print $1}'); "
+        f"others=$({apt} -s $names | awk '/^(Remv|Purg) / {{print $2}}' | grep -v '^{prefix}'); "
+        f'[ -z "$others" ] || {{ echo "$others needs {prefix}*: remove it first" >&2; exit 1; }}; '
+        f'{{ [ -z "$names" ] || DEBIAN_FRONTEND=noninteractive {apt} $names'
+        f" </dev/null >>{APT_LOG} 2>&1 || {{ tail -n 25 {APT_LOG} >&2; exit 1; }}; }}"
+    )

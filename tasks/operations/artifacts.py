@@ -1,4 +1,4 @@
-"""What is unpacked: upstream releases with a pinned checksum, and the application's own."""
+"""What is unpacked: upstream releases with a pinned checksum, and folders of our own."""
 
 import shlex
 
@@ -6,6 +6,7 @@ from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
 from facts.files import FileText
+from tasks.archives import Archive
 from tasks.operations.commands import Commands
 
 
@@ -45,26 +46,22 @@ def artifact_script(url: str, sha256: str, into: str) -> str:
 
 
 @operation()
-def unpack_release(archive_base64: str, release_id: str, root: str) -> Commands:
-    """Unpack an application's files as ``root/releases/ID`` and point ``root/current`` at it.
-
-    The switch is one rename, so the application is never half there.
-    """
-    folder = f"{root}/releases/{release_id}"
-    current = host.get_fact(FileText, path=f"{root}/current/.release")
-    if current == [release_id]:
+def put_folder(archive: Archive, into: str) -> Commands:
+    """Have the folder ``into`` consist of the files of ``archive``, by ``into/.sha256``."""
+    if host.get_fact(FileText, path=f"{into}/.sha256") == [archive.sha256]:
         return
+    parent = into.rsplit("/", 1)[0]
     script = "; ".join(
         [
             "set -e",
-            f"rm -rf {folder}.new",
-            f"mkdir -p {folder}.new",
-            f"base64 -d | tar -xzf - -C {folder}.new --no-same-owner",
-            f"echo {release_id} > {folder}.new/.release",
-            f"rm -rf {folder}",
-            f"mv -T {folder}.new {folder}",
-            f"ln -sfn releases/{release_id} {root}/.current.new",
-            f"mv -fT {root}/.current.new {root}/current",
+            f"mkdir -p {parent}",
+            f"t=$(mktemp -d {parent}/.chom-XXXXXX)",
+            "trap 'rm -rf $t' EXIT",
+            "mkdir -m 755 $t/new",
+            "base64 -d | tar -xzf - -C $t/new --no-same-owner",
+            f"echo {archive.sha256} > $t/new/.sha256",
+            f"rm -rf {into}",
+            f"mv -T $t/new {into}",
         ]
     )
-    yield StringCommand(script, _stdin=archive_base64)
+    yield StringCommand(script, _stdin=archive.base64)

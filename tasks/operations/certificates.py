@@ -126,8 +126,13 @@ for name in {shlex.join(host_names)}; do
   for address in $addresses; do
     case $address in *:*) at="[$address]" ;; *) at=$address ;; esac
     url="http://$name{CHALLENGES}chom-$token"
-    answer=$(curl -sS -m 10 --noproxy '*' --resolve "$name:80:$at" \\
-      -w ' (status %{{http_code}})' "$url" 2>&1 | tr -s '\\n\\0' ' ' | head -c 300)
+    # Nginx may just have been reloaded, and an old worker answer once more.
+    for attempt in 1 2 3 4; do
+      answer=$(curl -sS -m 10 --noproxy '*' --resolve "$name:80:$at" \\
+        -w ' (status %{{http_code}})' "$url" 2>&1 | tr -s '\\n\\0' ' ' | head -c 300)
+      [ "$answer" != "$token (status 200)" ] || break
+      sleep 1
+    done
     [ "$answer" = "$token (status 200)" ] || refuse "$name resolves to $address, where $url did" \\
       "not give what this server has there: ${{answer% }}"
   done

@@ -12,6 +12,45 @@ from facts.databases import Databases, Login
 from tasks.operations.commands import Commands
 from tasks.quoting import sql
 
+# What Laravel and the migrations of an application need on their own database, as MariaDB spells
+# and sorts it: not to hand privileges on, nor to plan events.
+PRIVILEGES = (
+    "ALTER",
+    "ALTER ROUTINE",
+    "CREATE",
+    "CREATE ROUTINE",
+    "CREATE TEMPORARY TABLES",
+    "CREATE VIEW",
+    "DELETE",
+    "DROP",
+    "EXECUTE",
+    "INDEX",
+    "INSERT",
+    "LOCK TABLES",
+    "REFERENCES",
+    "SELECT",
+    "SHOW VIEW",
+    "TRIGGER",
+    "UPDATE",
+)
+
+
+@operation()
+def secure_server() -> Commands:
+    """Have root come by the socket alone, nobody without a name, and no database for everybody."""
+    found = host.get_fact(Databases)
+    statements = [f"drop user ''@{sql(each.partition('/')[2])};" for each in found
+                  if each.startswith("anonymous/")]  # fmt: skip
+    statements += [f"drop user 'root'@{sql(each.partition('/')[2])};" for each in found
+                   if each.startswith("remote_root/")]  # fmt: skip
+    if "root_password" in found:
+        statements.append("alter user 'root'@'localhost' identified via unix_socket;")
+    if "database/test" in found:
+        statements += ["drop database test;", "delete from mysql.db where db like 'test%';"]
+    if statements:
+        text = "\n".join([*statements, "flush privileges;", ""])
+        yield StringCommand("mariadb", _stdin=text)
+
 
 @operation()
 def make_database(
@@ -24,22 +63,32 @@ def make_database(
     password, by which it is seen whether they are right. ``upcoming``: the operation that writes
     it; before it ran, a plan asks it.
     """
-    wanted = [f"database/{database}", f"user/{user}", f"grant/{user} {database}"]
+    grant = f"grant/{user} {database} {', '.join(PRIVILEGES)}"
+    wanted = [f"database/{database}", f"user/{user}", grant]
     found = host.get_fact(Databases)
-    right = all(item in found for item in wanted) and host.get_fact(Login, option_file=login)
+    mine = {item for item in found if item.startswith(f"grant/{user} ")}
+    everywhere = {item for item in found if item.startswith(f"privileges/{user} ")}
+    wider = bool(mine - {grant} or everywhere - {f"privileges/{user} USAGE"})
+    right = all(item in found for item in wanted) and not wider
+    right = right and host.get_fact(Login, option_file=login)
     if not right or (not state.is_executing and upcoming.will_change):
-        yield StringCommand("mariadb", _stdin=database_sql(database, user, password))
+        yield StringCommand("mariadb", _stdin=database_sql(database, user, password, wider))
 
 
-def database_sql(database: str, user: str, password: Secret) -> str:
-    """The statements; the server never sees the password, only what it keeps of it."""
+def database_sql(database: str, user: str, password: Secret, wider: bool) -> str:
+    """The statements; the server never sees the password, only what it keeps of it.
+
+    ``wider``: whether the user may do more than it should, which is taken away. For that moment
+    it may do nothing, so this is not done without need.
+    """
     who = f"{sql(user)}@'localhost'"
     return (
         f"create database if not exists `{database}` character set utf8mb4;\n"
         f"create user if not exists {who};\n"
         f"alter user {who} identified via unix_socket or mysql_native_password"
         f" using {sql(native_hash(password.reveal()))};\n"
-        f"grant all privileges on `{database}`.* to {who};\n"
+        + (f"revoke all privileges, grant option from {who};\n" if wider else "")
+        + f"grant {', '.join(PRIVILEGES)} on `{database}`.* to {who};\n"
     )
 
 

@@ -37,11 +37,20 @@ def run_service(
 
 
 @operation()
-def run_timer(unit: str) -> Commands:
-    """Have the timer ``unit`` enabled and active."""
-    asked = f"systemctl -q is-enabled {unit} && systemctl -q is-active {unit}"
-    if not host.get_fact(Condition, shell=asked):
-        yield StringCommand(f"systemctl -q enable --now {unit}")
+def run_timer(unit: str, upcoming: OperationMeta | None = None) -> Commands:
+    """Have the timer ``unit`` enabled and active, and its files as systemd has read them.
+
+    ``upcoming``: the operation that writes the unit; before it ran, a plan asks it.
+    """
+    asked = (
+        f"systemctl -q is-enabled {unit} && systemctl -q is-active {unit}"
+        f' && [ "$(systemctl show -P NeedDaemonReload {unit})" = no ]'
+    )
+    planned = upcoming is not None and not state.is_executing and upcoming.will_change
+    if planned or not host.get_fact(Condition, shell=asked):
+        yield StringCommand(
+            f"systemctl daemon-reload; systemctl -q enable {unit}; systemctl restart {unit}"
+        )
 
 
 @operation()

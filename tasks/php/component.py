@@ -1,47 +1,74 @@
-"""PHP-FPM: the pools that applications have put into pool.d, served."""
+"""PHP-FPM: each version with the pools of its applications, and the version of the command php."""
 
-from tasks.component import Site, component
-from tasks.laravel.component import root
+from tasks import sizing, vendors
+from tasks.component import Site, component, noted
+from tasks.operations import php as operations
+from tasks.php.versions import of_vendor, packages
 from tasks.resources import absent, file, log_file, service
 from tasks.sandbox import Sandbox
 
 
-def log(site: Site) -> str:
+def log(version: str) -> str:
     """Where PHP-FPM and the applications' own standard error write to."""
-    return f"/var/log/php{site.settings.php.version}-fpm.log"
+    return f"/var/log/php{version}-fpm.log"
 
 
 @component(
-    needs=["base"],
+    needs=["base", "laravel"],
     packages=lambda site: [
-        f"php{site.settings.php.version}-{part}"
-        for part in ("fpm", "cli", "mbstring", "xml", "curl", "opcache")
+        name for version in site.settings.php.versions for name in packages(version)
     ],
+    repositories=lambda site: [vendors.php(site)] if of_vendor(site.settings.php.versions) else [],
 )
 def php(site: Site) -> None:
-    """One version with hardened defaults; a new pool or release is a graceful reload."""
-    version = site.settings.php.version
+    """Hardened defaults for each version; a new pool is a graceful reload."""
+    for version in site.settings.php.versions:
+        _version(site, version)
+    with noted(f"php is PHP {site.settings.php.default_version}") as label:
+        operations.set_default(name=label, version=site.settings.php.default_version)
+
+
+def _version(site: Site, version: str) -> None:
     folder = f"/etc/php/{version}/fpm"
-    ini = file(f"{folder}/conf.d/90-chom.ini", "chom.ini.j2")
+    file(
+        _ini(version),
+        "chom.ini.j2",
+        opcache_mb=sizing.opcache_mb(site.hardware, len(site.settings.php.versions)),
+    )
     absent(f"{folder}/pool.d/www.conf")
-    log_file(log(site))
+    file(
+        _own(version),
+        "chom.conf.j2",
+        check=f"php-fpm{version} -t",
+        version=version,
+    )
+    log_file(log(version))
     file(
         f"/etc/logrotate.d/php{version}-fpm",
         "logrotate.j2",
         check=f"logrotate -d /etc/logrotate.d/php{version}-fpm",
-        log=log(site),
+        log=log(version),
+        version=version,
     )
+    fpm(version)
+
+
+def fpm(version: str) -> None:
+    """PHP-FPM of a version, with the pools that there are."""
     service(
         f"php{version}-fpm",
-        reads=[
-            ini,
-            f"{folder}/pool.d/*.conf",
-            f"{root(site)}/current/.release",
-            f"{root(site)}/shared/.env",
-        ],
+        runs=[_own(version)],
+        reads=[_ini(version), f"/etc/php/{version}/fpm/pool.d/chom-*.conf"],
         ready=f"php-fpm{version} -t",
-        # PCRE compiles regular expressions to machine code, so memory must be executable.
-        sandbox=Sandbox(
-            writes=("/run", "/var/log", "/var/lib/php", f"{root(site)}/shared/storage"), jit=True
-        ),
+        # PCRE compiles regular expressions to machine code, so memory must be executable. Another
+        # application is no reason to restart: whose files are whose, their owners tell.
+        sandbox=Sandbox(writes=("/run", "/var/log", "/var/lib/php", "/var/www"), jit=True),
     )
+
+
+def _ini(version: str) -> str:
+    return f"/etc/php/{version}/fpm/conf.d/90-chom.ini"
+
+
+def _own(version: str) -> str:
+    return f"/etc/php/{version}/fpm/pool.d/00-chom.conf"

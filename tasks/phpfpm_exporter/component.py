@@ -1,7 +1,7 @@
-"""phpfpm_exporter: what PHP-FPM tells of its pool, for the observability target alone."""
+"""phpfpm_exporter: what PHP-FPM tells of its pools, for the observability target alone."""
 
 from tasks.component import Site, component
-from tasks.laravel.component import STATUS_PATH, status_socket
+from tasks.laravel.places import STATUS_PATH, status_socket
 from tasks.metrics.component import KEY, guard
 from tasks.metrics.exporter import admit_observers
 from tasks.nginx.sites import nginx_site
@@ -18,5 +18,8 @@ def phpfpm_exporter(site: Site) -> None:
         port=port,
         guard=guard(),
         status_path=STATUS_PATH,
-        socket=status_socket(site),
+        sockets={
+            name: status_socket(name, site.target.php_of(app))
+            for name, app in site.target.apps.items()
+        },
     )

@@ -2,7 +2,7 @@
 
 from tasks.component import Site, component
 from tasks.grafana.places import PATH as GRAFANA_PATH
-from tasks.nginx.sites import nginx_site
+from tasks.nginx.sites import public_sites
 from tasks.resources import directory, file
 
 ROOT = "/var/www/portal"
@@ -13,4 +13,5 @@ def portal(site: Site) -> None:
     """A static page, with Grafana below it; Prometheus and Alertmanager are shown to nobody."""
     directory(ROOT)
     file(f"{ROOT}/index.html", "index.html.j2", grafana=GRAFANA_PATH)
-    nginx_site("portal", "portal.conf.j2", root=ROOT, grafana=GRAFANA_PATH)
+    [page] = site.target.pages
+    public_sites("portal", "portal.conf.j2", {page: {"root": ROOT, "grafana": GRAFANA_PATH}})

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from configs import Target
+from configs import Page, Target
 from tasks.blackbox_exporter.modules import OWN, PUBLIC
 from tasks.component import Site
+from tasks.redis.instances import HOST, INSTANCES
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,13 @@ def jobs(site: Site) -> dict[str, Job]:
         "nginx": _exporters(site, site.targets, "nginx_exporter"),
         "requests": _exporters(site, site.targets, "request_metrics"),
         "mysql": _exporters(site, applications, "mysqld_exporter"),
-        "redis": _exporters(site, applications, "redis_exporter"),
+        "redis": Job([redis for each in applications for redis in _redis(site, each)]),
         **{name: _exporters(site, _shipped_by(name, site), "logs") for name in shippers},
-        "php-fpm": _exporters(site, applications, "phpfpm_exporter", of_application=True),
-        "blackbox": Job([_page(each) for each in site.targets if _is_probed(each)], probes=True),
+        "php-fpm": Job([pool for each in applications for pool in _pools(site, each)]),
+        "blackbox": Job(
+            [_page(each, page) for each in site.targets if _is_probed(each) for page in each.pages],
+            probes=True,
+        ),
     }
 
 
@@ -47,24 +51,44 @@ def _is_probed(target: Target) -> bool:
     return target.role == "vpsmanager" or target.encrypted
 
 
-def _page(target: Target) -> Scraped:
+def _page(target: Target, page: Page) -> Scraped:
     """A public page as its visitors get it, by a name if it has one."""
-    path, app = "/health", target.settings.laravel.name
-    if target.role == "observability":
-        path, app = "/healthz", "portal"
     trusted = OWN if target.settings.tls.mode == "selfsigned" else PUBLIC
-    labels = {**_labels(target, of_application=False), "app": app, "__param_module": trusted}
-    return Scraped(f"{target.page_url}{path}", labels)
+    labels = {**_labels(target), "app": page.name, "__param_module": trusted}
+    return Scraped(f"{page.url}{page.health}", labels)
 
 
-def _exporters(
-    site: Site, targets: Iterable[Target], exporter: str, *, of_application: bool = False
-) -> Job:
+def _pools(site: Site, target: Target) -> list[Scraped]:
+    """What PHP-FPM tells of each application's pool."""
+    address = f"{_reached(target, site)}:{target.settings.phpfpm_exporter.port}"
+    return [
+        Scraped(address, {**_labels(target), "app": name, "__metrics_path__": f"/metrics/{name}"})
+        for name in target.apps
+    ]
+
+
+def _redis(site: Site, target: Target) -> list[Scraped]:
+    """Both, by one exporter, which is told by its address which one to ask."""
+    address = f"{_reached(target, site)}:{target.settings.redis_exporter.port}"
+    return [
+        Scraped(
+            address,
+            {
+                **_labels(target),
+                "redis": instance.name,
+                "__metrics_path__": "/scrape",
+                "__param_target": f"redis://{HOST}:{instance.port}",
+            },
+        )
+        for instance in INSTANCES
+    ]
+
+
+def _exporters(site: Site, targets: Iterable[Target], exporter: str) -> Job:
     return Job(
         [
             Scraped(
-                f"{_reached(each, site)}:{getattr(each.settings, exporter).port}",
-                _labels(each, of_application),
+                f"{_reached(each, site)}:{getattr(each.settings, exporter).port}", _labels(each)
             )
             for each in targets
         ]
@@ -80,6 +104,5 @@ def _reached(target: Target, site: Site) -> str:
     return "127.0.0.1" if target.name == site.target.name else target.url_host
 
 
-def _labels(target: Target, of_application: bool) -> dict[str, str]:
-    labels = {"target": target.name, "role": target.role}
-    return {**labels, "app": target.settings.laravel.name} if of_application else labels
+def _labels(target: Target) -> dict[str, str]:
+    return {"target": target.name, "role": target.role}

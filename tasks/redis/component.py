@@ -1,26 +1,60 @@
 """Redis: for the applications on this machine alone."""
 
-from configs.secrets import Needed
 from tasks import sizing
-from tasks.component import Site, component
-from tasks.resources import secret, secret_file, service
+from tasks.component import Site, component, noted, stage
+from tasks.operations.redis import put_users
+from tasks.redis.instances import CACHE, INSTANCES, QUEUE, Instance
+from tasks.redis.users import (
+    PASSWORD,
+    PASSWORD_FILE,
+    PREVIOUS_FILE,
+    as_administrator,
+    load_users,
+    passwords,
+    users,
+)
+from tasks.resources import file, previous_text, secret, secret_text, service
 
-PASSWORD = Needed("REDIS_PASSWORD", "what an application shows to Redis", "password")
-CONFIG = "/etc/redis/redis.conf"
-# The password goes in by standard input: the configuration has it quoted as the client wants it.
-PING = f"{{ sed -n 's/^requirepass /AUTH /p' {CONFIG}; echo PING; }} | redis-cli"
 
-
-@component(needs=["base"], packages=["redis-server"], secrets=[PASSWORD])
+@component(needs=["base"], packages=["redis-server"], secrets=passwords)
 def redis(site: Site) -> None:
-    """Debian's package, whose unit is confined already; bounded by the machine's memory."""
+    """Debian's units, which are confined already; bounded by the machine's memory.
+
+    A password of before is admitted until the applications have the new one.
+    """
     settings = site.settings.redis
-    config = secret_file(
-        CONFIG,
+    previous_text(PASSWORD_FILE, secret(PASSWORD).reveal(), PREVIOUS_FILE, group="root")
+    secret_text(PASSWORD_FILE, secret(PASSWORD).reveal())
+    queue_mb = settings.queue_memory_mb or sizing.redis_memory_mb(site.hardware)
+    cache_mb = settings.cache_memory_mb or sizing.redis_memory_mb(site.hardware)
+    _config(QUEUE, queue_mb, "noeviction")
+    _config(CACHE, cache_mb, settings.cache_eviction)
+    for instance in INSTANCES:
+        admit(site, instance, keep=True)
+
+
+def admit(site: Site, instance: Instance, *, keep: bool) -> None:
+    """Have an instance know its users. ``keep``: and what their passwords were before."""
+    with noted(f"Users of Redis' {instance.name}", ("files", instance.users)) as label:
+        done = put_users(name=label, path=instance.users, users=users(site, instance), keep=keep)
+    stage().written[instance.users] = done
+    service(
+        instance.unit,
+        runs=[instance.config],
+        reads=[instance.users],
+        reload=load_users(instance),
+        ready=f"{as_administrator(instance, 'ping')} | grep -q PONG",
+    )
+
+
+def _config(instance: Instance, memory_mb: int, eviction: str) -> None:
+    file(
+        instance.config,
         "redis.conf.j2",
+        mode="640",
         owner="redis",
         group="redis",
-        password=secret(PASSWORD),
-        memory_mb=settings.memory_mb or sizing.redis_memory_mb(site.hardware),
+        instance=instance,
+        memory_mb=memory_mb,
+        eviction=eviction,
     )
-    service("redis-server", runs=[config], ready=f"{PING} | grep -q PONG")

@@ -4,7 +4,8 @@ from tasks.component import Site, component
 from tasks.metrics.component import PASSWORD as METRICS_PASSWORD
 from tasks.metrics.component import USER
 from tasks.metrics.exporter import admit_observers, exporter, unit_of
-from tasks.redis.component import PASSWORD as REDIS_PASSWORD
+from tasks.redis.users import ADMINISTRATOR
+from tasks.redis.users import PASSWORD as REDIS_PASSWORD
 from tasks.resources import credential, secret, secret_file
 
 
@@ -14,7 +15,7 @@ from tasks.resources import credential, secret, secret_file
     secrets=[METRICS_PASSWORD, REDIS_PASSWORD],
 )
 def redis_exporter(site: Site) -> None:
-    """It has TLS of its own kind, and takes both passwords from its environment."""
+    """One for both Redis; it has TLS of its own kind, and its passwords from the environment."""
     port = site.settings.redis_exporter.port
     unit = unit_of("redis_exporter")
     admit_observers(site, port)
@@ -23,6 +24,7 @@ def redis_exporter(site: Site) -> None:
         "passwords.j2",
         mode="600",
         metrics_password=secret(METRICS_PASSWORD),
+        redis_user=ADMINISTRATOR,
         redis_password=secret(REDIS_PASSWORD),
     )
     arguments = [

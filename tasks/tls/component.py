@@ -16,14 +16,9 @@ def key(target: Target) -> Needed:
 
 def certificate_of(site: Site, target: Target) -> str:
     """The PEM of what ``target``, any one of the inventory with TLS, shows of its own."""
-    names = (*target.host_names, *wildcards(target), target.address)
+    wildcards = [name for page in target.pages for name in page.wildcards]
+    names = (*target.host_names, *wildcards, target.address)
     return own_certificate(site.secrets[key(target).name].reveal(), tuple(dict.fromkeys(names)))
-
-
-def wildcards(target: Target) -> list[str]:
-    """Those of its server names that a certificate can hold as they are."""
-    names = target.server_name.lower().split()
-    return [name for name in names if name.startswith("*.") and name.count("*") == 1]
 
 
 @component(

@@ -13,6 +13,7 @@ from pathlib import Path
 import configs
 from tasks.component import Site
 from tasks.stacks import STACKS
+from tests.bench import uptime
 from tests.bench.measure import Measured, machine, measure
 from tests.bench.memory import Held, held
 from tests.lab import Lab, LabError
@@ -29,12 +30,13 @@ class Bench:
     def __init__(self, lab: Lab, logs: Path) -> None:
         self.lab = lab
         self.logs = logs
+        self.inventory = lab.inventory
 
     def pyinfra(self, name: str, *arguments: str) -> Measured:
         """Run pyinfra against the lab as it is; its output goes to a log called ``name``."""
         command = [sys.executable, "-m", "pyinfra", "inventory.py", *arguments, "-y"]
         environment = {
-            "CHOM_INVENTORY": str(self.lab.inventory),
+            "CHOM_INVENTORY": str(self.inventory),
             "CHOM_SECRETS_FILE": str(self.logs / "secrets.env"),
             "CHOM_SECRETS_KEY_FILE": str(self.logs / "secrets.key"),
             "CI": "",
@@ -113,6 +115,8 @@ def report(bench: Bench) -> Sequence[str]:
     empty = bench.pyinfra("empty", EMPTY)
     unchanged = bench.pyinfra("unchanged", "deploy.py")
     services = held(bench.lab, "observability")
+    bench.inventory = uptime.inventory(bench.lab, bench.logs)
+    visitors = uptime.through_releases(bench.lab, bench.logs, bench.pyinfra)
     slower = max(each.seconds for each in alone.values())
     total = sum(each.seconds for each in alone.values())
     return [
@@ -124,6 +128,9 @@ def report(bench: Bench) -> Sequence[str]:
         row("no-change run, against an empty deploy",
             unchanged.seconds, empty.seconds, "s", 4.0),
         row("peak memory of the controller, against 150 MB", both.peak_mb, 150, "MB", 1.0),
+        row(f"slowest of {visitors.requests} requests through {uptime.RELEASES} releases, median",
+            visitors.slowest_ms, visitors.median_ms, "ms", 60.0),
+        row("… of them failed, against none", visitors.failed, 1, "", 0.0),
         "",
         "memory of the services of observability, at rest",
         *memory(services, STACK_MB),

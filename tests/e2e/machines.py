@@ -20,10 +20,13 @@ class Unit(NamedTuple):
 
 
 def units(lab: Lab, machine: str) -> dict[str, Unit]:
-    """The services that run now; those of logged-in users are left out: asking is a login."""
+    """The services that run now; those of logged-in users are left out: asking is a login.
+
+    So are those that timers start and that end by themselves.
+    """
     listed = lab.run(
         machine,
-        "systemctl show -p Id,MainPID,InvocationID,StateChangeTimestampMonotonic"
+        "systemctl show -p Id,Type,MainPID,InvocationID,StateChangeTimestampMonotonic"
         " $(systemctl list-units --type=service --state=running --plain --no-legend"
         " | awk '{print $1}')",
     ).stdout
@@ -33,7 +36,7 @@ def units(lab: Lab, machine: str) -> dict[str, Unit]:
             int(block["MainPID"]), block["InvocationID"], block["StateChangeTimestampMonotonic"]
         )
         for block in blocks
-        if block and not block["Id"].startswith("user@")
+        if block and block["Type"] != "oneshot" and not block["Id"].startswith("user@")
     }
 
 
@@ -101,14 +104,15 @@ def page(url: str) -> tuple[int, str]:
 
 
 def redis(lab: Lab, machine: str, command: str, password: str | None = None) -> str:
-    """The last line of what Redis says to a command; without ``password``, with the right one."""
-    auth = "sed -n 's/^requirepass /AUTH /p' /etc/redis/redis.conf"
-    if password is not None:
-        auth = "cat"
+    """The last line of what Redis says to its administrator's command.
+
+    Without ``password``, with the right one. It is the Redis of jobs and sessions.
+    """
+    shown = "cat /etc/chom/redis/password" if password is None else "cat"
     said = lab.run(
         machine,
-        f"{{ {auth}; echo {command}; }} | redis-cli 2>&1",
-        input="" if password is None else f"AUTH {quoting.redis(password)}\n",
+        f'REDISCLI_AUTH="$({shown})" redis-cli --user chom --no-auth-warning {command} 2>&1',
+        input=password or "",
     ).stdout
     return [line for line in said.splitlines() if line][-1]
 

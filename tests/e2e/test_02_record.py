@@ -113,7 +113,7 @@ def test_config_is_the_inventory_that_was_deployed(first: First) -> None:
     inventories = sorted(first.platform.project.folder.glob("inventory-*.yaml"))
     hashes = {hashlib.sha256(path.read_bytes()).hexdigest() for path in inventories}
     assert config.inventory_sha256 in hashes
-    assert config.settings["vpsmanager"]["redis"]["memory_mb"] is None
+    assert config.settings["vpsmanager"]["redis"]["queue_memory_mb"] is None
 
 
 def test_current_is_a_link_to_a_record_for_its_owner_only(first: First) -> None:

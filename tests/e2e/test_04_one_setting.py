@@ -7,7 +7,7 @@ from tests.e2e.polling import wait_for
 from tests.e2e.project import changed
 from tests.lab import Lab
 
-REDIS = {"settings.redis.memory_mb": 96}
+REDIS = {"settings.redis.queue_memory_mb": 96}
 INTERVAL = {"settings.prometheus.scrape_interval_s": 7}
 
 

@@ -28,7 +28,7 @@ def test_next_run_restarts_what_a_killed_one_only_configured(deployed: Platform)
     left_open = project.record()
     assert left_open.status == "running"
 
-    record = deployed.converge({"settings.redis.memory_mb": memory_mb})
+    record = deployed.converge({"settings.redis.queue_memory_mb": memory_mb})
     assert changed(record) == {("vpsmanager", "redis"): 1}
     assert units(lab, "vpsmanager")[UNIT].invocation != before.invocation
     assert _starts(deployed) == starts + 1
@@ -45,7 +45,9 @@ def _kill_after_the_file_changed(platform: Platform, memory_mb: int) -> bool:
     old = units(lab, "vpsmanager")[UNIT]
     config = lab.rootfs("vpsmanager") / "etc/redis/redis.conf"
     content = config.read_bytes()
-    command = platform.project.start(*DEPLOY, "-y", changes={"settings.redis.memory_mb": memory_mb})
+    command = platform.project.start(
+        *DEPLOY, "-y", changes={"settings.redis.queue_memory_mb": memory_mb}
+    )
     deadline = time.monotonic() + LIMIT_S
     while config.read_bytes() == content and command.running() and time.monotonic() < deadline:
         time.sleep(0.001)

@@ -31,10 +31,10 @@ def test_refused_configuration_stops_the_lane_and_changes_nothing(deployed: Plat
     assert sorted(config.parent.glob(".*")) == []
     # The other target goes on: its rules know how many connections there may be.
     assert all_units(lab)["vpsmanager"] == units["vpsmanager"]
-    assert page(f"http://{deployed.address('vpsmanager')}/health")[0] == 200
+    assert page(f"http://{deployed.address('vpsmanager')}/up")[0] == 200
 
     answer(lab, "vpsmanager", f"rm {FOREIGN}")
     deployed.converge(CHANGES)
     assert b"worker_connections 2048;" in config.read_bytes()
     assert restarted(units, all_units(lab)) == set()
-    assert page(f"http://{deployed.address('vpsmanager')}/health")[0] == 200
+    assert page(f"http://{deployed.address('vpsmanager')}/up")[0] == 200

@@ -14,7 +14,7 @@ FIVE_PROBLEMS = {
     "ssh.paswords": "none",
     "targets.observability.role": "observabilty",
     "targets.vpsmanager.address": "999.0.0.1",
-    "settings.redis.memory_mb": -1,
+    "settings.redis.queue_memory_mb": -1,
 }
 
 

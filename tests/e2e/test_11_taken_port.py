@@ -31,7 +31,7 @@ def test_port_that_is_taken_on_a_fresh_machine(fresh: Platform) -> None:
     record = fresh.project.record()
     assert record.status == "failed"
     assert record.targets["vpsmanager"].status == "completed"
-    assert page(f"http://{fresh.address('vpsmanager')}/health")[0] == 200
+    assert page(f"http://{fresh.address('vpsmanager')}/up")[0] == 200
 
     target = record.targets["observability"]
     assert target.status == "failed"

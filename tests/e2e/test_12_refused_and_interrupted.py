@@ -79,7 +79,7 @@ def test_next_run_converges_and_the_one_after_has_nothing_to_do(
 ) -> None:
     record = platform.converge()
     assert {target.status for target in record.targets.values()} == {"completed"}
-    assert page(f"http://{platform.address('vpsmanager')}/health")[0] == 200
+    assert page(f"http://{platform.address('vpsmanager')}/up")[0] == 200
     assert changed(platform.converge()) == {}
 
 

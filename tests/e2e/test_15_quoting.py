@@ -123,8 +123,8 @@ def test_sql_in_mariadb(deployed: Platform) -> None:
 def test_command_of_redis(deployed: Platform) -> None:
     script = quoting.redis(LUA_HEX)
     lines = "".join(f"EVAL {script} 0 {quoting.redis(value)}\n" for value in VALUES)
-    login = "sed -n 's/^requirepass /AUTH /p' /etc/redis/redis.conf"
-    reader = f'{{ {login}; cat "$f"; }} | redis-cli | tail -n +2 | {FROM_HEX}'
+    login = 'REDISCLI_AUTH="$(cat /etc/chom/redis/password)"'
+    reader = f'{login} redis-cli --user chom --no-auth-warning < "$f" | {FROM_HEX}'
     assert read_back(deployed, lines, reader) == VALUES
 
 

@@ -22,12 +22,15 @@ PORTS = {
     "redis": 9121,
     "php-fpm": 9253,
 }
+# Of each application's pool.
+PATHS = {"php-fpm": "/metrics/laravel"}
 # What one of each job's own metrics is when all is well.
 HEALTHY = [
     ("nginx_up", "observability"),
     ("nginx_up", "vpsmanager"),
     ("mysql_up", "vpsmanager"),
-    ("redis_up", "vpsmanager"),
+    ('redis_up{redis="queue"}', "vpsmanager"),
+    ('redis_up{redis="cache"}', "vpsmanager"),
     ("phpfpm_up", "vpsmanager"),
     ("probe_success", "vpsmanager"),
 ]
@@ -39,7 +42,8 @@ TELLING = [
     "mysql_global_status_threads_connected",
     'mysql_exporter_collector_success{collector="collect.slave_status"} == 1',
     'mysql_exporter_collector_success{collector="collect.info_schema.innodb_cmp"} == 1',
-    "redis_memory_used_bytes",
+    "redis_memory_used_bytes{redis='queue'}",
+    "redis_memory_used_bytes{redis='cache'}",
     "phpfpm_idle_processes{app='laravel'}",
     "probe_http_status_code{app='laravel'} == 200",
 ]
@@ -69,10 +73,11 @@ def status_of(platform: Platform, machine: str, job: str, password: str | None) 
     """What an exporter of vpsmanager answers ``machine``, which trusts its certificate alone."""
     place = f"{SERVER_NAME}:{PORTS[job]}"
     login = f"user = {curl(f'{USER}:{password}')}\n" if password else ""
+    path = PATHS.get(job, "/metrics")
     asking = platform.lab.run(
         machine,
         f"curl -s -m 5 -o /dev/null -w '%{{http_code}}' -K - --cacert {CERTIFICATE}"
-        f" --resolve {place}:{platform.address('vpsmanager')} https://{place}/metrics",
+        f" --resolve {place}:{platform.address('vpsmanager')} https://{place}{path}",
         input=login,
         check=False,
     )
@@ -188,7 +193,8 @@ def test_more_privileges_are_taken_back(deployed: Platform) -> None:
     ("unit", "metric"),
     [
         ("mariadb", "mysql_up"),
-        ("redis-server", "redis_up"),
+        ("redis-server", 'redis_up{redis="queue"}'),
+        ("redis-server@cache", 'redis_up{redis="cache"}'),
         ("nginx", "nginx_up"),
         ("php8.4-fpm", 'up{job="php-fpm"}'),
     ],
@@ -199,7 +205,7 @@ def test_a_stopped_service_is_noticed_and_comes_back(
     deployed.unsettle()
     answer(deployed.lab, "vpsmanager", f"systemctl stop {unit}")
     wait_for_value(deployed, metric, "vpsmanager", "0")
-    if unit != "redis-server":
+    if not unit.startswith("redis-server"):
         wait_for_value(deployed, "probe_success", "vpsmanager", "0")
     deployed.converge()
     wait_for_value(deployed, metric, "vpsmanager", "1")

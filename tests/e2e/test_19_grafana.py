@@ -116,7 +116,7 @@ def test_its_sources_answer(deployed: Platform) -> None:
 
 def test_all_dashboards_are_there(deployed: Platform) -> None:
     wanted = {path.stem for path in files(deployed)}
-    assert len(wanted) == 8
+    assert len(wanted) == 9
     assert wait_for("the dashboards", lambda: dashboards(deployed) == wanted)
 
 

@@ -55,7 +55,10 @@ def asked_of(acme: Acme, *names: str) -> dict[str, Any]:
     """The changes for a certificate with these names for the application alone."""
     tls = {"mode": "letsencrypt", "email": "ops@example.org", "acme_url": acme.directory_url}
     return {
-        "targets.vpsmanager.settings": {"tls": tls, "laravel": {"server_name": " ".join(names)}}
+        "targets.vpsmanager.settings": {
+            "tls": tls,
+            "apps": {"laravel": {"domain": " ".join(names)}},
+        }
     }
 
 
@@ -127,7 +130,7 @@ def test_our_own_certificate_serves_both_pages(deployed: Platform) -> None:
     assert ("vpsmanager", "nginx.service") not in restarted(before, all_units(deployed.lab))
     nothing_to_do(deployed, OWN)
 
-    status, headers, text = secure_page(deployed, f"https://{app}/health")
+    status, headers, text = secure_page(deployed, f"https://{app}/up")
     assert status == "HTTP/2 200" and json.loads(text)["mariadb"]
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-frame-options"] == "SAMEORIGIN"
@@ -146,7 +149,7 @@ def test_our_own_certificate_serves_both_pages(deployed: Platform) -> None:
         assert status == "HTTP/1.1 308 Permanent Redirect"
         assert headers["location"] == f"https://{address}/x?y=1"
     assert page(f"http://{portal}/healthz") == (200, "ok\n")
-    await_probes(deployed, f"https://{app}/health", f"https://{portal}/healthz")
+    await_probes(deployed, f"https://{app}/up", f"https://{portal}/healthz")
     assert len(metric(deployed, "probe_ssl_earliest_cert_expiry > time() + 86400")) == 2
 
     assert answer(deployed.lab, "vpsmanager", f"stat -Lc '%a %U' {FOLDER}/own/privkey.pem") == (
@@ -161,12 +164,12 @@ def test_another_name_is_one_reload(named: Platform) -> None:
     before, old = all_units(named.lab), shown(named, "vpsmanager")
     reloaded = reloads(named, "vpsmanager")
     name(named, named.address("vpsmanager"), NAME)
-    changes = {**OWN, "settings.laravel": {"server_name": NAME}}
+    changes = {**OWN, "settings.apps": {"laravel": {"domain": NAME}}}
     named.converge(changes)
     assert shown(named, "vpsmanager") != old
     assert reloads(named, "vpsmanager") == reloaded + 1
     assert ("vpsmanager", "nginx.service") not in restarted(before, all_units(named.lab))
-    assert secure_page(named, f"https://{NAME}/health")[0] == "HTTP/2 200"
+    assert secure_page(named, f"https://{NAME}/up")[0] == "HTTP/2 200"
     nothing_to_do(named, changes)
 
 
@@ -180,7 +183,7 @@ def test_without_it_all_is_as_before(deployed: Platform) -> None:
     for machine in ("observability", "vpsmanager"):
         assert answer(deployed.lab, machine, f"ls -d {FOLDER} 2>/dev/null || :") == ""
         assert answer(deployed.lab, machine, "ufw status | grep -w 443 || :") == ""
-    await_probes(deployed, f"http://{app}/health")
+    await_probes(deployed, f"http://{app}/up")
     nothing_to_do(deployed, {})
 
 
@@ -223,13 +226,13 @@ def test_a_certificate_is_obtained_shown_renewed_and_forgotten(named: Platform, 
     orders, first = acme.orders(), shown(named, "vpsmanager")
     nothing_to_do(named, asked_of(acme, NAME))
     assert acme.orders() == orders
-    status, headers, _ = parsed(curl(named, "", f"https://{NAME}/health").stdout)
+    status, headers, _ = parsed(curl(named, "", f"https://{NAME}/up").stdout)
     assert status == "HTTP/2 200"
     assert headers["strict-transport-security"] == "max-age=31536000"
     assert headers["x-content-type-options"] == "nosniff"
     # It knows the authorities that there were when it began.
     answer(lab, "observability", "systemctl restart prometheus-blackbox-exporter")
-    await_probes(named, f"https://{NAME}/health")
+    await_probes(named, f"https://{NAME}/up")
 
     before, reloaded = all_units(lab), reloads(named, "vpsmanager")
     renew = "certbot renew --force-renewal --no-random-sleep-on-renew --quiet"
@@ -245,16 +248,16 @@ def test_a_certificate_is_obtained_shown_renewed_and_forgotten(named: Platform, 
     named.converge(both)
     assert shown(named, "vpsmanager") not in (first, second)
     for each in (NAME, OTHER_NAME):
-        assert parsed(curl(named, "", f"https://{each}/health").stdout)[0] == "HTTP/2 200"
+        assert parsed(curl(named, "", f"https://{each}/up").stdout)[0] == "HTTP/2 200"
     nothing_to_do(named, both)
 
     # A run that ended between obtaining it and using it is made up for.
     named.unsettle()
     answer(lab, "vpsmanager", f"ln -sfnT {FOLDER}/own {FOLDER}/live && systemctl reload nginx")
     assert changed(named.converge(both)) == {("vpsmanager", "certificate"): 2}
-    assert parsed(curl(named, "", f"https://{NAME}/health").stdout)[0] == "HTTP/2 200"
+    assert parsed(curl(named, "", f"https://{NAME}/up").stdout)[0] == "HTTP/2 200"
 
     named.converge()
     assert answer(lab, "vpsmanager", f"ls -d {OBTAINED} {FOLDER} 2>/dev/null || :") == ""
-    assert page(f"http://{app}/health")[0] == 200
+    assert page(f"http://{app}/up")[0] == 200
     nothing_to_do(named, {})

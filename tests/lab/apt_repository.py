@@ -1,4 +1,4 @@
-"""A signed apt repository made from .deb files, of the shape of Grafana's own."""
+"""A signed apt repository made from .deb files, of the shape of vendors' own."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ KEY_FILE = "gpg.key"
 _SUMS = {"MD5sum": "md5", "SHA1": "sha1", "SHA256": "sha256"}
 
 
-def build(packages: Iterable[Path], folder: Path, key: SigningKey) -> None:
+def build(packages: Iterable[Path], folder: Path, key: SigningKey, suite: str = SUITE) -> None:
     """Fill an empty folder with a repository of these packages, and its public key.
 
     Args:
         packages: .deb files; those for `all` architectures are listed under each.
         folder: Becomes the repository; made if it is missing.
         key: Signs it.
+        suite: Its name.
 
     Raises:
         LabError: A file is no package, or could not be signed.
     """
     placed = sorted(_into_pool(package, folder) for package in packages)
     stanzas = {path: stanza(path, path.relative_to(folder)) for path in placed}
-    release = folder / "dists" / SUITE
+    release = folder / "dists" / suite
     for architecture in ARCHITECTURES:
         index = release / COMPONENT / f"binary-{architecture}" / "Packages"
         index.parent.mkdir(parents=True, exist_ok=True)
@@ -39,7 +40,8 @@ def build(packages: Iterable[Path], folder: Path, key: SigningKey) -> None:
         index.write_text("\n".join(wanted))
         index.with_name("Packages.gz").write_bytes(gzip.compress(index.read_bytes(), mtime=0))
     indexes = [path for path in sorted(release.rglob("Packages*")) if path.is_file()]
-    text = release_text({str(path.relative_to(release)): path.read_bytes() for path in indexes})
+    found = {str(path.relative_to(release)): path.read_bytes() for path in indexes}
+    text = release_text(found, suite=suite)
     sign(release, text, key)
     (folder / KEY_FILE).write_text(key.public())
 
@@ -68,7 +70,9 @@ def stanza(package: Path, name: Path) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def release_text(indexes: Mapping[str, bytes], now: datetime | None = None) -> str:
+def release_text(
+    indexes: Mapping[str, bytes], now: datetime | None = None, suite: str = SUITE
+) -> str:
     """The text of `Release`.
 
     Args:
@@ -79,12 +83,12 @@ def release_text(indexes: Mapping[str, bytes], now: datetime | None = None) -> s
     head = [
         "Origin: lab",
         "Label: lab mirror",
-        f"Suite: {SUITE}",
-        f"Codename: {SUITE}",
+        f"Suite: {suite}",
+        f"Codename: {suite}",
         f"Date: {date}",
         f"Architectures: {' '.join(ARCHITECTURES)}",
         f"Components: {COMPONENT}",
-        "Description: in place of Grafana's own",
+        "Description: in place of the vendor's own",
         "SHA256:",
     ]
     sums = [

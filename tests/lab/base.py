@@ -34,6 +34,14 @@ PACKAGES = (
 )
 # Not installed: the mirror takes the programs out of these packages.
 MIRRORED_PACKAGES = ("prometheus", "promtool")
+# Debian 12's PHP, and those of its libraries that Debian 13 has no more.
+OLD_SUITE = "bookworm"
+OLD_PHP = (
+    *(f"php8.2-{part}" for part in ("cli", "fpm", "common", "opcache", "readline", "mysql")),
+    *(f"php8.2-{part}" for part in ("mbstring", "xml", "curl", "zip", "bcmath", "intl", "gd")),
+    *(f"php8.2-{part}" for part in ("sqlite3", "redis", "igbinary")),
+    *("libicu72", "libzip4"),
+)
 
 # What a machine believes of its size is laid over what the kernel says of the whole computer.
 SIZE_FILES = {
@@ -76,6 +84,13 @@ mkdir /etc/lab /debs
 cd /debs
 apt-get -qq update
 apt-get -qq download {" ".join(MIRRORED_PACKAGES)}
+mkdir php
+cd php
+apt-get -qq download php-common
+sed 's/{SUITE}/{OLD_SUITE}/' /etc/apt/sources.list >/etc/apt/sources.list.d/old.list
+apt-get -qq update
+apt-get -qq download {" ".join(OLD_PHP)}
+rm /etc/apt/sources.list.d/old.list
 cd /
 apt-get clean
 rm -rf /var/lib/apt/lists/* /var/log/bootstrap.log /var/lib/dbus/machine-id
@@ -99,6 +114,11 @@ class Base:
     def debs(self) -> Path:
         """Packages that the mirror is made from."""
         return self.folder / "debs"
+
+    @property
+    def php_debs(self) -> Path:
+        """Those that its PHP repository is made from."""
+        return self.debs / "php"
 
     def archive_host(self) -> str:
         """The host that its apt downloads from.

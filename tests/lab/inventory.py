@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from tests.lab import mirror
 from tests.lab.grafana_repository import Repository
 from tests.lab.machine import Machine
+from tests.lab.php_repository import PhpRepository
 from tests.lab.prometheus import RELEASES, Release
 
 
@@ -16,6 +17,7 @@ def inventory_text(
     gateway: str,
     release: Release,
     repository: Repository,
+    php: PhpRepository,
 ) -> str:
     """The YAML text.
 
@@ -25,6 +27,7 @@ def inventory_text(
         gateway: Address of this computer in the lab: the admin's, and the mirror's.
         release: The Prometheus that the mirror serves.
         repository: Grafana's packages there.
+        php: PHP's packages there.
     """
     targets = "".join(
         f"  {machine.name}:\n    role: {machine.role}\n    address: {machine.address}\n"
@@ -33,6 +36,7 @@ def inventory_text(
     return f"""\
 # written by tests.lab; safe to delete
 # {repository.summary()}
+# {php.summary()}
 ssh:
   user: deploy
   port: 22
@@ -50,4 +54,8 @@ targets:
     url: {repository.url}
     key_url: {repository.key_url}
     fingerprints: [{repository.fingerprint}]
+  php_apt:
+    url: {php.url}
+    key_url: {php.key_url}
+    fingerprints: [{php.fingerprint}]
 """

@@ -21,6 +21,7 @@ from tests.lab import (
     names,
     network,
     paths,
+    php_repository,
     preflight,
     state,
 )
@@ -32,6 +33,7 @@ from tests.lab.inventory import inventory_text
 from tests.lab.machine import Login, Machine, boot, stop, wait_until_up
 from tests.lab.mounts import unmount_below
 from tests.lab.network import Network
+from tests.lab.php_repository import PhpRepository
 from tests.lab.process import Process
 from tests.lab.prometheus import publish
 from tests.lab.resolver import name_servers, resolv_conf
@@ -135,6 +137,15 @@ class Lab:
             LabError: None was published yet.
         """
         return grafana_repository.published(mirror.folder(), str(self.network.gateway))
+
+    @property
+    def php_repository(self) -> PhpRepository:
+        """The PHP repository as the mirror has it; there once a lab was up.
+
+        Raises:
+            LabError: None was published yet.
+        """
+        return php_repository.published(mirror.folder(), str(self.network.gateway))
 
     def state(self) -> State | None:
         """What is known of the running lab; None when it was never brought up."""
@@ -256,7 +267,9 @@ class Lab:
         self.inventory.unlink(missing_ok=True)
         publish(ground, mirror.folder())
         grafana_repository.publish(mirror.folder())
+        php_repository.publish(ground, mirror.folder())
         self._say(self.apt_repository.summary())
+        self._say(self.php_repository.summary())
         keys.login_key(self.folder, self.name)
         self._write_known_hosts()
         self._say(f"starting {', '.join(machine.name for machine in self.machines)}")
@@ -326,12 +339,19 @@ class Lab:
         found = self.state()
         if not found or self.inventory.exists():
             return
-        release = publish(Base(Path(found.base)), mirror.folder())
+        ground = Base(Path(found.base))
+        release = publish(ground, mirror.folder())
         grafana_repository.publish(mirror.folder())
+        php_repository.publish(ground, mirror.folder())
         shown = os.path.relpath(self.folder, paths.PROJECT)
         self.inventory.write_text(
             inventory_text(
-                shown, self.machines, str(self.network.gateway), release, self.apt_repository
+                shown,
+                self.machines,
+                str(self.network.gateway),
+                release,
+                self.apt_repository,
+                self.php_repository,
             )
         )
 

@@ -55,6 +55,10 @@ class SigningKey:
         """The ASCII-armoured public key."""
         return self._gpg("--armor", "--export", self.fingerprint())
 
+    def export(self, path: Path) -> None:
+        """Write the public key, not in armour, into a file."""
+        self._gpg("--output", str(path), "--export", self.fingerprint())
+
     def sign_inline(self, text: str) -> str:
         """The text within its signature, as an `InRelease` file has it."""
         return self._gpg("--armor", "--clear-sign", input=text)

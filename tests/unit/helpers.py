@@ -81,6 +81,7 @@ class Operation:
     hash: str
     label: str
     creates: tuple[tuple[str, str], ...] = ()
+    alone: bool = False
 
 
 @dataclass
@@ -90,4 +91,5 @@ class Step:
     component: str
     needs: tuple[str, ...] = ()
     version: str = "true"
+    report: str = ""
     operations: list[Operation] = field(default_factory=list)

@@ -11,7 +11,7 @@ import pytest
 import configs
 from configs import Configuration, ConfigurationError, Problem
 from configs.__main__ import main
-from configs.schema import PROJECT
+from configs.paths import PROJECT
 
 Load = Callable[[str], Configuration]
 Refuse = Callable[[str], list[Problem]]
@@ -76,7 +76,7 @@ def test_targets_come_in_the_files_order_with_all_defaults(load: Load, ssh: str)
         True,
         False,
     )
-    assert web.settings.php.version == "8.4"
+    assert web.settings.php.versions == ("8.4",)
     assert web.settings.prometheus.retention_size_mb is None
     assert web.settings.preflight.of("observability").memory_mb == 1800
     assert web.settings.preflight.of("vpsmanager").memory_mb == 900
@@ -94,13 +94,13 @@ targets:
     role: vpsmanager
     address: 10.0.0.2
     ssh: {port: 2222, user: root}
-    settings: {php: {children: 20}, redis: {memory_mb: null}}
-settings: {php: {children: 10, child_memory_mb: 80}, redis: {memory_mb: 99}}
+    settings: {php: {children: 20}, redis: {cache_memory_mb: null}}
+settings: {php: {children: 10, child_memory_mb: 80}, redis: {cache_memory_mb: 99}}
 """
     )
     watch, web = configuration.targets["watch"], configuration.targets["web"]
-    assert (watch.settings.php.children, watch.settings.redis.memory_mb) == (10, 99)
-    assert (web.settings.php.children, web.settings.redis.memory_mb) == (20, None)
+    assert (watch.settings.php.children, watch.settings.redis.cache_memory_mb) == (10, 99)
+    assert (web.settings.php.children, web.settings.redis.cache_memory_mb) == (20, None)
     assert web.settings.php.child_memory_mb == 80
     assert web.settings.nginx == watch.settings.nginx
     assert (watch.ssh.port, web.ssh.port) == (22, 2222)
@@ -110,7 +110,7 @@ settings: {php: {children: 10, child_memory_mb: 80}, redis: {memory_mb: 99}}
 
 def test_a_section_without_content_says_nothing(load: Load, ssh: str) -> None:
     text = ssh + TARGETS + "settings:\n  php:\n  nginx:\n"
-    assert load(text).targets["web"].settings.php.version == "8.4"
+    assert load(text).targets["web"].settings.php.versions == ("8.4",)
 
 
 def test_no_settings_and_no_ssh_of_its_own_are_fine(load: Load, ssh: str) -> None:
@@ -243,7 +243,7 @@ def test_an_example_is_not_asked_for_its_key(refuse: Refuse) -> None:
     [
         ("nginx: {worker_connections: 1}", "nginx.worker_connections", "1",
          "a whole number from 16 to 65535", "use the default, 1024"),
-        ("redis: {memory_mb: '9'}", "redis.memory_mb", '"9"',
+        ("redis: {cache_memory_mb: '9'}", "redis.cache_memory_mb", '"9"',
          "a whole number from 4 to 16777216, or null", "null to follow the detected hardware"),
         ("prometheus: {retention_size_mb: 0}", "prometheus.retention_size_mb", "0",
          "a whole number from 1 to 16777216, or null", "null to follow"),
@@ -252,9 +252,11 @@ def test_an_example_is_not_asked_for_its_key(refuse: Refuse) -> None:
         ("apt: {mirror: ftp://x}", "apt.mirror", '"ftp://x"', "http:// or https://", "or null"),
         ("apt: {mirror: 'https://me:geheim@x'}", "apt.mirror", '"https://***@x"',
          "without a user name or password", "or null"),
-        ("redis: {eviction: lru}", "redis.eviction", '"lru"', "one of: noeviction, allkeys-lru,",
-         'use the default, "allkeys-lru"'),
-        ("php: {version: 8.4}", "php.version", "8.4", "in quotes", 'such as "8.4"'),
+        ("redis: {cache_eviction: lru}", "redis.cache_eviction", '"lru"',
+         "one of: noeviction, allkeys-lru,", 'use the default, "allkeys-lru"'),
+        ("php: {versions: [8.4]}", "php.versions[0]", "8.4", "in quotes", 'such as ["8.4"'),
+        ("php: {versions: []}", "php.versions", "a list of 0", "a list of PHP versions", '["8.4"'),
+        ("php: {default: 8.4}", "php.default", "8.4", "in quotes", 'such as "8.4"'),
         ("prometheus: {version: 2024-02-03}", "prometheus.version", "2024-02-03", "in quotes",
          "in quotes"),
         ("prometheus: {sha256: {amd64: abc}}", "prometheus.sha256.amd64", '"abc"',
@@ -267,11 +269,10 @@ def test_an_example_is_not_asked_for_its_key(refuse: Refuse) -> None:
          '"10.0.0.1/8"', "no bits set after the prefix", "address/prefix"),
         ("network: {admin_networks: 10.0.0.0/8}", "network.admin_networks", '"10.0.0.0/8"',
          "a list of networks", "address/prefix"),
-        ("laravel: {name: mysql}", "laravel.name", '"mysql"', "the system's own",
-         "a name of your own"),
-        ("laravel: {server_name: 'a;b'}", "laravel.server_name", '"a;b"', "host names",
-         "or _"),
-        ("php: 5", "php", "5", "a section with any of: version, children", "correct it"),
+        ("apps: {mysql: {}}", "apps.mysql", 'the name "mysql"', "the system's own", "rename it"),
+        ("apps: {shop: {domain: 'a;b'}}", "apps.shop.domain", '"a;b"', "host names", "or _"),
+        ("portal: {server_name: 'a;b'}", "portal.server_name", '"a;b"', "host names", "or _"),
+        ("php: 5", "php", "5", "a section with any of: versions, default", "correct it"),
         ("php: [1, 2]", "php", "a list of 2", "a section", "correct it"),
         ("nginx: {client_max_body_mb: {a: 1}}", "nginx.client_max_body_mb", "a section with a",
          "a whole number from 1 to 10240", "64"),
@@ -279,13 +280,13 @@ def test_an_example_is_not_asked_for_its_key(refuse: Refuse) -> None:
          "a whole number from 1 to 10240", "64"),
         ("prometheus: {retention_day: 3}", "prometheus.retention_day", "an unknown key",
          "one of: version,", "did you mean retention_days?"),
-        ('php: {version: "8.4\\e[1m"}', "php.version", '"8.4?[1m"', "in quotes", "in quotes"),
+        ('php: {default: "8.4\\e[1m"}', "php.default", '"8.4?[1m"', "in quotes", "in quotes"),
         ("influxdb: {}", "influxdb", "an unknown key", "one of: apt,", "remove it"),
         ("smtp_password: geheim", "smtp_password", "an unknown key", "one of: apt",
          "configs/.secrets.env"),
         ("smtp: {password: geheim}", "smtp.password", "an unknown key", "one of: host, port,",
          "configs/.secrets.env: python -m configs secrets set SMTP_PASSWORD"),
-        ("php: {api_token: geheim}", "php.api_token", "an unknown key", "one of: version,",
+        ("php: {api_token: geheim}", "php.api_token", "an unknown key", "one of: versions,",
          "secrets belong in configs/.secrets.env"),
         ("smtp: {host: 'a b'}", "smtp.host", '"a b"', "a host name, or null", "or null"),
         ("smtp: {port: 0}", "smtp.port", "0", "a whole number from 1 to 65535", "587"),
@@ -565,7 +566,7 @@ def test_a_key_open_to_others(refuse: Refuse, home: Path, ssh: str, mode: int) -
 def test_the_keys_default_place_is_named_as_one_types_it(
     monkeypatch: pytest.MonkeyPatch, home: Path, refuse: Refuse
 ) -> None:
-    monkeypatch.setattr("configs.schema.PROJECT", home)
+    monkeypatch.setattr("configs.paths.PROJECT", home)
     monkeypatch.chdir(home)
     problem = only(refuse(f"ssh: {{known_hosts: {home}/hosts}}" + TARGETS))
     assert problem.key == "ssh.key"
@@ -673,7 +674,7 @@ def test_a_key_written_twice(refuse: Refuse, ssh: str) -> None:
 
 
 def test_a_date_that_is_none_is_a_wrong_value_and_no_crash(refuse: Refuse, ssh: str) -> None:
-    problem = only(refuse(ssh + TARGETS + "settings: {php: {version: 2024-13-45}}"))
+    problem = only(refuse(ssh + TARGETS + "settings: {php: {default: 2024-13-45}}"))
     assert problem.found == '"2024-13-45"'
 
 
@@ -684,7 +685,7 @@ ssh: {{user: deploy, prot: 22, key: {home}/key, known_hosts: {home}/hosts}}
 targets:
   watch: {{role: observability, address: 203.0.113.10, ssh: {{port: 70000}}}}
   web: {{role: vpsmanager, address: 10.0.0.2, settings: {{php: {{children: 0}}}}}}
-settings: {{redis: {{eviction: lru}}}}
+settings: {{redis: {{cache_eviction: lru}}}}
 """
 
 
@@ -695,7 +696,7 @@ def test_five_mistakes_are_five_problems(refuse: Refuse, home: Path) -> None:
         "targets.watch.address",
         "targets.watch.ssh.port",
         "targets.web.settings.php.children",
-        "settings.redis.eviction",
+        "settings.redis.cache_eviction",
     }
     assert len(problems) == 5
 

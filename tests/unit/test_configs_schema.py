@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from configs import Settings
 from configs.__main__ import main
 from configs.json_schema import PUBLISHED, json_schema, text
-from configs.schema import PROJECT, Inventory
+from configs.paths import PROJECT
+from configs.schema import Inventory
 
 CONFIGS = PROJECT / "configs"
 
@@ -60,6 +61,7 @@ def test_the_example_names_the_schema_and_passes_it() -> None:
 
 def test_settings_may_be_partial_and_sections_empty() -> None:
     assert valid(inventory(settings={"php": {"children": 3}, "nginx": None}))
+    assert valid(inventory(settings={"apps": {"shop": None, "blog": {"workers": None}}}))
     assert valid(inventory(ssh=None, settings={"preflight": {"vpsmanager": {"memory_mb": 1}}}))
 
 
@@ -74,7 +76,12 @@ def test_settings_may_be_partial_and_sections_empty() -> None:
         inventory(ssh={"port": 70000}),
         inventory(setting={}),
         inventory(settings={"php": {"child": 3}}),
-        inventory(settings={"php": {"version": 8.4}}),
+        inventory(settings={"php": {"version": "8.4"}}),
+        inventory(settings={"php": {"default": 8.4}}),
+        inventory(settings={"php": {"versions": []}}),
+        inventory(settings={"apps": {"Shop": {}}}),
+        inventory(settings={"apps": {"shop": {"revision": "abc"}}}),
+        inventory(settings={"apps": {"shop": {"environment": {"lower": "x"}}}}),
         inventory(settings={"smtp": {"password": "x"}}),
         inventory(settings={"smtp": {"sender": "nobody"}}),
         inventory(settings={"alertmanager": {"email_to": ["a b@c.org"]}}),

@@ -14,7 +14,7 @@ from tasks.grafana.dashboards.__main__ import made, written
 from tasks.grafana.queries import FOLDER, Query, metrics, queries
 
 NAMES = {
-    *("chom-fleet", "chom-host", "chom-nginx", "chom-php-fpm"),
+    *("chom-fleet", "chom-host", "chom-apps", "chom-nginx", "chom-php-fpm"),
     *("chom-mariadb", "chom-redis", "chom-logs", "chom-deployments"),
 }
 DASHBOARDS: list[dict[str, Any]] = [

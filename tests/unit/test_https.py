@@ -21,12 +21,12 @@ from tests.unit.test_scripts import sh, stub
 from tests.unit.test_stacks import Declaration, spy_on_texts
 
 NAMES = ("shop.example.org", "10.9.0.21", "fd00::21")
-APP = "/etc/nginx/sites-enabled/laravel.conf"
+APP = "/etc/nginx/sites-enabled/apps.conf"
 PORTAL = "/etc/nginx/sites-enabled/portal.conf"
 TARGETS = "/etc/prometheus-server/targets/blackbox.yml"
 LETSENCRYPT = (
     "tls: {mode: letsencrypt, email: ops@example.org}, "
-    "laravel: {server_name: shop.example.org www.example.org}, "
+    "apps: {laravel: {domain: shop.example.org www.example.org}}, "
     "portal: {server_name: watch.example.org}"
 )
 WHO = x509.SubjectAlternativeName
@@ -78,7 +78,7 @@ def test_without_it_nothing_of_it_is_deployed(declare: Declare, tmp_path: Path) 
         assert text.count("server {") == 1
         assert "listen 80 default_server;" in text and "server_name _;" in text
         assert "443" not in text and "return 30" not in text.replace("return 301 /grafana/", "")
-    assert set(targets(found["observability"][1][TARGETS])) == {"http://10.9.0.21/health"}
+    assert set(targets(found["observability"][1][TARGETS])) == {"http://10.9.0.21/up"}
     assert "APP_URL=http://10.9.0.21\n" in found["vpsmanager"][1][
         "/var/www/laravel/shared/.env"
     ].replace('"', "")
@@ -89,7 +89,8 @@ def test_without_it_nothing_of_it_is_deployed(declare: Declare, tmp_path: Path) 
 def test_both_pages_are_served_by_https(declare: Declare, settings: str) -> None:
     found = declare(settings)
     for declaration, texts in found.values():
-        names = declaration.site.target.server_name
+        [page] = declaration.site.target.pages
+        names = page.server_name
         site = texts[APP] if APP in texts else texts[PORTAL]
         plain, secure = server(site, 80), server(site, 443)
         assert "return 308 https://$host$request_uri;" in plain
@@ -112,7 +113,7 @@ def test_both_pages_are_served_by_https(declare: Declare, settings: str) -> None
 
 
 def test_each_target_has_a_certificate_of_its_own(declare: Declare) -> None:
-    found = declare("tls: {mode: selfsigned}, laravel: {server_name: shop.example.org}")
+    found = declare("tls: {mode: selfsigned}, apps: {laravel: {domain: shop.example.org}}")
     shown = [texts["/etc/chom/tls/own/fullchain.pem"] for _, texts in found.values()]
     certificates = [x509.load_pem_x509_certificate(each.encode()) for each in shown]
     names = [
@@ -124,9 +125,9 @@ def test_each_target_has_a_certificate_of_its_own(declare: Declare) -> None:
 
 
 def test_probes_trust_each_page_as_they_should(declare: Declare, tmp_path: Path) -> None:
-    own = "tls: {mode: selfsigned}, laravel: {server_name: shop.example.org}"
+    own = "tls: {mode: selfsigned}, apps: {laravel: {domain: shop.example.org}}"
     declared = declare(own)["observability"][0].site
-    assert [each.page_url for each in declared.targets] == [
+    assert [page.url for each in declared.targets for page in each.pages] == [
         "https://10.9.0.11",
         "https://shop.example.org",
     ]
@@ -168,7 +169,7 @@ def test_names_are_in_all_that_is_told_of_the_pages(declare: Declare) -> None:
     )
     assert set(targets(texts[TARGETS])) == {
         "https://watch.example.org/healthz",
-        "https://shop.example.org/health",
+        "https://shop.example.org/up",
     }
     assert "Certificate for shop.example.org, www.example.org" in labels(vpsmanager)
     assert "Timer certbot" in labels(vpsmanager)
@@ -214,9 +215,10 @@ def refused(folder: Path, settings: str) -> list[Problem]:
 def test_names_that_no_certificate_is_given_for(tmp_path: Path, name: str, found: str) -> None:
     tls = "tls: {mode: letsencrypt, email: ops@example.org}"
     [problem] = refused(
-        tmp_path, f"{tls}, laravel: {{server_name: {name}}}, portal: {{server_name: a.example.org}}"
+        tmp_path,
+        f"{tls}, apps: {{laravel: {{domain: {name}}}}}, portal: {{server_name: a.example.org}}",
     )
-    assert problem.key == "settings.laravel.server_name"
+    assert problem.key == "settings.apps.laravel.domain"
     assert f"tls.mode is letsencrypt, which gives no certificate for {found}" in problem.found
     assert "anyone can look up" in problem.expected and "selfsigned" in problem.remedy
 
@@ -235,7 +237,7 @@ def test_the_one_who_wrote_nothing_is_not_sent_to_the_defaults(tmp_path: Path) -
         ("inventory.yaml", "settings.tls.mode")
     }
     assert sorted(re.findall(r"and (\S+) is", " ".join(each.found for each in problems))) == [
-        "laravel.server_name",
+        "apps.laravel.domain",
         "portal.server_name",
     ]
 
@@ -274,7 +276,8 @@ def test_a_certificate_takes_long_names_and_no_other_keys() -> None:
 
 def _reached(folder: Path, lookups: str, curl: str) -> "tuple[int, str]":
     """Exit code and words of the script, for a host that looks names up and answers so."""
-    path = stub(folder, {"getent": lookups, "curl": curl, "hostname": "echo 10.9.0.21"})
+    programs = {"getent": lookups, "curl": curl, "hostname": "echo 10.9.0.21", "sleep": ""}
+    path = stub(folder, programs)
     done = sh(
         f"{reachable_script(['shop.example.org'], str(folder / 'acme'))}\necho asked",
         PATH=path,
@@ -323,11 +326,13 @@ def test_the_page_of_somebody_else_is_not_taken_for_ours(tmp_path: Path) -> None
 
 def test_a_page_is_called_by_its_first_name(tmp_path: Path) -> None:
     def target(name: str) -> Target:
-        text = INVENTORY.replace("settings: {", f"settings: {{laravel: {{server_name: {name}}}, ")
+        text = INVENTORY.replace(
+            "settings: {", f"settings: {{apps: {{laravel: {{domain: {name}}}}}, "
+        )
         return configuration(tmp_path, text).targets["vpsmanager"]
 
     assert target("'*.example.org Shop.example.org shop.example.org'").host_names == [
         "shop.example.org"
     ]
-    assert target("'*.example.org'").page_url == "http://10.9.0.21"
-    assert target("shop.example.org").page_url == "http://shop.example.org"
+    assert target("'*.example.org'").page("laravel").url == "http://10.9.0.21"
+    assert target("shop.example.org").page("laravel").url == "http://shop.example.org"

@@ -25,6 +25,7 @@ from tests.lab.keys import known_hosts
 from tests.lab.lab import Lab, plan
 from tests.lab.machine import Machine, console
 from tests.lab.mounts import mounts
+from tests.lab.php_repository import PhpRepository
 from tests.lab.process import Process, start_time
 from tests.lab.prometheus import Release, tar_gz, upstream_version
 from tests.lab.shell import LabError
@@ -235,7 +236,8 @@ def test_start_time_of_a_program_with_an_awkward_name(tmp_path: Path) -> None:
 def test_inventory_is_what_the_deploy_reads() -> None:
     release = Release("2.53.3", "amd64", "ab" * 32)
     repository = Repository("http://10.66.0.1:8066/grafana", "CD" * 20, ("loki",))
-    text = inventory_text(".lab/demo", plan(SUBNET, 1, {}), "10.66.0.1", release, repository)
+    php = PhpRepository("http://10.66.0.1:8066/php", "EF" * 20)
+    text = inventory_text(".lab/demo", plan(SUBNET, 1, {}), "10.66.0.1", release, repository, php)
     assert text.startswith("# written by tests.lab; safe to delete\n")
     assert yaml.safe_load(text) == {
         "ssh": {
@@ -259,6 +261,11 @@ def test_inventory_is_what_the_deploy_reads() -> None:
                 "url": "http://10.66.0.1:8066/grafana",
                 "key_url": "http://10.66.0.1:8066/grafana/gpg.key",
                 "fingerprints": ["CD" * 20],
+            },
+            "php_apt": {
+                "url": "http://10.66.0.1:8066/php",
+                "key_url": "http://10.66.0.1:8066/php/apt.gpg",
+                "fingerprints": ["EF" * 20],
             },
         },
     }

@@ -50,14 +50,18 @@ class Diary(Observer):
 
 
 def lane(state: State, name: str, role: str, steps: dict[str, list[str]], **needs: Any) -> Lane:
-    """A lane whose components run the given shell commands; ``needs``: component → its needs."""
+    """A lane whose components run the given shell commands; ``needs``: component → its needs.
+
+    A command with "alone" in it is one whose failure keeps nothing else from being done.
+    """
     host = state.inventory.get_host(f"@fake/{name}")
     made = []
     for component, commands in steps.items():
         step = Step(component, tuple(needs.get(component, ())))
         for command in commands:
             add_op(state, server.shell, commands=[command], name=command, host=host)
-            step.operations.append(Operation(host.op_hash_order[-1], command))
+            alone = "alone" in command
+            step.operations.append(Operation(host.op_hash_order[-1], command, alone=alone))
         made.append(step)
     return Lane(host, role, made)
 
@@ -107,6 +111,40 @@ def test_a_failing_operation_ends_its_own_lane_only() -> None:
     assert state.failed_hosts == {first.host}
     assert ("lane", "a", "failed") in diary.entries
     assert ("lane", "b", "completed") in diary.entries
+
+
+def test_what_fails_alone_lets_the_rest_of_its_component_run() -> None:
+    state = failing("a")
+    first = lane(state, "a", "x", {"one": ["echo 1", "fail alone", "echo 2"], "two": ["echo 3"]})
+    diary = run(state, first)
+    assert executed(state, "a") == ["echo 1", "fail alone", "echo 2"]
+    assert ("lane", "a", "failed") in diary.entries
+    assert ("completed", "a", "one") not in diary.entries
+    assert state.failed_hosts == {first.host}
+
+
+def test_each_that_fails_alone_is_told() -> None:
+    state = failing("a")
+    first = lane(state, "a", "x", {"one": ["fail alone 1", "echo 1", "fail alone 2"]})
+    diary = run(state, first)
+    assert [entry for entry in diary.entries if entry[0] == "failed"] == [
+        ("failed", "a", "one")
+    ] * 2
+
+
+def test_what_fails_for_all_ends_the_component_whatever_failed_alone() -> None:
+    state = failing("a")
+    run(state, lane(state, "a", "x", {"one": ["fail alone", "fail", "echo 2"]}))
+    assert executed(state, "a") == ["fail alone", "fail"]
+
+
+def test_what_needs_a_component_in_which_something_failed_alone_is_skipped() -> None:
+    state = failing("a", "b")
+    first = lane(state, "a", "x", {"one": ["fail alone", "echo 1"]})
+    second = lane(state, "b", "y", {"two": ["echo 2"]}, two=["x.one"])
+    diary = run(state, first, second)
+    assert executed(state, "b") == []
+    assert ("skipped", "b", "two: one of @fake/a was not completed") in diary.entries
 
 
 def test_all_lanes_may_fail_without_an_exception() -> None:

@@ -14,7 +14,7 @@ from configs import ConfigurationError, Problem, Target
 from configs.__main__ import main
 from configs.documents import dotted
 from configs.migration import convert, read_old_state
-from configs.migration.rules import MAIL, MOVED
+from configs.migration.rules import MAIL, MOVED, MOVED_AT_THE_TOP
 from configs.overrides import settings
 from configs.secrets import load_secrets
 
@@ -123,9 +123,10 @@ def test_the_new_inventory_is_complete(old: Path, run: Run, tmp_path: Path) -> N
                 "role": "vpsmanager",
                 "address": "10.0.0.2",
                 "ssh": {"port": 2222},
-                "settings": {"php": {"version": "8.4"}},
+                "settings": {"php": {"versions": ["8.2", "8.4"], "default": "8.4"}},
             },
         },
+        "settings": {"logs": {"shipper": "alloy"}},
     }
 
 
@@ -179,8 +180,10 @@ def test_every_line_is_accounted_for(old: Path, run: Run) -> None:
         "vpsmanager.ip",
         "vpsmanager.ssh_user",
         "vpsmanager.ssh_port",
+        "vpsmanager.config.php_versions",
         "vpsmanager.config.default_php",
         "ssh_key_path",
+        "log_collector",
     ]
     assert len(lines) == 24
     assert lines["vpsmanager.ssh_user"]["what"] == "ssh.user"
@@ -195,7 +198,8 @@ def test_the_report_says_what_to_do(old: Path, run: Run) -> None:
     assert "line 8    observability.specs.cpu" in out
     assert "→ encrypted as SMTP_PASSWORD" in out
     assert "→ targets.observability.address" in out
-    assert "dropped: there is no setting for it: logs are not shipped" in out
+    assert "→ settings.logs.shipper" in out
+    assert "dropped: it is still the example that version 4 came with" in out
     assert "in every commit and copy of that file, in plain text" in out
     assert "python -m configs secrets set SMTP_PASSWORD" in out
     assert "python -m configs check" in out
@@ -211,7 +215,7 @@ def test_the_old_files_are_as_they_were(old: Path, run: Run) -> None:
 
 
 def test_every_place_of_the_rules_exists() -> None:
-    for place in (MOVED | MAIL).values():
+    for place in (MOVED | MOVED_AT_THE_TOP | MAIL).values():
         assert place[0] in ("address", "ssh") or dotted(place[1:]) in settings()
 
 

@@ -19,6 +19,7 @@ from tests.rules import metric_names, rule_files, rules, stories
 SEVERITIES = {"critical", "warning", "info", "none"}
 # What has happened rather than is the case: the window says how long it is told.
 EVENTS = {
+    "AppJobsFail",
     "HostOomKill",
     "HostRebooted",
     "LogsDropped",

@@ -25,6 +25,7 @@ from tasks.stacks import STACKS, addresses, needed_secrets
 from tests.rules import rule_files, rules
 from tests.unit.helpers import INVENTORY, configuration, fake_state, hardware, made_secrets
 
+QUEUE, CACHE = "redis://127.0.0.1:6379", "redis://127.0.0.1:6380"
 MAIL = INVENTORY.replace(
     "settings: {",
     "settings: {smtp: {host: mail.example.org, sender: a@b.org}, "
@@ -142,13 +143,13 @@ def test_nobody_else_may_have_pages_fetched(both: list[Declaration], texts: dict
 def test_databases_and_caches_are_not_let_in(both: list[Declaration]) -> None:
     for declaration in both:
         labels = " ".join(_labels(declaration))
-        assert "3306" not in labels and "6379" not in labels
+        assert "3306" not in labels and "6379" not in labels and "6380" not in labels
 
 
 def test_files_follow_settings_and_hardware(both: list[Declaration], texts: dict[str, str]) -> None:
     assert "innodb_buffer_pool_size = 512M" in texts["/etc/mysql/mariadb.conf.d/60-chom.cnf"]
     assert "maxmemory 128mb" in texts["/etc/redis/redis.conf"]
-    assert "pm.max_children = 12" in texts["/etc/php/8.4/fpm/pool.d/laravel.conf"]
+    assert "pm.max_children = 12" in texts["/etc/php/8.4/fpm/pool.d/chom-laravel.conf"]
     unit = texts["/etc/systemd/system/prometheus.service"]
     assert "--storage.tsdb.retention.size=51200MB" in unit
     assert "/opt/prometheus/3.8.1/prometheus" in unit
@@ -158,16 +159,22 @@ def test_prometheus_scrapes_every_exporter(both: list[Declaration], texts: dict[
     itself = {"target": "observability", "role": "observability"}
     other = {"target": "vpsmanager", "role": "vpsmanager"}
     application = {**other, "app": "laravel"}
+    asked = {"__metrics_path__": "/scrape"}
     wanted = {
         "node": [("127.0.0.1:9100", itself), ("10.9.0.21:9100", other)],
         "nginx": [("127.0.0.1:9113", itself), ("10.9.0.21:9113", other)],
         "requests": [("127.0.0.1:3903", itself), ("10.9.0.21:3903", other)],
         "mysql": [("10.9.0.21:9104", other)],
-        "redis": [("10.9.0.21:9121", other)],
-        "php-fpm": [("10.9.0.21:9253", application)],
+        "redis": [
+            ("10.9.0.21:9121", {**other, **asked, "redis": "queue", "__param_target": QUEUE}),
+            ("10.9.0.21:9121", {**other, **asked, "redis": "cache", "__param_target": CACHE}),
+        ],
+        "php-fpm": [
+            ("10.9.0.21:9253", {**application, "__metrics_path__": "/metrics/laravel"}),
+        ],
         "alloy": [("127.0.0.1:9080", itself), ("10.9.0.21:9080", other)],
         "blackbox": [
-            ("http://10.9.0.21/health", {**application, "__param_module": "http_2xx"}),
+            ("http://10.9.0.21/up", {**application, "__param_module": "http_2xx"}),
         ],
     }
     for job, targets in wanted.items():
@@ -273,8 +280,9 @@ def test_inhibitions_name_alerts_that_there_are(
 
 
 def test_every_unit_writes_down_what_it_was_started_with(texts: dict[str, str], both: Any) -> None:
-    drop_ins = {path: text for path, text in texts.items() if path.endswith("chom.conf")}
+    drop_ins = {path: text for path, text in texts.items() if path.endswith(".d/chom.conf")}
     assert len(drop_ins) >= 9
+    assert all(path.startswith("/etc/systemd/system/") for path in drop_ins)
     for path, text in drop_ins.items():
         unit = path.split("/")[4].removesuffix(".d")
         assert f"> /run/chom/{unit}.runs" in text, path
@@ -301,7 +309,7 @@ def test_grafana_is_told_where_it_is_and_where_all_else_is(
     ]
     folder = provider["options"]["path"]
     shown = {json.loads(text)["uid"] for path, text in texts.items() if path.startswith(folder)}
-    assert "chom-fleet" in shown and len(shown) == 8
+    assert "chom-fleet" in shown and len(shown) == 9
 
 
 def test_grafanas_secrets_are_in_files_of_their_own(
@@ -341,7 +349,9 @@ def test_network_services_are_confined(texts: dict[str, str], both: Any) -> None
 
 
 def test_every_file_ends_with_a_line_end(texts: dict[str, str], both: Any) -> None:
-    alone = re.compile(r"/(password|htpasswd(.previous)?|admin_password|secret_key|login)$")
+    alone = re.compile(
+        r"/(password(.previous)?|htpasswd(.previous)?|admin_password|secret_key|login)$"
+    )
     assert all(text.endswith("\n") for path, text in texts.items() if not alone.search(path))
 
 

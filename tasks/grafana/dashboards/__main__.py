@@ -10,6 +10,7 @@ from pathlib import Path
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from tasks.grafana.dashboards import (
+    apps,
     deployments,
     fleet,
     host,
@@ -21,7 +22,7 @@ from tasks.grafana.dashboards import (
 )
 from tasks.grafana.queries import FOLDER
 
-MODULES = (fleet, host, nginx, php_fpm, mariadb, redis, logs, deployments)
+MODULES = (fleet, host, apps, nginx, php_fpm, mariadb, redis, logs, deployments)
 
 
 def made() -> dict[str, str]:

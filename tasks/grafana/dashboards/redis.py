@@ -47,8 +47,8 @@ def build() -> dashboard.Dashboard:
         .with_panel(
             graph(
                 "Memory",
-                query(f"redis_memory_used_bytes{{{WHICH}}}", "{{target}} in use"),
-                query(f"redis_memory_max_bytes{{{WHICH}}}", "{{target}} at most"),
+                query(f"redis_memory_used_bytes{{{WHICH}}}", "{{target}} {{redis}} in use"),
+                query(f"redis_memory_max_bytes{{{WHICH}}}", "{{target}} {{redis}} at most"),
                 unit="bytes",
             )
         )
@@ -62,7 +62,10 @@ def build() -> dashboard.Dashboard:
         .with_panel(
             graph(
                 "Keys",
-                query(f"sum by (target, db) (redis_db_keys{{{WHICH}}}) > 0", "{{target}} {{db}}"),
+                query(
+                    f"sum by (target, redis, db) (redis_db_keys{{{WHICH}}}) > 0",
+                    "{{target}} {{redis}} {{db}}",
+                ),
             )
         )
         .with_panel(
@@ -89,5 +92,5 @@ def build() -> dashboard.Dashboard:
                 unit="Bps",
             )
         )
-        .with_panel(lines("Logs", '{target=~"$target",unit="redis-server.service"}'))
+        .with_panel(lines("Logs", '{target=~"$target",unit=~"redis-server(@cache)?.service"}'))
     )

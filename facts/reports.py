@@ -1,0 +1,26 @@
+"""What a program on a host tells of itself."""
+
+import json
+from typing import Any
+
+from pyinfra.api import FactBase, StringCommand
+
+
+class Report(FactBase[list[dict[str, Any]]]):
+    """The JSON objects that a read-only command prints, one on a line; others are passed over."""
+
+    default = list
+
+    def command(self, shell: str) -> StringCommand:
+        return StringCommand(f"{{ {shell}; }} 2>/dev/null; true")
+
+    def process(self, output: list[str]) -> list[dict[str, Any]]:
+        found = []
+        for line in output:
+            try:
+                item = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(item, dict):
+                found.append(item)
+        return found

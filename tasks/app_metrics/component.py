@@ -1,0 +1,20 @@
+"""app_metrics: what node_exporter is to tell of the applications beside the machine's own."""
+
+from tasks.component import Site, component
+from tasks.node_exporter.component import TEXTFILES
+from tasks.operations.releases import PROGRAM
+from tasks.resources import directory, file, timer
+
+
+@component(needs=["node_exporter", "redis", "mariadb", "releases"])
+def app_metrics(site: Site) -> None:
+    """A timer writes them down, whole, and node_exporter shows them."""
+    directory(TEXTFILES)
+    file(
+        "/etc/systemd/system/chom-app-metrics.service",
+        "metrics.service.j2",
+        program=PROGRAM,
+        written=f"{TEXTFILES}/applications.prom",
+    )
+    path = file("/etc/systemd/system/chom-app-metrics.timer", "metrics.timer.j2")
+    timer("chom-app-metrics", runs=path)

@@ -1,7 +1,0 @@
-<?php
-
-use App\Http\StatusController;
-use Illuminate\Support\Facades\Route;
-
-Route::get('/', [StatusController::class, 'page']);
-Route::get('/health', [StatusController::class, 'health']);

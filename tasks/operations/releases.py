@@ -1,0 +1,68 @@
+"""Releases of applications: the program on the host does all of one in a single command."""
+
+import shlex
+from collections.abc import Sequence
+
+from pyinfra import host, state
+from pyinfra.api import StringCommand, operation
+from pyinfra.api.exceptions import OperationError
+from pyinfra.api.operation import OperationMeta
+
+from facts.conditions import Choice, Condition
+from facts.services import STARTED_WITH
+from tasks.archives import Archive
+from tasks.operations.commands import Commands
+
+# Where the program is (tasks/releases/host), and how it is called.
+PROGRAMS = "/usr/local/lib/chom"
+PROGRAM = (
+    "env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8"
+    f" PYTHONPATH={PROGRAMS} PYTHONDONTWRITEBYTECODE=1 python3 -s -m releases"
+)
+
+
+@operation()
+def release_app(app: str, files: Archive | None, upcoming: Sequence[OperationMeta]) -> Commands:
+    """Have what is wanted of ``app`` live; its description says what that is.
+
+    ``files``: those of the release, where they are not in a repository. ``upcoming``: the
+    operations that write what is wanted; before they ran, a plan asks them. Fails with the step
+    and its output: the release is bad, and the one before serves.
+    """
+    if host.get_fact(Condition, shell=f"cd / && {PROGRAM} is-live {app}") and (
+        state.is_executing or not any(each.will_change for each in upcoming)
+    ):
+        return
+    yield StringCommand(deploy_script(app), _stdin=files.base64 if files else "")
+
+
+@operation()
+def roll_back_app(app: str, release: str | None) -> Commands:
+    """Have an earlier release of ``app`` live: the newest good one, or the one of that name.
+
+    Raises OperationError where there is none.
+    """
+    named = shlex.quote(release) if release else ""
+    chosen, *reasons = host.get_fact(Choice, shell=f"cd / && {PROGRAM} choose {app} {named}")
+    if reasons:
+        raise OperationError("; ".join(reasons))
+    yield StringCommand(f"cd / && {PROGRAM} rollback {app} {chosen}")
+
+
+def deploy_script(app: str) -> str:
+    """A shell script that goes on when the connection is lost, and tells what came of it."""
+    return "; ".join(
+        [
+            "umask 077",
+            f"mkdir -p {STARTED_WITH}",
+            # Not into memory, where /run is: an application may be large.
+            "files=$(mktemp /var/tmp/chom-XXXXXX)",
+            f"log=$(mktemp {STARTED_WITH}/log-XXXXXX)",
+            "trap 'rm -f $files $log' EXIT",
+            "cat > $files || exit 1",
+            f"cd /; {PROGRAM} deploy {app} < $files > $log 2>&1",
+            "rc=$?",
+            "[ $rc = 0 ] && cat $log || cat $log >&2",
+            "exit $rc",
+        ]
+    )

@@ -1,0 +1,62 @@
+"""Who may do what in Redis: an administrator, and each application with its own keys alone."""
+
+from collections.abc import Mapping
+from hashlib import sha256
+
+from configs import Target
+from configs.secrets import Needed
+from tasks.component import Site
+from tasks.redis.instances import HOST, Instance
+from tasks.resources import secret
+
+ADMINISTRATOR = "chom"
+PASSWORD = Needed("REDIS_PASSWORD", "what Redis' administrator and its exporter show", "password")
+PASSWORD_FILE = "/etc/chom/redis/password"
+# By it Redis is told of a new one.
+PREVIOUS_FILE = f"{PASSWORD_FILE}.previous"
+EVERYTHING = "~* &* +@all"
+
+
+def password(app: str) -> Needed:
+    """What an application shows to both."""
+    return Needed(f"{app.upper()}_REDIS_PASSWORD", f"what {app} shows to Redis", "password")
+
+
+def passwords(target: Target) -> list[Needed]:
+    """Those of all users of a target."""
+    return [PASSWORD, *(password(app) for app in target.apps)]
+
+
+def users(site: Site, instance: Instance) -> Mapping[str, tuple[str, str]]:
+    """Each user's rules, and the hash of its password, by its name."""
+    own = {app: (_rules(app, instance), _hash(password(app))) for app in site.target.apps}
+    return {ADMINISTRATOR: (EVERYTHING, _hash(PASSWORD)), **own}
+
+
+def as_administrator(instance: Instance, words: str, password_file: str = PASSWORD_FILE) -> str:
+    """A shell command of root's that says something to Redis; no process shows the password."""
+    return (
+        f'REDISCLI_AUTH="$(cat {password_file})" redis-cli -h {HOST} -p {instance.port}'
+        f" --user {ADMINISTRATOR} --no-auth-warning {words}"
+    )
+
+
+def load_users(instance: Instance) -> str:
+    """A shell command by which an instance reads its users again.
+
+    It may know the administrator's password of before alone, or (after two changes, of which the
+    first was interrupted) neither: then it ends, and systemd starts it again.
+    """
+    tries = [
+        f"{as_administrator(instance, 'acl load', file)} | grep -q OK"
+        for file in (PASSWORD_FILE, PREVIOUS_FILE)
+    ]
+    return " || ".join([*tries, "kill -TERM $MAINPID"])
+
+
+def _rules(app: str, instance: Instance) -> str:
+    return f"~{app}:* &{app}:* +@all -@admin -@dangerous +info{instance.also}"
+
+
+def _hash(needed: Needed) -> str:
+    return sha256(secret(needed).reveal().encode()).hexdigest()

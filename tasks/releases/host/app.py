@@ -1,0 +1,90 @@
+"""One application on this machine, as the deployment described it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+DESCRIPTIONS = Path("/etc/chom/apps")
+
+
+class Unknown(Exception):
+    """There is no such application here, as far as this program can tell."""
+
+
+@dataclass(frozen=True)
+class App:
+    """What is known of an application before anything of it is released.
+
+    revision: the commit to release, or the hash of the files that are handed over; None: the
+    newest commit of ``branch``. url: the page that answers 200 if it works; fpm and workers:
+    systemd units. queues: of its jobs; redis: how redis-cli reaches them, and at last the file of
+    the password. owner: the system user that runs it, whose database has the same name.
+    """
+
+    name: str
+    owner: str
+    base: Path
+    php: str
+    fpm: str
+    repository: str | None
+    branch: str
+    revision: str | None
+    deploy_key: str | None
+    known_hosts: str
+    url: str
+    workers: tuple[str, ...]
+    queues: tuple[str, ...]
+    redis: tuple[str, ...]
+    keep_releases: int
+    keep_dumps: int
+
+    @classmethod
+    def read(cls, name: str, folder: Path = DESCRIPTIONS) -> "App":
+        """The application of that name. Raises Unknown if there is none, or of another version."""
+        try:
+            return cls._read(folder / f"{name}.json")
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise Unknown(f"{name} is not described as it should be: deploy it ({error})") from None
+
+    @classmethod
+    def _read(cls, path: Path) -> "App":
+        written = json.loads(path.read_text())
+        lists = {key: tuple(each) for key, each in written.items() if isinstance(each, list)}
+        return cls(**{**written, **lists, "base": Path(written["base"])})
+
+    @classmethod
+    def all(cls, folder: Path = DESCRIPTIONS) -> "list[App]":
+        """Every application of this machine, by name."""
+        return [cls.read(path.stem, folder) for path in sorted(folder.glob("*.json"))]
+
+    @property
+    def releases(self) -> Path:
+        return self.base / "releases"
+
+    @property
+    def current(self) -> Path:
+        """The link that Nginx and the workers follow."""
+        return self.base / "current"
+
+    @property
+    def candidate(self) -> Path:
+        """The link that Nginx follows for this machine alone, when it is asked to."""
+        return self.base / "candidate"
+
+    @property
+    def shared(self) -> Path:
+        return self.base / "shared"
+
+    @property
+    def views(self) -> Path:
+        """Compiled views, a folder for each release: two releases must not share them."""
+        return self.shared / "storage/framework/views"
+
+    @property
+    def dumps(self) -> Path:
+        return Path("/var/backups/chom") / self.name
+
+    @property
+    def cache(self) -> Path:
+        """What composer keeps from one release to the next."""
+        return Path("/var/cache/chom") / self.name

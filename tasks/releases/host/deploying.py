@@ -1,0 +1,141 @@
+"""A deployment of one application: a new release goes live, or everything stays as it was."""
+
+import hashlib
+import shutil
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from . import build, database, serving, source
+from .app import App
+from .commands import Failed
+from .history import History
+
+
+def is_live(app: App) -> bool:
+    """Whether what is wanted serves already; changes nothing. Raises Failed."""
+    return _serves(app, _inputs(app, source.wanted(app)))
+
+
+def deploy(app: App) -> None:
+    """Release what is wanted. Raises Failed: the release is bad, and the one before serves."""
+    history = History(app)
+    settle(app, history)
+    revision = source.wanted(app)
+    inputs = _inputs(app, revision)
+    if _serves(app, inputs):
+        _say(f"live already: {app.current.resolve().name}")
+        return
+    release = app.releases / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{revision[:7]}"
+    before = serving.live(app)
+    dump = ""
+    try:
+        _say(f"release {release.name} of {app.name}")
+        build.check_room(app)
+        release.mkdir(mode=0o755)
+        source.unpack(app, revision, release)
+        build.furnish(app, release)
+        build.install(app, release)
+        build.link_storage(app, release)
+        build.fill_caches(app, release)
+        dump = database.migrate(app, release)
+        build.seal(app, release)
+        serving.try_out(app, release)
+        made = {"revision": revision, "inputs": inputs, "dump": dump}
+        history.note(release.name, "made", **made)
+        _go_live(app, release, before)
+    except (Failed, OSError) as error:
+        failure = error if isinstance(error, Failed) else Failed("files", str(error))
+        # A full disk has no room for a line either.
+        _discard(app, release)
+        _note_bad(history, release, failure, revision=revision, dump=failure.dump or dump)
+        raise failure from None
+    history.note(release.name, "live", **made)
+    _say(f"live: {release.name}")
+    if dump:
+        _say(f"the database as it was before: {database.restore_command(app, dump)}")
+    serving.restart_workers(app)
+    _prune(app, history)
+
+
+def settle(app: App, history: History) -> None:
+    """Put right what a deployment left behind that was ended in its midst."""
+    for link in (app.current, app.candidate):
+        link.with_name(f".{link.name}.new").unlink(missing_ok=True)
+    app.candidate.unlink(missing_ok=True)
+    release = serving.live(app)
+    last = history.last(release.name) if release else None
+    if release and (last is None or last.event != "live"):
+        _finish(app, history, release)
+    live, good = serving.live(app), history.good()
+    for folder in app.releases.iterdir():
+        if folder != live and folder.name not in good:
+            _remove(app, folder)
+
+
+def _finish(app: App, history: History, release: Path) -> None:
+    """See whether a release works that was switched to, but never seen to work."""
+    earlier = [name for name in history.good() if name != release.name]
+    before = app.releases / earlier[-1] if earlier else None
+    try:
+        _go_live(app, release, before)
+    except Failed as failure:
+        _note_bad(history, release, failure)
+        return
+    history.note(release.name, "live", **history.details(release.name))
+
+
+def _go_live(app: App, release: Path, before: Path | None) -> None:
+    try:
+        serving.go_live(app, release)
+    except Failed:
+        if before:
+            serving.go_live(app, before)
+        else:
+            app.current.unlink()
+        raise
+
+
+def _note_bad(history: History, release: Path, failure: Failed, **details: str) -> None:
+    try:
+        history.note(release.name, "bad", step=failure.step, output=failure.output[-20:], **details)
+    except OSError as error:
+        # It stays out of all counts all the same: no line says that it is good.
+        _say(f"what failed could not be written down: {error}")
+
+
+def _discard(app: App, release: Path) -> None:
+    """Leave what failed until the next deployment, for a look at it, unless room is short."""
+    usage = shutil.disk_usage(app.base)
+    if usage.free < usage.total / 10:
+        _remove(app, release)
+
+
+def _prune(app: App, history: History) -> None:
+    """Leave the newest good releases; what failed is not counted."""
+    live = serving.live(app)
+    kept = history.good()[-app.keep_releases :]
+    for folder in app.releases.iterdir():
+        if folder.name not in kept and folder != live:
+            _remove(app, folder)
+
+
+def _remove(app: App, folder: Path) -> None:
+    shutil.rmtree(app.views / folder.name, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _serves(app: App, inputs: str) -> bool:
+    release = serving.live(app)
+    last = History(app).last(release.name) if release else None
+    return last is not None and (last.event, last.inputs) == ("live", inputs)
+
+
+def _inputs(app: App, revision: str) -> str:
+    """The hash of all that a release is made from: other secrets or another PHP are a new one."""
+    settings = (app.shared / ".env").read_bytes()
+    return hashlib.sha256(f"{revision} {app.php} ".encode() + settings).hexdigest()
+
+
+def _say(text: str) -> None:
+    print(text, flush=True, file=sys.stdout)

@@ -1,0 +1,83 @@
+"""Which release serves: the links that Nginx follows, PHP-FPM and the workers behind them."""
+
+import os
+import time
+from pathlib import Path
+
+from .app import App
+from .commands import Failed, run
+
+# What Nginx takes from this machine alone (tasks/laravel/site.conf.j2).
+CANDIDATE = "X-Chom-Release: candidate"
+
+
+def point(link: Path, release: Path) -> None:
+    """Have a link lead to a release: one rename, so that it is never missing."""
+    new = link.with_name(f".{link.name}.new")
+    new.unlink(missing_ok=True)
+    new.symlink_to(f"releases/{release.name}")
+    new.replace(link)
+    folder = os.open(link.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def live(app: App) -> Path | None:
+    """The release that visitors get; None before the first one."""
+    if not app.current.is_symlink() or not app.current.exists():
+        return None
+    # Not the resolved path: a folder above may be a link, too.
+    return app.releases / app.current.resolve().name
+
+
+def try_out(app: App, release: Path) -> None:
+    """Ask a release that is not public for its health, through Nginx and PHP-FPM. Raises Failed."""
+    point(app.candidate, release)
+    try:
+        _ask_until(app, "health", good=1, tries=3, pause_s=1.0, header=CANDIDATE)
+    finally:
+        app.candidate.unlink(missing_ok=True)
+
+
+def go_live(app: App, release: Path) -> None:
+    """Let a release serve, and see that it does. Raises Failed: visitors get it all the same."""
+    point(app.current, release)
+    # New files have new names, so nobody waits for this: it is what frees the memory of the old.
+    run("reload", ["systemctl", "reload", app.fpm])
+    _ask_until(app, "health after the switch", good=3, tries=5, pause_s=0.3)
+
+
+def restart_workers(app: App) -> None:
+    """On with the new code: each ends what it is at first. What does not run is left alone."""
+    for unit in app.workers:
+        if run("workers", ["systemctl", "show", "-P", "ActiveState", unit]).strip() == "active":
+            run("workers", ["systemctl", "restart", unit])
+
+
+def _ask_until(
+    app: App, step: str, *, good: int, tries: int, pause_s: float, header: str = ""
+) -> None:
+    """Ask until ``good`` answers in a row were 200; raise Failed after that many ``tries``."""
+    in_a_row, said = 0, ""
+    for attempt in range(tries):
+        if attempt:
+            time.sleep(pause_s)
+        code, said = _ask(app, header)
+        in_a_row = in_a_row + 1 if code == "200" else 0
+        if in_a_row == good:
+            return
+    raise Failed(step, f"{app.url} answered:\n{said}")
+
+
+def _ask(app: App, header: str) -> tuple[str, str]:
+    """The status, and the end of the answer."""
+    options = ["-ksS", "-m", "20", "--connect-to", "::127.0.0.1:", "-w", "\n%{http_code}"]
+    if header:
+        options += ["-H", header]
+    try:
+        body, _, code = run("health", ["curl", *options, app.url]).rpartition("\n")
+    except Failed as failure:
+        return "", "\n".join(failure.output)
+    return code, f"{body[-2000:]}\nstatus {code}"

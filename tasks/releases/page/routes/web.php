@@ -1,0 +1,7 @@
+<?php
+
+use App\Http\StatusController;
+use Illuminate\Support\Facades\Route;
+
+Route::get('/', [StatusController::class, 'page']);
+Route::get('/up', [StatusController::class, 'health']);

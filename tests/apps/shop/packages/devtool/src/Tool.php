@@ -1,0 +1,7 @@
+<?php
+
+namespace Chom\Devtool;
+
+class Tool
+{
+}

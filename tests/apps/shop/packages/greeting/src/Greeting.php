@@ -1,0 +1,11 @@
+<?php
+
+namespace Chom\Greeting;
+
+class Greeting
+{
+    public static function text(): string
+    {
+        return 'Welcome to the shop';
+    }
+}

@@ -1,0 +1,131 @@
+"""What is kept is kept: through deployments, restarts and full memory; and from others."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tasks.redis.instances import CACHE, QUEUE, Instance
+from tests.e2e.machines import answer
+from tests.e2e.platform import Platform
+from tests.e2e.shop import MACHINE
+from tests.lab import Lab
+
+SHOWN = "cat /etc/chom/redis/password"
+SMALL = {"settings.redis": {"queue_memory_mb": 16, "cache_memory_mb": 16}}
+
+
+def ask(lab: Lab, instance: Instance, words: str, app: str = "") -> str:
+    """What Redis says to its administrator, or to an application."""
+    # What Laravel reads, whatever its value.
+    cached = f"/var/www/{app}/current/bootstrap/cache/config.php"
+    php = f"""php -r "echo (require '{cached}')['database']['redis']['default']['password'];" """
+    return answer(
+        lab,
+        MACHINE,
+        f'REDISCLI_AUTH="$({php if app else SHOWN})" redis-cli -p {instance.port}'
+        f" --user {app or 'chom'} --no-auth-warning {words} 2>&1",
+    )
+
+
+@pytest.fixture(scope="module")
+def data(platform: Platform) -> Iterator[Platform]:
+    """The platform with a row, a job, a session and something in the cache."""
+    platform.settle()
+    lab = platform.lab
+    answer(
+        lab, MACHINE, "mariadb laravel -e 'create table kept (id int); insert into kept values (7)'"
+    )
+    assert ask(lab, QUEUE, "rpush laravel:queues:default job", "laravel") == "1"
+    assert ask(lab, QUEUE, "set laravel:session tea", "laravel") == "OK"
+    yield platform
+    ask(lab, QUEUE, "del laravel:queues:default laravel:session laravel:full")
+    answer(lab, MACHINE, "mariadb laravel -e 'drop table kept'")
+
+
+def fill(lab: Lab, instance: Instance) -> None:
+    """Write until there is no more room: 30 MB in 16."""
+    for batch in range(6):
+        script = f"for i=1,5000 do redis.call('set','laravel:fill{batch}-'..i,('x'):rep(1000)) end"
+        ask(lab, instance, f'eval "{script}" 0')
+
+
+def kept(lab: Lab) -> tuple[str, str, str]:
+    """The row, the job and the session."""
+    return (
+        answer(lab, MACHINE, "mariadb -NBe 'select id from laravel.kept'"),
+        ask(lab, QUEUE, "lrange laravel:queues:default 0 -1"),
+        ask(lab, QUEUE, "get laravel:session"),
+    )
+
+
+def test_data_survive_a_deployment_that_restarts_what_holds_them(data: Platform) -> None:
+    data.converge({"settings.mariadb": {"max_connections": 90}, **SMALL})
+    assert kept(data.lab) == ("7", "job", "tea")
+
+
+def test_data_survive_a_kill(data: Platform) -> None:
+    answer(data.lab, MACHINE, "sleep 1.1; systemctl kill -s KILL redis-server mariadb; sleep 2")
+    answer(
+        data.lab,
+        MACHINE,
+        "timeout 60 sh -c 'until mariadb-admin ping && systemctl -q is-active redis-server;"
+        " do sleep 1; done'",
+    )
+    assert kept(data.lab) == ("7", "job", "tea")
+
+
+def test_a_full_cache_drops_its_own_and_touches_no_job(data: Platform) -> None:
+    data.converge(SMALL)
+    lab = data.lab
+    assert ask(lab, CACHE, "set laravel:first x", "laravel") == "OK"
+    fill(lab, CACHE)
+    assert ask(lab, CACHE, "set laravel:last x", "laravel") == "OK"
+    evicted = ask(lab, CACHE, "info stats | tr -d '\\r' | sed -n 's/^evicted_keys://p'")
+    assert int(evicted) > 0
+    assert kept(lab) == ("7", "job", "tea")
+
+
+def test_full_memory_for_jobs_refuses_new_ones_and_drops_none(data: Platform) -> None:
+    lab = data.lab
+    fill(lab, QUEUE)
+    said = ask(lab, QUEUE, "rpush laravel:queues:default more", "laravel")
+    assert said.startswith("OOM command not allowed")
+    script = "for _,k in ipairs(redis.call('keys','laravel:fill*')) do redis.call('del',k) end"
+    ask(lab, QUEUE, f'eval "{script}" 0')
+    assert kept(lab) == ("7", "job", "tea")
+
+
+def test_an_application_has_its_own_keys_alone_and_no_dangerous_command(data: Platform) -> None:
+    lab = data.lab
+    for words in ("get shop:secret", "set shop:secret x", "publish shop:news x"):
+        assert "NOPERM" in ask(lab, QUEUE, words, "laravel")
+    for words in ("config get maxmemory", "flushall", "flushdb", "keys '*'", "acl list",
+                  "shutdown", "replicaof 127.0.0.1 1", "monitor"):  # fmt: skip
+        assert "NOPERM" in ask(lab, QUEUE, words, "laravel")
+    assert ask(lab, CACHE, "flushdb", "laravel") == "OK"  # artisan cache:clear
+
+
+def test_nobody_gets_in_without_a_password(data: Platform) -> None:
+    for instance in (QUEUE, CACHE):
+        said = answer(data.lab, MACHINE, f"redis-cli -p {instance.port} ping 2>&1")
+        assert said.startswith("NOAUTH")
+    remote = "mariadb -h 127.0.0.1 --skip-ssl -uroot -e 'select 1' 2>&1 || true"
+    assert re.match("ERROR (1045|1130|1698) ", answer(data.lab, MACHINE, remote))
+
+
+def test_what_lets_strangers_in_is_taken_away(data: Platform) -> None:
+    lab = data.lab
+    answer(
+        lab,
+        MACHINE,
+        "mariadb -e \"create database test; create user ''@'%'; create user root@'%' identified"
+        " by 'let me in'; grant all on *.* to laravel@localhost\"",
+    )
+    data.converge()
+    users = answer(lab, MACHINE, "mariadb -NBe \"select concat(user, '@', host) from mysql.user\"")
+    assert "@%" not in users and "root@localhost" in users.split()
+    assert "test" not in answer(lab, MACHINE, "mariadb -NBe 'show databases'").split()
+    granted = answer(lab, MACHINE, "mariadb -NBe 'show grants for laravel@localhost'")
+    assert "ALL PRIVILEGES" not in granted
+    assert kept(lab) == ("7", "job", "tea")
