@@ -19,6 +19,7 @@ from tests.lab import (
     broken_repositories,
     grafana_repository,
     paths,
+    php_repository,
     standin_packages,
 )
 from tests.lab.grafana_repository import Repository
@@ -243,3 +244,24 @@ def _package(folder: Path, name: str, version: str) -> Path:
     run("dpkg-deb", "--build", str(root), str(folder))
     shutil.rmtree(root)
     return folder / f"{name}_{version}_all.deb"
+
+
+def test_a_package_that_forbade_others_is_newer_and_forbids_none() -> None:
+    control = (
+        "Package: php-common\nVersion: 2:96\nBreaks: php8.2-common,\n php8.3-common\n"
+        "Description: common\n files\n"
+    )
+    assert php_repository.without_breaks(control) == (
+        "Package: php-common\nVersion: 2:96+lab1\nDescription: common\n files\n"
+    )
+
+
+def test_a_mirror_without_a_php_repository_is_said(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="bring a lab up first"):
+        php_repository.published(tmp_path, "10.66.0.1")
+    folder = tmp_path / php_repository.PLACE
+    folder.mkdir()
+    (folder / "lab.json").write_text('{"digest": "x", "fingerprint": "AB"}')
+    found = php_repository.published(tmp_path, "10.66.0.1")
+    assert found.key_url == "http://10.66.0.1:8066/php/apt.gpg"
+    assert "real packages" in found.summary()
