@@ -1,8 +1,9 @@
 """What Prometheus is told of applications, and what it is not told when nobody answers."""
 
+import json
 import subprocess
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -91,3 +92,12 @@ def test_every_metric_is_described_once(app: App, answers: dict[str, str]) -> No
         assert [line for line in lines if line.startswith(f"# TYPE {name} ")] == [
             f"# TYPE {name} gauge"
         ]
+
+
+def test_one_that_cannot_be_read_costs_no_other_its_metrics(app: App, tmp_path: Path) -> None:
+    folder = tmp_path / "apps"
+    folder.mkdir()
+    described = {**asdict(app), "base": str(app.base)}
+    (folder / "shop.json").write_text(json.dumps(described))
+    (folder / "blog.json").write_text("{")
+    assert App.all(folder) == [app]

@@ -1,6 +1,7 @@
 """One application on this machine, as the deployment described it."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,8 +55,12 @@ class App:
 
     @classmethod
     def all(cls, folder: Path = DESCRIPTIONS) -> "list[App]":
-        """Every application of this machine, by name."""
-        return [cls.read(path.stem, folder) for path in sorted(folder.glob("*.json"))]
+        """Every application of this machine that can be read, by name."""
+        found = []
+        for path in sorted(folder.glob("*.json")):
+            with suppress(Unknown):
+                found.append(cls.read(path.stem, folder))
+        return found
 
     @property
     def releases(self) -> Path:
