@@ -4,9 +4,9 @@
 SHELL := /bin/bash
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=CHOM_LAB_CACHE,CHOM_LAB_DEBS)
 PYTHON := .venv/bin/python
-LAB_TOOLS := debootstrap systemd-nspawn nft ip ssh-keygen gpg gpgconf pebble
+LAB_TOOLS := debootstrap systemd-nspawn nft ip ssh-keygen gpg gpgconf pebble git
 LAB_PACKAGES := debootstrap systemd-container nftables iproute2 openssh-client ca-certificates gnupg \
-	pebble
+	pebble git
 # CI makes no secrets for servers that outlive it; the demo's do not.
 DEMO := CI= CHOM_INVENTORY=.lab/demo/inventory.yaml
 
