@@ -80,8 +80,8 @@ def test_two_real_versions_of_php_serve_at_once(shop: Shop) -> None:
 def test_what_the_inventory_and_the_secrets_say_arrives(shop: Shop) -> None:
     env = "/var/www/shop/shared/.env"
     assert json.loads(shop.ask("/version")[1])["mail"] == NAME
-    read = "$_ENV = []; Dotenv\\Dotenv::createArrayBacked('/var/www/shop/shared')->load()"
-    code = f"require '/usr/share/php/Illuminate/autoload.php'; echo ({read})['STRIPE_SECRET'];"
+    read = "Dotenv\\Dotenv::createArrayBacked('/var/www/shop/shared')->load()"
+    code = f"require '/usr/share/php/Illuminate/autoload.php'; echo {read}['STRIPE_SECRET'];"
     packed = b64encode(f"<?php {code}".encode()).decode()
     said = answer(shop.platform.lab, MACHINE, f"echo {packed} | base64 -d | php")
     assert said == STRIPE
