@@ -7,6 +7,8 @@ PYTHON := .venv/bin/python
 LAB_TOOLS := debootstrap systemd-nspawn nft ip ssh-keygen gpg gpgconf pebble git
 LAB_PACKAGES := debootstrap systemd-container nftables iproute2 openssh-client ca-certificates gnupg \
 	pebble git
+# The tests of a file share the machines of a lab.
+TWO_LABS := -n 2 --dist loadfile --no-loadscope-reorder
 # CI makes no secrets for servers that outlive it; the demo's do not.
 DEMO := CI= CHOM_INVENTORY=.lab/demo/inventory.yaml
 
@@ -20,14 +22,14 @@ test: unit e2e
 venv: .venv/ready
 
 unit: .venv/ready
-	$(PYTHON) -m pytest tests/unit
+	$(PYTHON) -m pytest tests/unit -n auto
 
 e2e: setup
-	$(SUDO) $(PYTHON) -m pytest tests/e2e -m "not drill"
+	$(SUDO) $(PYTHON) -m pytest tests/e2e -m "not drill" $(TWO_LABS)
 
 drills: setup
 	$(SUDO) $(PYTHON) -m pytest tests/drills
-	$(SUDO) $(PYTHON) -m pytest tests/e2e -m drill
+	$(SUDO) $(PYTHON) -m pytest tests/e2e -m drill $(TWO_LABS)
 
 lint: .venv/ready
 	.venv/bin/ruff check .

@@ -1,9 +1,11 @@
 """The machines and the project that the tests share.
 
 Booting and deploying takes most of the time, so one lab serves all tests, in the order of their
-files: what is true of fresh machines first, what breaks machines and mends them again last.
+files: what is true of fresh machines first, what breaks machines and mends them again last. Where
+pytest-xdist spreads the files over several workers, each has a lab of its own.
 """
 
+import os
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -14,8 +16,9 @@ from tests.e2e.platform import Platform
 from tests.e2e.project import Project
 from tests.lab import Lab
 
-NAME, SUBNET = "e2e", "10.68.0.0/24"
-NAME_OF_THREE, SUBNET_OF_THREE = "e2e3", "10.69.0.0/24"
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+NAME, SUBNET = f"e2e{WORKER}", f"10.68.{WORKER}.0/24"
+NAME_OF_THREE, SUBNET_OF_THREE = f"three{WORKER}", f"10.69.{WORKER}.0/24"
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from tests.e2e.machines import answer, listeners, page
 from tests.e2e.platform import Platform
 from tests.e2e.polling import wait_for
@@ -21,6 +23,7 @@ while ($client = $server->accept) {
 LIMIT_S = 300
 
 
+@pytest.mark.drill
 def test_port_that_is_taken_on_a_fresh_machine(fresh: Platform) -> None:
     """The other target is completed all the same; once the port is free, this one is, too."""
     lab = fresh.lab

@@ -40,6 +40,7 @@ def refused(platform: Platform) -> Refused:
     return Refused(outcome, platform.project.record())
 
 
+@pytest.mark.drill
 def test_package_that_cannot_be_installed(refused: Refused) -> None:
     assert refused.outcome.code == 1, refused.outcome
     words = "Package 'mariadb-server' has no installation candidate"
@@ -52,6 +53,7 @@ def test_package_that_cannot_be_installed(refused: Refused) -> None:
     assert failed.components["mariadb"].started_at is None
 
 
+@pytest.mark.drill
 def test_other_target_does_all_that_it_can(refused: Refused) -> None:
     components = dict(refused.record.targets["observability"].components)
     proofs = [components.pop(name) for name in ("scraping", "logging")]
@@ -61,6 +63,7 @@ def test_other_target_does_all_that_it_can(refused: Refused) -> None:
         assert "log_shipper of vpsmanager was not completed" in (proof.reason or "")
 
 
+@pytest.mark.drill
 def test_ctrl_c_while_apt_works(refused: Refused, platform: Platform) -> None:
     log = platform.lab.rootfs("vpsmanager") / "var/log/chom-apt.log"
     before = log.stat().st_mtime_ns
@@ -69,6 +72,7 @@ def test_ctrl_c_while_apt_works(refused: Refused, platform: Platform) -> None:
     _interrupt(platform, command, signal.SIGINT, 130)
 
 
+@pytest.mark.drill
 def test_termination_while_the_next_run_waits_for_apt(refused: Refused, platform: Platform) -> None:
     command = platform.project.start(*DEPLOY, "-y")
     base = re.compile(r"vpsmanager +base \(1 of ")
@@ -76,6 +80,7 @@ def test_termination_while_the_next_run_waits_for_apt(refused: Refused, platform
     _interrupt(platform, command, signal.SIGTERM, 143)
 
 
+@pytest.mark.drill
 def test_next_run_converges_and_the_one_after_has_nothing_to_do(
     refused: Refused, platform: Platform
 ) -> None:

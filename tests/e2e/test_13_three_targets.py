@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.e2e.machines import page
 from tests.e2e.platform import Platform
 from tests.e2e.project import changed
@@ -9,6 +11,7 @@ from tests.e2e.project import changed
 TARGETS = {"observability", "vpsmanager1", "vpsmanager2"}
 
 
+@pytest.mark.drill
 def test_three_targets_from_fresh(three: Platform) -> None:
     record = three.converge()
     assert set(record.targets) == TARGETS

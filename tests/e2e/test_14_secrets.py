@@ -287,6 +287,7 @@ def test_after_these_failures_the_next_deploy_brings_them_everywhere(loud: Platf
     assert told_places(loud.lab, loud.project.secrets()) == OBSERVABILITY | VPSMANAGER
 
 
+@pytest.mark.drill
 def test_a_service_that_tells_its_own_password_is_not_repeated(loud: Platform) -> None:
     project, lab = loud.project, loud.lab
     drop_in = "/etc/systemd/system/redis-server.service.d/zz-talks.conf"

@@ -192,11 +192,11 @@ def test_more_privileges_are_taken_back(deployed: Platform) -> None:
 @pytest.mark.parametrize(
     ("unit", "metric"),
     [
-        ("mariadb", "mysql_up"),
+        pytest.param("mariadb", "mysql_up", marks=pytest.mark.drill),
         ("redis-server", 'redis_up{redis="queue"}'),
-        ("redis-server@cache", 'redis_up{redis="cache"}'),
-        ("nginx", "nginx_up"),
-        ("php8.4-fpm", 'up{job="php-fpm"}'),
+        pytest.param("redis-server@cache", 'redis_up{redis="cache"}', marks=pytest.mark.drill),
+        pytest.param("nginx", "nginx_up", marks=pytest.mark.drill),
+        pytest.param("php8.4-fpm", 'up{job="php-fpm"}', marks=pytest.mark.drill),
     ],
 )
 def test_a_stopped_service_is_noticed_and_comes_back(
@@ -212,6 +212,7 @@ def test_a_stopped_service_is_noticed_and_comes_back(
     wait_for_value(deployed, "probe_success", "vpsmanager", "1")
 
 
+@pytest.mark.drill
 def test_new_password_is_taken_up_by_all_at_once(deployed: Platform) -> None:
     before = all_units(deployed.lab)
     deployed.unsettle()

@@ -207,6 +207,7 @@ def test_old_lines_are_deleted(deployed: Platform) -> None:
     assert config["compactor"]["retention_enabled"] is True
 
 
+@pytest.mark.drill
 def test_new_password_is_taken_up_by_all_and_no_line_is_lost(deployed: Platform) -> None:
     talk = "for n in $(seq 150); do echo turn-$n-; sleep 0.2; done"
     answer(deployed.lab, "vpsmanager", f"systemd-run -q -u talk sh -c {shell(talk)}")
@@ -227,6 +228,7 @@ def test_new_password_is_taken_up_by_all_and_no_line_is_lost(deployed: Platform)
     assert sorted(said) == sorted(f"turn-{number}-" for number in range(1, 151))
 
 
+@pytest.mark.drill
 def test_the_old_password_is_good_until_all_have_the_new_one(deployed: Platform) -> None:
     """A deploy of one target alone does not lock out the other's shipper."""
     old = deployed.project.secrets()["LOGS_PASSWORD"]

@@ -196,6 +196,7 @@ def test_a_password_that_someone_has_changed_is_put_right(deployed: Platform) ->
     assert admitted(deployed, other) == 401
 
 
+@pytest.mark.drill
 def test_another_key_restarts_grafana_and_breaks_nothing(reset: Platform) -> None:
     before = all_units(reset.lab)
     reset.project.set_secrets({"GRAFANA_SECRET_KEY": "another key of mine"})

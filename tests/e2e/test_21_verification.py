@@ -72,7 +72,10 @@ def test_verify_alone_proves_it_and_changes_nothing(platform: Platform, mailbox:
     ("machine", "unit", "words"),
     [
         ("vpsmanager", "prometheus-node-exporter", "node of vpsmanager: down"),
-        ("observability", "prometheus-alertmanager", ":9093/metrics answers nothing"),
+        pytest.param(
+            *("observability", "prometheus-alertmanager", ":9093/metrics answers nothing"),
+            marks=pytest.mark.drill,
+        ),
     ],
 )
 def test_a_broken_link_is_named(
@@ -94,6 +97,7 @@ def _some_are_down(platform: Platform) -> bool:
     return '"job"' in page(url)[1]
 
 
+@pytest.mark.drill
 def test_a_wrong_password_is_found_by_the_deploy(platform: Platform, mailbox: Mailbox) -> None:
     platform.project.set_secrets({"SMTP_PASSWORD": "not the one"})
     outcome = platform.deploy(mailbox.settings(OPERATOR))

@@ -159,6 +159,7 @@ def test_our_own_certificate_serves_both_pages(deployed: Platform) -> None:
     assert f"https://{app}" in env and "SESSION_SECURE_COOKIE=true" in env
 
 
+@pytest.mark.drill
 def test_another_name_is_one_reload(named: Platform) -> None:
     named.converge(OWN)
     before, old = all_units(named.lab), shown(named, "vpsmanager")
@@ -173,6 +174,7 @@ def test_another_name_is_one_reload(named: Platform) -> None:
     nothing_to_do(named, changes)
 
 
+@pytest.mark.drill
 def test_without_it_all_is_as_before(deployed: Platform) -> None:
     app, portal = (deployed.address(each) for each in ("vpsmanager", "observability"))
     deployed.converge(OWN)
@@ -187,6 +189,7 @@ def test_without_it_all_is_as_before(deployed: Platform) -> None:
     nothing_to_do(deployed, {})
 
 
+@pytest.mark.drill
 def test_nobody_is_asked_for_a_name_that_leads_elsewhere(named: Platform, acme: Acme) -> None:
     elsewhere = named.address("observability")
     name(named, elsewhere, NAME)
