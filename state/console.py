@@ -18,7 +18,7 @@ from state.lanes import Lane, Observer, Operation, Step
 from state.record import Error, Record, Release
 
 SLOW_S = 2.0
-_ACTIONS = {"deploy": "Deployment", "rollback": "Rollback"}
+_ACTIONS = {"deploy": "Deployment", "rollback": "Rollback", "teardown": "Teardown"}
 HEARTBEAT_S = 15
 
 

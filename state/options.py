@@ -4,17 +4,15 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import click
+
+from state.record import Action
 
 # It changes nothing: there is nothing to confirm, and no secret is needed.
 PROOF = "verify.py"
 # It makes nothing that would need one.
 ROLLBACK = "rollback.py"
-
-
-Action = Literal["deploy", "rollback"]
 
 
 class NoTerminal(Exception):

@@ -1,4 +1,4 @@
-"""The record of a deployment: schema 5.0, the shape of every file in the history.
+"""The record of a deployment: schema 5.1, the shape of every file in the history.
 
 Field names are those of the seed architecture; times are UTC (``YYYY-MM-DDTHH:MM:SSZ``), sizes
 in the units that the names give. ``record.schema.json`` beside this file is generated from here.
@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION: Literal["5.0"] = "5.0"
+SCHEMA_VERSION: Literal["5.1"] = "5.1"
+Action = Literal["deploy", "rollback", "teardown"]
 Status = Literal["running", "completed", "failed", "interrupted"]
 TargetStatus = Literal["pending", "running", "completed", "failed", "interrupted"]
 ComponentStatus = Literal["pending", "running", "completed", "failed", "skipped", "interrupted"]
@@ -44,12 +45,16 @@ class Deployer(Part):
 
 
 class Config(Part):
-    """What was deployed: the inventory's hash and every effective setting, by target."""
+    """What was deployed: the inventory's hash and every effective setting, by target.
+
+    ``settings_from``: the deployment whose settings these are, where they are not the inventory's.
+    """
 
     inventory_sha256: Sha256
     script_version: str
     settings: dict[str, dict[str, Any]]
     settings_sha256: Sha256
+    settings_from: str | None = None
 
 
 class Previous(Part):
@@ -95,8 +100,22 @@ class Release(Part):
     last: Event | None = None
 
 
+class Resource(Part):
+    """One thing on a host: its kind, as in ``ResourcesCreated`` or ``data``, and its name.
+
+    ``data`` is what outlives its component: a folder that a teardown keeps unless it is told to
+    purge.
+    """
+
+    kind: str
+    name: str
+
+
 class Component(Part):
-    """One component on one target. ``version`` is the installed one, as its host reports it."""
+    """One component on one target. ``version`` is the installed one, as its host reports it.
+
+    ``created`` and ``removed``: what this deployment created for it and took away, in order.
+    """
 
     status: ComponentStatus = "pending"
     version: str | None = None
@@ -106,6 +125,8 @@ class Component(Part):
     unchanged: int = 0
     reason: str | None = None
     releases: list[Release] = []
+    created: list[Resource] = []
+    removed: list[Resource] = []
 
 
 class Check(Part):
@@ -117,7 +138,7 @@ class Check(Part):
 
 
 class ResourcesCreated(Part):
-    """What this deployment created; what stood there before it is not listed."""
+    """What this deployment created, by kind; what stood there before it is not listed."""
 
     packages: list[str] = []
     users: list[str] = []
@@ -145,11 +166,15 @@ class Target(Part):
 
 
 class Record(Part):
-    """One deployment."""
+    """One deployment.
 
-    version: Literal["5.0"] = SCHEMA_VERSION
+    ``message``: the deployer's own words on it. ``seal``: the hash of all the rest, once closed.
+    """
+
+    version: Literal["5.0", "5.1"] = SCHEMA_VERSION
     deployment_id: Annotated[str, Field(pattern=r"^\d{8}-\d{6}-[0-9a-f]{6}$")]
-    action: Literal["deploy", "rollback"] = "deploy"
+    action: Action = "deploy"
+    message: str = ""
     status: Status = "running"
     deployer: Deployer
     started_at: Time
@@ -159,6 +184,7 @@ class Record(Part):
     tools: dict[str, str]
     previous: Previous | None = None
     targets: dict[str, Target] = {}
+    seal: Sha256 | None = None
 
     def close(self, status: Status, completed_at: str) -> None:
         """Give the record and everything in it that is still open its last status."""

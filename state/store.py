@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,12 @@ class Store:
             return Record.model_validate_json(self.path_of(deployment_id).read_bytes())
         except (OSError, ValidationError):
             return None
+
+    def records(self) -> Iterator[Record]:
+        """All records that can be read, oldest first."""
+        for deployment_id in self.ids():
+            if record := self.read(deployment_id):
+                yield record
 
     def newest(self) -> Previous | None:
         """The newest record's id and the hash of its file; None where there is none."""
