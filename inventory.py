@@ -11,11 +11,14 @@ import click
 
 import configs
 from configs.secrets import Provided, provide
-from state import graph, options, run, seam, sudo
+from state import confirming, graph, options, run, seam, sudo
 from state.scrubbing import Scrubber
+from state.store import FOLDER, Store
 from tasks.quoting import QUOTINGS
 from tasks.releases.rollback import chosen_app
 from tasks.stacks import STACKS, needed_secrets
+from tasks.teardown.request import plans
+from tasks.teardown.showing import shown
 
 
 def _connection(target: configs.Target) -> tuple[str, dict[str, object]]:
@@ -45,6 +48,21 @@ def _secrets(needed: bool) -> Provided:
         return Provided({})
 
 
+def _confirm_teardown(targets: list[configs.Target]) -> None:
+    """Show what would go from these targets, and have it confirmed; ends where nothing would."""
+    store = Store(configs.PROJECT / FOLDER)
+    found = plans(targets, store.owned, _options.data, STACKS)
+    stacks = {target.name: STACKS[target.role] for target in targets}
+    for line in shown(found, stacks):
+        click.echo(line, err=True)
+    concerned = [name for name, plan in found.items() if not plan.empty]
+    if not concerned:
+        sys.exit(0)
+    if not _options.dry:
+        confirming.confirm(concerned, _options.data)
+        seam.confirmed()
+
+
 signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     _options = options.read()
@@ -54,9 +72,12 @@ try:
     if _options.action == "rollback":
         chosen_app(_targets, _options.data)
     _provided = _secrets(_options.action == "deploy")
+    if _options.action == "teardown":
+        _confirm_teardown([each for each in _targets if _options.leave(each.name, each.role)])
     _passwords = sudo.find_passwords(_targets, os.environ)
 except (
     configs.ConfigurationError,
+    confirming.NotConfirmed,
     graph.NeedsError,
     options.NoTerminal,
     sudo.NoPassword,

@@ -27,13 +27,18 @@ class Operation(Protocol):
     @property
     def label(self) -> str: ...
     @property
-    def creates(self) -> tuple[tuple[str, str], ...]: ...
+    def creates(self) -> tuple[tuple[str, str, str], ...]: ...
+    @property
+    def removes(self) -> tuple[tuple[str, str, str], ...]: ...
     @property
     def alone(self) -> bool: ...
 
 
 class Step(Protocol):
-    """One component on one target, its operations in order."""
+    """One component on one target, its operations in order.
+
+    ``alone``: what fails in it keeps no other component of the target from being done.
+    """
 
     @property
     def component(self) -> str: ...
@@ -43,6 +48,8 @@ class Step(Protocol):
     def version(self) -> str: ...
     @property
     def report(self) -> str: ...
+    @property
+    def alone(self) -> bool: ...
     @property
     def operations(self) -> Sequence[Operation]: ...
 
@@ -129,7 +136,10 @@ class Lanes:
             self._tell("lane_started", lane)
             try:
                 for step in lane.steps:
-                    completed = completed and self._run_step(lane, step)
+                    if completed or (step.alone and lane.host not in self.state.failed_hosts):
+                        completed = self._run_step(lane, step) and completed
+                if not completed and lane.host not in self.state.failed_hosts:
+                    self._fail_host(lane.host)
             finally:
                 for step in lane.steps:
                     self.progress[lane.host.name, step.component].event.set()
@@ -160,7 +170,8 @@ class Lanes:
                     break
         if failed:
             self._end(lane, step, "failed")
-            self._fail_host(lane.host)
+            if not step.alone:
+                self._fail_host(lane.host)
             return False
         self._end(lane, step, "completed")
         self._tell("step_completed", lane, step)

@@ -1,8 +1,9 @@
 """How pyinfra was called, as far as a run must know it."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 
 import click
@@ -11,8 +12,8 @@ from state.record import Action
 
 # It changes nothing: there is nothing to confirm, and no secret is needed.
 PROOF = "verify.py"
-# It makes nothing that would need one.
-ROLLBACK = "rollback.py"
+# These make nothing that would need one.
+ROLLBACK, TEARDOWN = "rollback.py", "teardown.py"
 
 
 class NoTerminal(Exception):
@@ -27,7 +28,7 @@ class Options:
     """The flags of pyinfra that a run acts on.
 
     ``action``: what is done to the targets, as the record has it; None: nothing that is recorded.
-    ``data``: those of ``--data``, unparsed.
+    ``data``: those of ``--data``, unparsed. ``limit``, ``exclude``: patterns of targets, or groups.
     """
 
     action: Action | None = "deploy"
@@ -35,6 +36,16 @@ class Options:
     verbosity: int = 0
     fail_percent: int | None = None
     data: Mapping[str, str] = field(default_factory=dict)
+    limit: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+
+    def leave(self, name: str, role: str) -> bool:
+        """Whether ``--limit`` and ``--exclude`` leave a target, as pyinfra understands them."""
+
+        def among(patterns: Sequence[str]) -> bool:
+            return any(each == role or fnmatch(name, each) for each in patterns)
+
+        return (not self.limit or among(self.limit)) and not among(self.exclude)
 
 
 def read() -> Options:
@@ -43,14 +54,24 @@ def read() -> Options:
     given = context.params if context else {}
     files = [str(item) for item in given.get("operations", ()) if str(item).endswith(".py")]
     changes = [Path(file).name for file in files if Path(file).name != PROOF]
-    action: Action | None = "rollback" if ROLLBACK in changes else "deploy" if changes else None
-    asks = action and not (given.get("yes") or given.get("dry") or given.get("json_output"))
+    action: Action | None = "deploy" if changes else None
+    if ROLLBACK in changes:
+        action = "rollback"
+    if TEARDOWN in changes:
+        action = "teardown"
+    dry = bool(given.get("dry") or (given.get("json_output") and not given.get("yes")))
+    # A teardown has a confirmation of its own.
+    asks = action not in (None, "teardown") and not (
+        given.get("yes") or given.get("dry") or given.get("json_output")
+    )
     if asks and not sys.stdin.isatty():
         raise NoTerminal
     return Options(
         action=action,
-        dry=bool(given.get("dry")),
+        dry=dry if action == "teardown" else bool(given.get("dry")),
         verbosity=int(given.get("verbosity") or 0),
         fail_percent=given.get("fail_percent"),
         data=dict(each.split("=", 1) for each in given.get("data", ()) if "=" in each),
+        limit=tuple(given.get("limit") or ()),
+        exclude=tuple(given.get("exclude") or ()),
     )

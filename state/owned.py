@@ -1,7 +1,7 @@
 """What is ours on a target: everything that its records say we created, less what we took away."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from state.record import Record, ResourcesCreated
 
@@ -46,10 +46,18 @@ def owned(records: Iterable[Record], target: str, before: Iterable[Owned] = ()) 
         if record.version == "5.0":
             for kind, created_name in _by_kind(its.resources_created):
                 _add(found, kind, created_name, None, record.deployment_id)
-        for component in its.components.values():
+        for name, component in its.components.items():
             for removed in component.removed:
-                found.pop((removed.kind, removed.name), None)
+                _remove(found, removed.kind, removed.name, name)
     return list(found.values())
+
+
+def _remove(found: dict[tuple[str, str], Owned], kind: str, name: str, component: str) -> None:
+    """Take a resource away from a component; from one that it was not created for, for good."""
+    old = found.pop((kind, name), None)
+    if old and component in old.components and len(old.components) > 1:
+        left = tuple(each for each in old.components if each != component)
+        found[kind, name] = replace(old, components=left)
 
 
 def _add(

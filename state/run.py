@@ -20,6 +20,7 @@ from state.connection import connect_remedy, keep_exit_codes
 from state.deployer import identify
 from state.lanes import Lane, Lanes, Step
 from state.options import Options
+from state.owned import Owned
 from state.record import Check, Config, Error, Record, Status
 from state.record import Target as TargetRecord
 from state.recorder import Recorder
@@ -71,12 +72,23 @@ class Run(BaseStateCallback):
         self.checks: dict[str, Sequence[Check]] = {}
         self.verifiers: dict[Host, Verify] = {}
         self.announcements: list[tuple[Host, Announcement]] = []
+        self._owned: dict[str, Sequence[Owned]] = {}
         self.recorder: Recorder | None = None
         self.exit_code: int | None = None
 
     @property
     def targets(self) -> list[Target]:
         return list(self.configuration.targets.values())
+
+    def owned(self, target: str) -> frozenset[tuple[str, str]]:
+        """What is ours on a target by the records: kind and name."""
+        return frozenset((each.kind, each.name) for each in self.owned_resources(target))
+
+    def owned_resources(self, target: str) -> Sequence[Owned]:
+        """The same, whole, and in the order of creation; the history is read once."""
+        if target not in self._owned:
+            self._owned[target] = self.store.owned(target)
+        return self._owned[target]
 
     # From inventory.py and pyinfra's beginning
 
@@ -206,6 +218,10 @@ class Run(BaseStateCallback):
             console.say(f"--> Verified: {verdict}", fg="red" if problems else "green", bold=True)
             raise SystemExit(bool(problems))
 
+    def note(self, host: Host, text: str) -> None:
+        """Say something that is worth knowing of a target, and no problem."""
+        console.say(f"    note: {host.name}: {text}", fg="yellow")
+
     def tell_afterwards(self, host: Host, announcements: Sequence[Announcement]) -> None:
         """Take what is to be told on a target, should this deployment change something."""
         self.announcements += [(_itself(host), each) for each in announcements]
@@ -296,7 +312,7 @@ class Run(BaseStateCallback):
             previous=self.store.newest(),
             targets={name: self._target_record(name) for name in self.taking_part(state)},
         )
-        recorder = Recorder(state, record, self.store)
+        recorder = Recorder(state, record, self.store, self.owned_resources)
         recorder.open(lanes)
         return recorder
 

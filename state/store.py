@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from state.owned import Owned, owned
 from state.record import Previous, Record
 from state.scrubbing import Scrubber
 
@@ -90,6 +91,10 @@ class Store:
         for deployment_id in self.ids():
             if record := self.read(deployment_id):
                 yield record
+
+    def owned(self, target: str) -> list[Owned]:
+        """What is ours on a target, in the order of its creation."""
+        return owned(self.records(), target)
 
     def newest(self) -> Previous | None:
         """The newest record's id and the hash of its file; None where there is none."""

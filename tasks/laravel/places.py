@@ -17,6 +17,11 @@ def logs(name: str) -> str:
     return f"{root(name)}/shared/storage/logs/laravel*.log"
 
 
+def dumps(name: str) -> str:
+    """The database as it was before each migration."""
+    return f"/var/backups/chom/{name}"
+
+
 def socket(name: str, version: str) -> str:
     """Where the PHP of this version serves an application."""
     return f"/run/php/{name}-{version}.sock"

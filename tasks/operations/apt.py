@@ -12,6 +12,9 @@ from facts.services import STARTED_WITH
 from tasks.operations.commands import Commands
 from tasks.operations.files import replace_script
 
+FOLDER = "/var/lib/chom"
+# What was installed before anything of ours, a name a line.
+BEFORE = f"{FOLDER}/packages.before"
 RELEASE = "trixie"
 APT_LOG = "/var/log/chom-apt.log"
 
@@ -73,6 +76,13 @@ def install_packages(names: Sequence[str], cache_hours: int, lock_timeout_s: int
         yield StringCommand(apt_script(missing, stale, lock_timeout_s))
 
 
+_BEFORE_SCRIPT = (
+    f"{{ [ -e {BEFORE} ] || {{ mkdir -p {FOLDER} && dpkg-query -W"
+    f" -f='${{db:Status-Status}} ${{Package}}\n' | sed -n 's/^installed //p' > {BEFORE}.new"
+    f" && sync {BEFORE}.new && mv {BEFORE}.new {BEFORE}; }}; }}"
+)
+
+
 def apt_script(missing: Sequence[str], update: bool, lock_timeout_s: int) -> str:
     """The shell script of one apt transaction; prints the end of its log when it fails."""
     apt = (
@@ -88,6 +98,8 @@ def apt_script(missing: Sequence[str], update: bool, lock_timeout_s: int) -> str
         " || exit 1; sleep 2; done"
     )
     steps = [f'{{ [ -z "$(dpkg --audit)" ] || {{ {repair}; }}; }}']
+    if missing:
+        steps.append(_BEFORE_SCRIPT)
     if update:
         steps.append(f"{apt} update && touch /var/lib/apt/lists")
     if missing:
