@@ -32,8 +32,9 @@ class Existing(FactBase[list[tuple[str, str]]]):
     """Which of ``resources``, pairs of kind and name, exist now; in one command.
 
     Kinds: packages, users, directories, files, artifacts, data (paths), services (units),
-    databases, database_users, firewall_rules (as ``ufw`` commands) and originals: what stands at a
-    path that is about to be replaced, and remains: of packages that were removed, not purged. A tool that is not there yet answers "does not exist".
+    databases, database_users, firewall_rules (as ``ufw`` commands), originals: what stands at a
+    path that is about to be replaced, and remains: of packages that were removed, not purged. A
+    tool that is not there yet answers "does not exist".
     """
 
     default = list

@@ -66,8 +66,9 @@ class Component:
     ``ROLE.NAME`` on every target of that role. ``packages``: Debian packages, installed together
     with those of the whole stack. ``version``: a shell command that prints the installed version.
     ``secrets``: those that it needs on a target. ``repositories``: where its packages come from
-    beside Debian's archive. ``data``: the paths of what outlives it, whoever makes them. ``report``:
-    a shell command that tells the record more of what was done, a line of JSON for each application.
+    beside Debian's archive. ``data``: the paths of what outlives it, whoever makes them.
+    ``report``: a shell command that tells the record more of what was done, a line of JSON for
+    each application.
     """
 
     name: str

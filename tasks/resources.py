@@ -194,8 +194,10 @@ def is_anothers(path: str) -> bool:
 def _folders(path: str, kind: str = "directories") -> list[tuple[str, str]]:
     """A folder as a resource, after those that it is in, as far as Debian does not have them."""
     above = [str(each) for each in reversed(PurePosixPath(path).parents)]
-    ours = [("directories", each) for each in above if each not in SYSTEM_FOLDERS]
-    return [*ours, *_of_data(path, kind)] if path not in SYSTEM_FOLDERS else []
+    if path in SYSTEM_FOLDERS:
+        return []
+    ours = [each for each in above if each not in SYSTEM_FOLDERS]
+    return [item for each in ours for item in _of_data(each, "directories")] + _of_data(path, kind)
 
 
 def _of_data(path: str, kind: str) -> list[tuple[str, str]]:
@@ -388,7 +390,9 @@ def allow(port: int, from_: str | None = None) -> None:
 
 def firewall() -> None:
     """The firewall in force, denying by default; declare what it must admit before this."""
-    created = [("originals", firewalls.DEFAULTS), ("firewall_rules", ENABLE)]
+    created = [("firewall_rules", ENABLE)]
+    if ("packages", "ufw") not in stage().site.owned:
+        created.insert(0, ("originals", firewalls.DEFAULTS))
     with noted("Firewall: deny by default, and in force", *created) as label:
         firewalls.enable_firewall(name=label)
 

@@ -13,8 +13,9 @@ from tasks.operations.commands import Commands
 from tasks.operations.files import replace_script
 
 FOLDER = "/var/lib/chom"
-# What was installed before anything of ours, a name a line.
-BEFORE = f"{FOLDER}/packages.before"
+# What is installed just before a transaction of ours, and what all of them have brought along; a
+# name a line. The first outlives a transaction only if that was cut off.
+BEFORE, BROUGHT = f"{FOLDER}/packages.before", f"{FOLDER}/packages.brought"
 RELEASE = "trixie"
 APT_LOG = "/var/log/chom-apt.log"
 
@@ -76,10 +77,16 @@ def install_packages(names: Sequence[str], cache_hours: int, lock_timeout_s: int
         yield StringCommand(apt_script(missing, stale, lock_timeout_s))
 
 
-_BEFORE_SCRIPT = (
-    f"{{ [ -e {BEFORE} ] || {{ mkdir -p {FOLDER} && dpkg-query -W"
-    f" -f='${{db:Status-Status}} ${{Package}}\n' | sed -n 's/^installed //p' > {BEFORE}.new"
+_INSTALLED = (
+    "dpkg-query -W -f='${db:Status-Status} ${Package}\\n' | sed -n 's/^installed //p' | sort -u"
+)
+_NOTE_BEFORE = (
+    f"{{ [ -e {BEFORE} ] || {{ mkdir -p {FOLDER} && {_INSTALLED} > {BEFORE}.new"
     f" && sync {BEFORE}.new && mv {BEFORE}.new {BEFORE}; }}; }}"
+)
+_NOTE_BROUGHT = (
+    f"{{ {{ cat {BROUGHT} 2>/dev/null; {_INSTALLED} | comm -13 {BEFORE} -; }} | sort -u"
+    f" > {BROUGHT}.new && sync {BROUGHT}.new && mv {BROUGHT}.new {BROUGHT} && rm {BEFORE}; }}"
 )
 
 
@@ -99,11 +106,12 @@ def apt_script(missing: Sequence[str], update: bool, lock_timeout_s: int) -> str
     )
     steps = [f'{{ [ -z "$(dpkg --audit)" ] || {{ {repair}; }}; }}']
     if missing:
-        steps.append(_BEFORE_SCRIPT)
+        steps.append(_NOTE_BEFORE)
     if update:
         steps.append(f"{apt} update && touch /var/lib/apt/lists")
     if missing:
         steps.append(f"{apt} install {shlex.join(missing)}")
+        steps.append(_NOTE_BROUGHT)
         steps.append("systemctl start timers.target")
     work = " && ".join(steps)
     policy = "/usr/sbin/policy-rc.d"

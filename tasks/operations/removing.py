@@ -45,7 +45,7 @@ def settle_services() -> Commands:
         " { [ ! -s $f ] || ! systemctl -q is-active $u || sha256sum -c --status $f 2>/dev/null; }"
         " || "
     )
-    if host.get_fact(Condition, shell=f"{stale} exit 0; done; false"):
+    if host.get_fact(Condition, shell=f"( {stale} exit 0; done; exit 1 )"):
         yield StringCommand(
             f"{stale} {{ case $f in *.reads) systemctl reload $u ;; *) false ;; esac ||"
             " systemctl restart $u || { journalctl -u $u -n 20 --no-pager -o cat >&2; exit 1; };"
@@ -82,7 +82,7 @@ def remove_folders(paths: list[str]) -> Commands:
         _guard(path)
     listed = shlex.join(paths)
     empty = '[ -d "$f" ] && [ ! -L "$f" ] && [ -z "$(ls -A "$f")" ]'
-    any_empty = f"for f in {listed}; do {{ {empty}; }} && exit 0; done; false"
+    any_empty = f"( for f in {listed}; do {{ {empty}; }} && exit 0; done; exit 1 )"
     if host.get_fact(Condition, shell=any_empty):
         yield StringCommand(f'for f in {listed}; do {empty} && rmdir "$f"; done; true')
 
@@ -172,8 +172,10 @@ def remove_traces(originals: list[str], purge: bool) -> Commands:
     asked = f"[ -e {FOLDER} ] || ls {stamps} {log} 2>/dev/null | grep -q ."
     if host.get_fact(Condition, shell=asked):
         yield StringCommand(
-            f"rm -f {stamps} {log}; [ ! -d {FOLDER} ] || {{ find {FOLDER} ! -type d {spared} -delete;"
-            f" find {FOLDER} -depth -type d -empty -delete; }}; rmdir --ignore-fail-on-non-empty /var/lib/chom /run/chom 2>/dev/null; true"
+            f"rm -f {stamps} {log};"
+            f" [ ! -d {FOLDER} ] || {{ find {FOLDER} ! -type d {spared} -delete;"
+            f" find {FOLDER} -depth -type d -empty -delete; }};"
+            " rmdir --ignore-fail-on-non-empty /var/lib/chom /run/chom 2>/dev/null; true"
         )
 
 

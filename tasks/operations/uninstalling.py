@@ -8,7 +8,7 @@ from pyinfra.api import StringCommand, operation
 
 from facts.conditions import Condition
 from facts.services import STARTED_WITH
-from tasks.operations.apt import APT_LOG, BEFORE, FOLDER
+from tasks.operations.apt import APT_LOG, BROUGHT, FOLDER
 from tasks.operations.commands import Commands
 
 # Packages that are removed but not purged, for the sake of data; and those that are being purged.
@@ -17,12 +17,13 @@ KEPT, PURGING = f"{FOLDER}/packages.kept", f"{FOLDER}/packages.purging"
 
 @operation()
 def remove_packages(
-    purged: Sequence[str], removed: Sequence[str], last: bool, lock_timeout_s: int
+    purged: Sequence[str], removed: Sequence[str], whole: bool, last: bool, lock_timeout_s: int
 ) -> Commands:
     """Have none of these packages, nor any that only they needed and that came with them.
 
     ``purged``: with their configuration; ``removed``: without, as their data are kept.
-    ``last``: nothing of ours is left then, so what was only removed before is purged now.
+    ``whole``: no other packages of ours stay. ``last``: nor do any data, so what was only removed
+    before is purged now.
     What the machine had before, or somebody needs, stays. Fails where apt would have to touch
     anything else, and names it.
     """
@@ -32,14 +33,14 @@ def remove_packages(
     clean = f"{{ {clean} | grep -q '^.[^n]'; }}" if purged else "true"
     lists = f"[ ! -e {PURGING} ]"
     if last:
-        lists += f" && [ ! -e {KEPT} ] && [ ! -e {BEFORE} ]"
+        lists += f" && [ ! -e {KEPT} ] && [ ! -e {BROUGHT} ]"
     gone = f"{{ {gone}; }}" if there else "true"
     if not host.get_fact(Condition, shell=f"{gone} && {clean} && {lists}"):
-        yield StringCommand(removal_script(purged, removed, last, lock_timeout_s))
+        yield StringCommand(removal_script(purged, removed, whole, last, lock_timeout_s))
 
 
 def removal_script(
-    purged: Sequence[str], removed: Sequence[str], last: bool, lock_timeout_s: int
+    purged: Sequence[str], removed: Sequence[str], whole: bool, last: bool, lock_timeout_s: int
 ) -> str:
     """The shell script; it goes on when the connection is lost, and prints its log if it fails."""
     options = (
@@ -51,14 +52,19 @@ def removal_script(
         f"n=0; until dpkg --configure -a; do n=$((n + 1)); [ $n -lt {lock_timeout_s // 2} ]"
         " || exit 1; sleep 2; done"
     )
-    dependencies = "--recurse --installed --no-recommends --no-suggests --no-conflicts"
-    dependencies += " --no-breaks --no-replaces --no-enhances"
     lists = f"{PURGING} {KEPT}" if last else PURGING
     script = f"""\
 set -u
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
 apt() {{ apt-get {options} "$@"; }}
 say() {{ echo "$*" >&2; exit 1; }}
+among() {{ case " $(echo $2) " in *" $1 "*) ;; *) return 1 ;; esac; }}
+sources() {{ dpkg-query -W -f='${{Package}} ${{source:Package}}\\n' "$@" 2>/dev/null; }}
+others() {{
+  {{ apt -s -o APT::Get::AutomaticRemove=false remove "$@" || echo "Inst more"; }} |
+    sed -n 's/^\\(Remv\\|Inst\\) \\([^ ]*\\).*/\\2/p' |
+    while read -r each; do among "$each" "$*" || echo "$each"; done | xargs
+}}
 in_state() {{ dpkg-query -W -f='${{db:Status-Status}} ${{Package}}\\n' "$@" 2>/dev/null; }}
 installed() {{ in_state "$@" | sed -n '/^not-installed\\|^config-files/!s/^[^ ]* //p'; }}
 write() {{ sort -u > "$1.new" && sync "$1.new" && mv "$1.new" "$1"; }}
@@ -70,32 +76,32 @@ ours=
 if [ -n "$ours" ]; then
   manual=$(apt-mark showmanual $ours | xargs)
   apt-mark auto $ours >/dev/null || exit 1
+  brought=$(cat {BROUGHT} 2>/dev/null | xargs)
+  # What somebody has asked for since is marked as manual.
+  brought=$([ -z "$brought" ] || installed $brought | xargs)
+  brought=$([ -z "$brought" ] || apt-mark showauto $brought | xargs)
   unneeded=$(apt -s autoremove | sed -n 's/^Remv \\([^ ]*\\).*/\\1/p')
   going=
   for name in $unneeded; do
-    case " $ours " in
-      *" $name "*) going="$going $name" ;;
-      *) [ ! -e {BEFORE} ] || grep -qxF "${{name%%:*}}" {BEFORE} || going="$going $name" ;;
-    esac
+    among "$name" "$ours $brought" && going="$going $name"
+  done
+  # apt spares whatever could stand in for something else, such as one awk for another.
+  for name in $ours{" $brought" if whole else ""}; do
+    among "$name" "$going" || [ -n "$(others $going $name)" ] || going="$going $name"
   done
   if [ -n "$going" ]; then
-    plan=$(apt -s -o APT::Get::AutomaticRemove=false remove $going) || exit 1
-    others=
-    for name in $(echo "$plan" | sed -n 's/^\\(Remv\\|Inst\\) \\([^ ]*\\).*/\\2/p'); do
-      case "$going " in *" $name "*) ;; *) others="$others $name" ;; esac
-    done
+    others=$(others $going)
     if [ -n "$others" ]; then
       [ -z "$manual" ] || apt-mark manual $manual >/dev/null
-      say "apt would touch$others, which are not ours, to remove$going: nothing was removed;" \\
+      say "apt would touch $others, which are not ours, to remove$going: nothing was removed;" \\
         "remove or keep them by hand, then run this again"
     fi
-    # Whatever the packages with data are made of may delete these data when it is purged.
-    spared=
-    [ -z "$removed" ] || spared=$(apt-cache depends {dependencies} $removed |
-      sed -n 's/^\\([a-z0-9][^ ]*\\).*/\\1/p')
+    # Any package of the same source may delete the data when it is purged.
+    sources=
+    [ -z "$removed" ] || sources=$(sources $removed | sed 's/^[^ ]* //')
     sparing= purging=
     for name in $going; do
-      if echo "$spared" | grep -qxF "${{name%%:*}}"; then sparing="$sparing $name"
+      if among "$(sources $name | sed 's/^[^ ]* //')" "$sources"; then sparing="$sparing $name"
       else purging="$purging $name"; fi
     done
     {{ cat {KEPT} 2>/dev/null; printf '%s\\n' $sparing; }} | sed '/^$/d' | write {KEPT}
@@ -108,7 +114,7 @@ fi
 rest=
 [ ! -s {PURGING} ] || rest=$(in_state $(cat {PURGING}) | sed -n 's/^config-files //p' | xargs)
 [ -z "$rest" ] || apt -o APT::Get::AutomaticRemove=false purge $rest || exit 1
-rm -f {PURGING}{f" {KEPT} {BEFORE}" if last else ""}
+rm -f {PURGING}{f" {KEPT} {BROUGHT}" if last else ""}
 """
     return (
         f"mkdir -p {STARTED_WITH}; flock -w {lock_timeout_s * 2} {STARTED_WITH}/apt.lock"

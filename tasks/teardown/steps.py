@@ -142,6 +142,7 @@ def _remove_packages(found: Plan, site: Site) -> None:
             name=label,
             purged=purged,
             removed=bared,
+            whole=found.whole,
             last=found.whole and not found.kept,
             lock_timeout_s=site.settings.apt.lock_timeout_s,
         )
