@@ -35,7 +35,7 @@ def prepare(target: Target) -> None:
         steps = declare(STACKS, site)
         left = leftovers(run.owned_resources(target.name), steps, order_of(target.role))
         steps += remove_leftovers(left, site)
-        if not left.empty and left.kept:
+        if left.every and left.kept:
             run.note(host, f"no longer declared, and kept as data: {names_of(left.kept)}")
         run.plan(host, target.role, steps, addresses(site), lambda: verify(site))
         run.tell_afterwards(host, announcements(site))

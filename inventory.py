@@ -55,7 +55,7 @@ def _confirm_teardown(targets: list[configs.Target]) -> None:
     stacks = {target.name: STACKS[target.role] for target in targets}
     for line in shown(found, stacks):
         click.echo(line, err=True)
-    concerned = [name for name, plan in found.items() if not plan.empty]
+    concerned = [name for name, plan in found.items() if plan.every]
     if not concerned:
         sys.exit(0)
     if not _options.dry:

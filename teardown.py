@@ -25,7 +25,7 @@ def prepare(target: Target) -> None:
     unknown = cast(HardwareData, {})
     site = Site(target, unknown, run.targets, run.taking_part(host.state), [], run.secrets)
     found = plan_of(run.owned_resources(target.name), run.options.data, STACKS[target.role])
-    run.plan(host, target.role, [] if found.empty else tear_down(found, site), [])
+    run.plan(host, target.role, tear_down(found, site) if found.every else [], [])
 
 
 run.prepare(host, prepare)

@@ -21,8 +21,8 @@ def confirm(names: Sequence[str], data: Mapping[str, str]) -> None:
         given = {name for each in data[KEY].split(",") if (name := each.strip())}
         if given != set(names):
             raise NotConfirmed(
-                f"{KEY} names {_listed(given)}, but {_listed(names)} would be torn down; nothing"
-                f" was changed. Confirm it by --data {KEY}={','.join(names)}, or choose with --limit."
+                f"{KEY} names {_listed(given)}, but {_listed(names)} would go; nothing"
+                f" was changed. Confirm it by --data {KEY}={','.join(names)}, or choose by --limit."
             )
         return
     if not sys.stdin.isatty():

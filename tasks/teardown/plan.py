@@ -6,6 +6,8 @@ from typing import Protocol
 
 # What outlives its component, and is removed only by who asks for it.
 DATA = ("data", "databases", "remains")
+# What goes for all components together, after them.
+_AT_LAST = ("packages", "remains", "originals", "directories")
 # Where records of before do not tell whose a thing is.
 NOBODY = "earlier"
 
@@ -42,14 +44,15 @@ class Item:
 
 @dataclass(frozen=True)
 class Plan:
-    """``removed``, in this order, the folders at last; ``purged`` and ``bared`` packages: with and
-    without their configuration; ``kept`` data, and the users that they belong to. ``whole``:
-    nothing of ours is left out.
+    """``removed``, in this order; then ``purged`` and ``bared`` packages: with and without their
+    configuration; then ``originals``, which a package might take along, and ``folders``. ``kept``:
+    data, and the users that they belong to. ``whole``: nothing of ours is left out.
     """
 
     removed: Sequence[Item]
     purged: Sequence[Item]
     bared: Sequence[Item]
+    originals: Sequence[Item]
     folders: Sequence[Item]
     kept: Sequence[Item]
     purge: bool = False
@@ -61,15 +64,14 @@ class Plan:
         return [*self.purged, *self.bared]
 
     @property
-    def empty(self) -> bool:
-        """Whether there is nothing to remove."""
-        return not (self.removed or self.purged or self.bared or self.folders)
+    def every(self) -> Sequence[Item]:
+        """All that goes."""
+        return [*self.removed, *self.packages, *self.originals, *self.folders]
 
     @property
     def components(self) -> list[str]:
         """Those of which something is removed, in order."""
-        every = [*self.removed, *self.purged, *self.bared, *self.folders]
-        return list(dict.fromkeys(item.component for item in every))
+        return list(dict.fromkeys(item.component for item in self.every))
 
 
 def plan(
@@ -98,11 +100,12 @@ def plan(
         item for item in packages if not purge and (not item.owners or {*item.owners} & {*keepers})
     ]
     return Plan(
-        removed=[item for item in going if item.kind not in ("packages", "directories", "remains")],
+        removed=[item for item in going if item.kind not in _AT_LAST],
         purged=[
             item for item in going if item.kind in ("packages", "remains") and item not in bared
         ],
         bared=bared,
+        originals=[item for item in going if item.kind == "originals"],
         folders=_inner_first(
             item for item in going if item.kind == "directories" and not _holds(item, stays)
         ),

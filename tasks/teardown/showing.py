@@ -23,13 +23,12 @@ def names_of(items: Sequence[Item]) -> str:
 
 
 def _shown(name: str, found: Plan, stack: Sequence[Component]) -> list[str]:
-    if found.empty:
+    if not found.every:
         lines = [f"--> {name}: nothing of ours is left to remove"]
     else:
         lines = [f"--> {name}: this is taken away"]
-    goes = [*found.removed, *found.packages, *found.folders]
     for component in found.components:
-        mine = [item for item in goes if item.component == component]
+        mine = [item for item in found.every if item.component == component]
         lines += [f"    {component}"]
         for kind, items in groupby(sorted(mine, key=lambda item: item.kind), lambda it: it.kind):
             lines += _wrapped(f"{kind.replace('_', ' ')}: ", ", ".join(it.name for it in items), 6)

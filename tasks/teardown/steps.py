@@ -35,7 +35,7 @@ def tear_down(found: Plan, site: Site) -> list[Step]:
 
 def remove_leftovers(found: Plan, site: Site) -> list[Step]:
     """The last step of a deployment: what is ours, and no longer declared. None where all is."""
-    if found.empty:
+    if not found.every:
         return []
 
     @component()
@@ -43,6 +43,7 @@ def remove_leftovers(found: Plan, site: Site) -> list[Step]:
         for item in found.removed:
             _remove(item)
         _remove_packages(found, site)
+        _put_back(found)
         _remove_folders(found)
         _settle()
 
@@ -70,6 +71,7 @@ def _rest(name: str, found: Plan) -> Component:
         _remove_packages(found, site)
 
     def folders(_: Site) -> None:
+        _put_back(found)
         _remove_folders(found)
         ours = {item.name for item in found.removed if item.kind == "services"}
         for unit in dict.fromkeys(unit for item in found.removed for unit in _confined(item)):
@@ -78,7 +80,7 @@ def _rest(name: str, found: Plan) -> Component:
                     removing.restart_service(name=label, unit=unit)
         _settle()
         if found.whole:
-            originals = [item.name for item in found.removed if item.kind == "originals"]
+            originals = [item.name for item in found.originals]
             with noted("Nothing that only served to deploy", alone=True) as label:
                 removing.remove_traces(name=label, originals=originals, purge=found.purge)
 
@@ -103,15 +105,13 @@ def _settle() -> None:
 
 def _remove(item: Item) -> None:
     """One thing, by what there is for its kind; what fails keeps nothing else from going."""
-    what = "Original of" if item.kind == "originals" else f"No {_WORDS.get(item.kind, item.kind)}"
-    with noted(f"{what} {item.name}", alone=True, removes=item.resources) as label:
+    what = _WORDS.get(item.kind, item.kind)
+    with noted(f"No {what} {item.name}", alone=True, removes=item.resources) as label:
         match item.kind:
             case "services":
                 removing.remove_service(name=label, unit=item.name)
             case "files":
                 removing.remove_file(name=label, path=item.name)
-            case "originals":
-                removing.restore_original(name=label, path=item.name)
             case "artifacts" | "data":
                 removing.remove_tree(name=label, path=item.name)
             case "users":
@@ -146,6 +146,12 @@ def _remove_packages(found: Plan, site: Site) -> None:
             last=found.whole and not found.kept,
             lock_timeout_s=site.settings.apt.lock_timeout_s,
         )
+
+
+def _put_back(found: Plan) -> None:
+    for item in found.originals:
+        with noted(f"Original of {item.name}", alone=True, removes=item.resources) as label:
+            removing.restore_original(name=label, path=item.name)
 
 
 def _remove_folders(found: Plan) -> None:
