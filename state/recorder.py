@@ -155,10 +155,12 @@ class Recorder(Observer):
         component.changed += changed
         component.unchanged += not changed
         if operation.removes:
-            self._note_removed(lane, operation.removes)
+            self._note_removed(lane, step, operation.removes)
             self.store.save(self.record)
 
-    def _note_removed(self, lane: Lane, removes: Sequence[tuple[str, str, str]]) -> None:
+    def _note_removed(
+        self, lane: Lane, step: Step, removes: Sequence[tuple[str, str, str]]
+    ) -> None:
         """List what is gone: of what may have been kept for a reason, the host is asked."""
         doubtful = [(kind, name) for kind, name, _ in removes if kind in KEPT_AT_TIMES]
         try:
@@ -168,7 +170,8 @@ class Recorder(Observer):
         components = self.record.targets[lane.host.name].components
         for kind, name, component in removes:
             if (kind, name) not in kept:
-                its = components.setdefault(component, Component())
+                # One that has no step of its own any more is spoken for by the one that removes.
+                its = components.get(component, components[step.component])
                 its.removed.append(Resource(kind=kind, name=name))
 
     def step_failed(

@@ -79,7 +79,7 @@ def _read_again(path: str) -> str:
 def remove_folders(paths: list[str]) -> Commands:
     """Have none of these folders that is empty; the inner ones come first."""
     for path in paths:
-        guard(path)
+        guard(path, levels=1)
     listed = shlex.join(paths)
     empty = '[ -d "$f" ] && [ ! -L "$f" ] && [ -z "$(ls -A "$f")" ]'
     any_empty = f"( for f in {listed}; do {{ {empty}; }} && exit 0; done; exit 1 )"
@@ -179,10 +179,10 @@ def remove_traces(originals: list[str], purge: bool) -> Commands:
         )
 
 
-def guard(path: str) -> None:
+def guard(path: str, levels: int = 2) -> None:
     """Raise OperationError for a path whose removal could never be meant."""
     pure = PurePosixPath(path)
     sound = pure.parts[:1] == ("/",) and ".." not in pure.parts and str(pure) == path
     above = any(path in map(str, PurePosixPath(each).parents) for each in SYSTEM_FOLDERS)
-    if not sound or len(pure.parts) < 3 or path in SYSTEM_FOLDERS or above:
+    if not sound or len(pure.parts) <= levels or path in SYSTEM_FOLDERS or above:
         raise OperationError(f"{path} is never removed: it is a folder of the system")

@@ -1,7 +1,7 @@
 """What a teardown takes away of what is ours, in which order, and what it keeps."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 # What outlives its component, and is removed only by who asks for it.
@@ -67,6 +67,21 @@ class Plan:
     def every(self) -> Sequence[Item]:
         """All that goes."""
         return [*self.removed, *self.packages, *self.originals, *self.folders]
+
+    def taken_from(self, component: str) -> "Plan":
+        """The same, with one component for all owners."""
+
+        def of_it(items: Sequence[Item]) -> list[Item]:
+            return [replace(item, owners=(component,)) for item in items]
+
+        return replace(
+            self,
+            removed=of_it(self.removed),
+            purged=of_it(self.purged),
+            bared=of_it(self.bared),
+            originals=of_it(self.originals),
+            folders=of_it(self.folders),
+        )
 
     @property
     def components(self) -> list[str]:

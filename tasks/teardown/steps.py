@@ -8,6 +8,8 @@ from tasks.component import Component, Site, Step, component, declare, noted
 from tasks.operations import removing, uninstalling
 from tasks.teardown.plan import Item, Plan
 
+# The component that speaks for those that are no longer declared.
+LEFTOVERS = "leftovers"
 # What a kind of thing is called where it is removed.
 _WORDS = {
     "services": "service",
@@ -33,10 +35,11 @@ def tear_down(found: Plan, site: Site) -> list[Step]:
     return steps
 
 
-def remove_leftovers(found: Plan, site: Site) -> list[Step]:
+def remove_leftovers(left: Plan, site: Site) -> list[Step]:
     """The last step of a deployment: what is ours, and no longer declared. None where all is."""
-    if not found.every:
+    if not left.every:
         return []
+    found = left.taken_from(LEFTOVERS)
 
     @component()
     def leftovers(_: Site) -> None:
@@ -47,7 +50,7 @@ def remove_leftovers(found: Plan, site: Site) -> list[Step]:
         _remove_folders(found)
         _settle()
 
-    return _declare([replace(leftovers, version=lambda _: "")], site)
+    return _declare([_named(LEFTOVERS, leftovers)], site)
 
 
 def _declare(items: Sequence[Component], site: Site) -> list[Step]:

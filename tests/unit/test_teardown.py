@@ -260,3 +260,17 @@ def test_a_name_is_typed_for_each_target(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("click.prompt", lambda *args, **options: next(typed))
     with pytest.raises(NotConfirmed, match='"nope" is not db'):
         confirm(["web", "db"], {})
+
+
+def test_leftovers_are_one_step_that_speaks_for_all(both: list[Declaration]) -> None:
+    declaration = both[1]
+    found = leftovers(HISTORY, [], ORDER)
+    with ctx_state.use(declaration.host.state), ctx_host.use(declaration.host):
+        [step] = remove_leftovers(found, declaration.site)
+    assert (step.component, step.alone, step.version) == ("leftovers", False, "")
+    removes = [each for operation in step.operations for each in operation.removes]
+    assert {owner for _, _, owner in removes} == {"leftovers"}
+    assert not {kind for kind, _, _ in removes} & {"data", "databases"}
+    [creates] = [each.creates for each in step.operations if each.creates]
+    assert creates == (("remains", "mariadb-server", "leftovers"),)
+    assert "No packages curl, mariadb-server" in [each.label for each in step.operations]
