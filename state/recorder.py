@@ -129,7 +129,11 @@ class Recorder(Observer):
             if ("originals", name) not in before or ("files", name) in owners:
                 return False
         elif (kind, name) in before and (kind, name) not in owners:
-            return kind == "files" and self._note_original(target, name, component)
+            if kind not in ("files", "directories"):
+                return False
+            # What packages of ours left there when they went is nobody else's.
+            if component not in self._remaining(target):
+                return kind == "files" and self._note_original(target, name, component)
         is_new = (kind, name) not in owners
         its = owners.setdefault((kind, name), set())
         if component in its or (its and kind != "packages"):
@@ -142,6 +146,11 @@ class Recorder(Observer):
             if name not in names:
                 names.append(name)
         return True
+
+    def _remaining(self, target: str) -> set[str]:
+        """The components of which something was left when their packages were removed."""
+        its = self.owners[target].items()
+        return {name for (kind, _), names in its if kind == "remains" for name in names}
 
     def _note_original(self, target: str, path: str, component: str) -> bool:
         """List that the original of a file that stood there is kept."""

@@ -33,6 +33,7 @@ def leftovers(owned: Iterable[Resource], steps: Sequence[Step], order: Sequence[
         removed=over(found.removed),
         purged=over(found.purged),
         bared=over(found.bared),
+        trees=over(found.trees),
         originals=over(found.originals),
         folders=over(found.folders),
         kept=over(found.kept),

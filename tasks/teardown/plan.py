@@ -7,7 +7,7 @@ from typing import Protocol
 # What outlives its component, and is removed only by who asks for it.
 DATA = ("data", "databases", "remains")
 # What goes for all components together, after them.
-_AT_LAST = ("packages", "remains", "originals", "directories")
+_AT_LAST = ("packages", "remains", "data", "originals", "directories")
 # Where records of before do not tell whose a thing is.
 NOBODY = "earlier"
 
@@ -45,13 +45,15 @@ class Item:
 @dataclass(frozen=True)
 class Plan:
     """``removed``, in this order; then ``purged`` and ``bared`` packages: with and without their
-    configuration; then ``originals``, which a package might take along, and ``folders``. ``kept``:
-    data, and the users that they belong to. ``whole``: nothing of ours is left out.
+    configuration; then ``trees``, the data that are purged, ``originals``, which a package might
+    take along, and ``folders``. ``kept``: data, and the users that they belong to. ``whole``:
+    nothing of ours is left out.
     """
 
     removed: Sequence[Item]
     purged: Sequence[Item]
     bared: Sequence[Item]
+    trees: Sequence[Item]
     originals: Sequence[Item]
     folders: Sequence[Item]
     kept: Sequence[Item]
@@ -66,7 +68,7 @@ class Plan:
     @property
     def every(self) -> Sequence[Item]:
         """All that goes."""
-        return [*self.removed, *self.packages, *self.originals, *self.folders]
+        return [*self.removed, *self.packages, *self.trees, *self.originals, *self.folders]
 
     def taken_from(self, component: str) -> "Plan":
         """The same, with one component for all owners."""
@@ -79,6 +81,7 @@ class Plan:
             removed=of_it(self.removed),
             purged=of_it(self.purged),
             bared=of_it(self.bared),
+            trees=of_it(self.trees),
             originals=of_it(self.originals),
             folders=of_it(self.folders),
         )
@@ -120,6 +123,7 @@ def plan(
             item for item in going if item.kind in ("packages", "remains") and item not in bared
         ],
         bared=bared,
+        trees=[item for item in going if item.kind == "data"],
         originals=[item for item in going if item.kind == "originals"],
         folders=_inner_first(
             item for item in going if item.kind == "directories" and not _holds(item, stays)

@@ -74,6 +74,9 @@ def _rest(name: str, found: Plan) -> Component:
         _remove_packages(found, site)
 
     def folders(_: Site) -> None:
+        # Debian's packages take away their users with their data, if they still find these.
+        for item in found.trees:
+            _remove(item)
         _put_back(found)
         _remove_folders(found)
         ours = {item.name for item in found.removed if item.kind == "services"}

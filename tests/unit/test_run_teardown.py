@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from state.record import Record
+from state.record import Record, Resource
 from state.store import Store
 from tests.unit.test_run import FakeRun
 
@@ -155,3 +155,19 @@ def test_json_is_all_that_is_on_standard_output_of_a_teardown(fake: FakeRun) -> 
     fake("-y")
     document = json.loads(tear_down(fake, "--json", responses=THERE).stdout)
     assert document["results"]["totals"]["error"] == 0
+
+
+def test_what_our_packages_left_there_is_no_original(fake: FakeRun) -> None:
+    """After a teardown that kept data, their configuration still stands where ours comes to."""
+    fake("-y")
+    tear_down(fake, responses=THERE)
+    store = Store(fake.folder / ".deploy-state")
+    record = fake.records[-1]
+    record.targets[VPS].components["ground"].created.append(
+        Resource(kind="remains", name="a-package")
+    )
+    store.save(record)
+    stands = ["files=/etc/ground", "files=/house/roof"]
+    assert fake("-y", responses={"files=%s": stands}).returncode == 0
+    assert created(fake.records[-1], "ground") == [("files", "/etc/ground")]
+    assert ("originals", "/house/roof") in created(fake.records[-1], "house")

@@ -55,16 +55,16 @@ def test_everything_goes_in_reverse_order_of_need_and_of_creation() -> None:
     assert names(found.removed) == [
         "shop",
         "shop",
-        "/var/www/shop/shared/storage",
         "mariadb.service",
         "/etc/mysql/60-chom.cnf",
-        "/var/lib/mysql",
         "ufw --force enable",
         "ufw allow 22/tcp",
     ]
     assert [item.kind for item in found.removed[:2]] == ["databases", "users"]
     assert names(found.folders) == ["/var/www/shop/public", "/var/www/shop"]
     assert set(names(found.purged)) == {"curl", "mariadb-server"}
+    # Last, as a package's own scripts may look at them, or take them along.
+    assert names(found.trees) == ["/var/www/shop/shared/storage", "/var/lib/mysql"]
     assert names(found.originals) == ["/etc/motd"]
     assert found.kept == [] and found.bared == [] and found.whole
 
