@@ -444,7 +444,7 @@ def app_release(name: str, files: archives.Archive | None, settings: Sequence[st
     what is wanted. What fails stops no other application, and the component only at its end.
     """
     base = f"/var/www/{name}"
-    made = [("files", f"{base}/{each}") for each in ("releases.jsonl", "candidate", "current")]
+    made = [("files", f"{base}/{each}") for each in ("releases.jsonl", "current")]
     cache = _folders(f"/var/cache/chom/{name}", "artifacts")
     with noted(f"Release of {name}", *cache, *made, alone=True) as label:
         done = releases.release_app(

@@ -7,7 +7,16 @@ from tasks import sizing
 from tasks.component import Site, component
 from tasks.laravel import secrets
 from tasks.laravel.environment import environment
-from tasks.laravel.places import STATUS_PATH, dumps, logs, root, slow_log, socket, status_socket
+from tasks.laravel.places import (
+    BACKUPS,
+    STATUS_PATH,
+    dumps,
+    logs,
+    root,
+    slow_log,
+    socket,
+    status_socket,
+)
 from tasks.nginx.sites import public_sites
 from tasks.php.component import log as fpm_log
 from tasks.resources import database, directory, file, log_file, secret, secret_file, user
@@ -30,6 +39,7 @@ LOGIN_TRIES = "10r/m"
 )
 def laravel(site: Site) -> None:
     """Each runs as a system user of its own, whom MariaDB knows by its socket."""
+    directory(BACKUPS, mode="700")
     for name, app in site.target.apps.items():
         _folders(name)
         _settings(site, name, app)

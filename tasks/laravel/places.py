@@ -3,6 +3,8 @@
 from configs import Target
 from tasks.component import Site
 
+# A folder for each application, of dumps.
+BACKUPS = "/var/backups/chom"
 # PHP-FPM tells of a pool here, by a socket of its own.
 STATUS_PATH = "/fpm-status"
 
@@ -19,7 +21,7 @@ def logs(name: str) -> str:
 
 def dumps(name: str) -> str:
     """The database as it was before each migration."""
-    return f"/var/backups/chom/{name}"
+    return f"{BACKUPS}/{name}"
 
 
 def socket(name: str, version: str) -> str:

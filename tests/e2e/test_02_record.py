@@ -73,7 +73,11 @@ def test_resources_created_names_what_is_new(first: First) -> None:
     )
     assert {"ufw allow 80/tcp", "ufw allow 22/tcp"} <= set(created.firewall_rules)
     assert {"mariadb-server", "redis-server", "nginx", "ufw"} <= set(created.packages)
-    assert {"/var/www/laravel", "/var/www/laravel/releases"} <= set(created.directories)
+    assert {"/var/www/laravel", "/var/www/laravel/shared"} <= set(created.directories)
+    assert "/var/www/laravel/releases" in created.artifacts
+    components = first.record.targets["vpsmanager"].components
+    kinds = {(each.kind, each.name) for each in components["mariadb"].created}
+    assert ("data", "/var/lib/mysql") in kinds and ("packages", "mariadb-server") in kinds
     assert "/etc/redis/redis.conf" in created.files
     assert created.databases == ["laravel"]
 
