@@ -167,7 +167,10 @@ def remove_traces(originals: list[str], purge: bool) -> Commands:
     ``originals``: the paths of those that are still to be put back.
     """
     spared = " ".join(f"! -path {shlex.quote(kept_at(path))}" for path in originals)
-    stamps = "/run/chom/*.runs /run/chom/*.reads /run/chom/releases-*.lock /run/chom/log-*"
+    stamps = " ".join(
+        f"/run/chom/{name}"
+        for name in ("*.runs", "*.reads", "releases-*.lock", "log-*", "apt.lock")
+    )
     log = "/var/log/chom-apt.log" if purge else ""
     asked = f"[ -e {FOLDER} ] || ls {stamps} {log} 2>/dev/null | grep -q ."
     if host.get_fact(Condition, shell=asked):
@@ -175,7 +178,8 @@ def remove_traces(originals: list[str], purge: bool) -> Commands:
             f"rm -f {stamps} {log};"
             f" [ ! -d {FOLDER} ] || {{ find {FOLDER} ! -type d {spared} -delete;"
             f" find {FOLDER} -depth -type d -empty -delete; }};"
-            " rmdir --ignore-fail-on-non-empty /var/lib/chom /run/chom 2>/dev/null; true"
+            " rmdir --ignore-fail-on-non-empty /var/lib/chom /run/chom/check /run/chom"
+            " 2>/dev/null; true"
         )
 
 

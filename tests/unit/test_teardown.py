@@ -10,7 +10,10 @@ from pyinfra.context import ctx_host, ctx_state
 
 from configs import ConfigurationError
 from state.confirming import NotConfirmed, confirm
-from state.owned import Owned
+from state.options import Options
+from state.owned import Owned, owned
+from state.record import Component, Record
+from state.record import Resource as Recorded
 from tasks.component import Declared, Step
 from tasks.operations import removing
 from tasks.stacks import STACKS
@@ -278,3 +281,56 @@ def test_leftovers_are_one_step_that_speaks_for_all(both: list[Declaration]) -> 
         ("remains", "mariadb-server"),
     }
     assert "No packages curl, mariadb-server" in [each.label for each in step.operations]
+
+
+def kept_record(deployment_id: str, **components: Component) -> Record:
+    """A record of a run on one target."""
+    return Record.model_validate(
+        {
+            "deployment_id": deployment_id,
+            "deployer": {"user": "me", "hostname": "here", "ip": "10.0.0.1", "pid": 1},
+            "started_at": "2026-11-24T00:00:00Z",
+            "config": {
+                "inventory_sha256": "0" * 64,
+                "script_version": "5.0.0",
+                "settings": {},
+                "settings_sha256": "0" * 64,
+            },
+            "tools": {},
+            "targets": {
+                "web": {"role": "vpsmanager", "address": "10.0.0.2", "components": components}
+            },
+        }
+    )
+
+
+def test_what_one_of_two_owners_gives_up_is_still_the_others() -> None:
+    curl = Recorded(kind="packages", name="curl")
+    made = kept_record("20261124-000000-aaaaaa", base=Component(created=[curl]),
+                       shop=Component(created=[curl]))  # fmt: skip
+    one = kept_record("20261124-000001-aaaaaa", shop=Component(removed=[curl]))
+    [left] = owned([made, one], "web")
+    assert left.components == ("base",)
+    both = kept_record("20261124-000002-aaaaaa", base=Component(removed=[curl]))
+    assert owned([made, one, both], "web") == []
+    # Whoever is no owner speaks for all of them.
+    all_at_once = kept_record("20261124-000003-aaaaaa", leftovers=Component(removed=[curl]))
+    assert owned([made, all_at_once], "web") == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "exclude", "left"),
+    [
+        ((), (), ["obs", "web1", "web2"]),
+        (("web*",), (), ["web1", "web2"]),
+        (("observability",), (), ["obs"]),
+        (("vpsmanager", "obs"), ("web2",), ["obs", "web1"]),
+        ((), ("vpsmanager",), ["obs"]),
+    ],
+)
+def test_the_targets_that_limit_leaves(
+    limit: tuple[str, ...], exclude: tuple[str, ...], left: list[str]
+) -> None:
+    options = Options(limit=limit, exclude=exclude)
+    roles = {"obs": "observability", "web1": "vpsmanager", "web2": "vpsmanager"}
+    assert [name for name, role in roles.items() if options.leave(name, role)] == left
