@@ -14,7 +14,8 @@ from configs.__main__ import main
 from state import importing
 from state.__main__ import schema_text
 from state.record import Record
-from state.store import Store, write_atomically
+from state.store import Store
+from state.writing import write_atomically
 from tests.unit.test_migrate import OLD, STATE
 from tests.unit.test_record import record
 from tests.unit.test_run import FakeRun

@@ -129,7 +129,7 @@ def test_a_write_that_fails_leaves_the_old_record(
 def test_the_newest_record_is_named_with_its_hash(tmp_path: Path) -> None:
     store = Store(tmp_path)
     assert store.newest() is None
-    made = record()
+    made = record(status="completed")
     store.save(made)
     found = store.newest()
     assert found is not None
