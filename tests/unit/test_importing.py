@@ -12,7 +12,7 @@ import pytest
 
 from configs.__main__ import main
 from state import importing
-from state.__main__ import schema_text
+from state.commands.schema import text as schema_text
 from state.record import Record
 from state.store import Store
 from state.writing import write_atomically

@@ -12,7 +12,8 @@ import jsonschema
 import pytest
 from pydantic import ValidationError
 
-from state.__main__ import FILE, schema_text
+from state.commands.schema import FILE
+from state.commands.schema import text as schema_text
 from state.record import Component, Config, Deployer, Record, Target
 from state.store import Store, new_id, now
 
