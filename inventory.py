@@ -11,8 +11,9 @@ import click
 
 import configs
 from configs.secrets import Provided, provide
-from state import graph, options, run, seam, sudo
+from state import graph, options, restoring, run, seam, sudo
 from state.scrubbing import Scrubber
+from state.store import FOLDER, Store
 from tasks.quoting import QUOTINGS
 from tasks.releases.rollback import chosen_app
 from tasks.stacks import STACKS, needed_secrets
@@ -50,6 +51,14 @@ try:
     _options = options.read()
     graph.check(STACKS)
     _configuration = configs.load(data=_options.data)
+    _restored = restoring.from_data(
+        _options.data,
+        Store(configs.PROJECT / FOLDER),
+        _configuration,
+        [each.name for each in _configuration.targets.values() if _options.concern(each)],
+    )
+    if _restored:
+        _configuration = _restored.configuration
     _targets = list(_configuration.targets.values())
     if _options.action == "rollback":
         chosen_app(_targets, _options.data)
@@ -70,6 +79,8 @@ except (KeyboardInterrupt, EOFError):
 
 for _line in _provided.notes:
     click.echo(f"    note: {_line}", err=True)
+for _line in _restored.lines if _restored else ():
+    click.echo(f"    {_line}", err=True)
 _scrubber = Scrubber(
     {
         **{name: secret.reveal() for name, secret in _provided.secrets.items()},
@@ -80,6 +91,7 @@ _scrubber = Scrubber(
 _scrubber.guard_streams()
 seam.scrub_crash_report(_scrubber.scrub)
 _run = run.Run(_configuration, _options, configs.PROJECT, _passwords, _provided.secrets, _scrubber)
+_run.settings_from = _restored.deployment_id if _restored else None
 run.begin(_run)
 seam.install(_run)
 

@@ -3,10 +3,13 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
+from typing import get_args
 
 import click
 
+from configs import Role, Target
 from state.record import Action
 
 # It changes nothing: there is nothing to confirm, and no secret is needed.
@@ -27,7 +30,8 @@ class Options:
     """The flags of pyinfra that a run acts on.
 
     ``action``: what is done to the targets, as the record has it; None: nothing that is recorded.
-    ``data``: those of ``--data``, unparsed.
+    ``data``: those of ``--data``, unparsed. ``limit``, ``exclude``: names of targets or groups, or
+    patterns of names.
     """
 
     action: Action | None = "deploy"
@@ -35,6 +39,19 @@ class Options:
     verbosity: int = 0
     fail_percent: int | None = None
     data: Mapping[str, str] = field(default_factory=dict)
+    limit: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def concern(self, target: Target) -> bool:
+        """Whether a target takes part, as pyinfra will decide it."""
+        limited = not self.limit or any(_names(each, target) for each in self.limit)
+        return limited and not any(_names(each, target) for each in self.exclude)
+
+
+def _names(pattern: str, target: Target) -> bool:
+    if pattern in get_args(Role):
+        return target.role == pattern
+    return fnmatch(target.name, pattern)
 
 
 def read() -> Options:
@@ -53,4 +70,6 @@ def read() -> Options:
         verbosity=int(given.get("verbosity") or 0),
         fail_percent=given.get("fail_percent"),
         data=dict(each.split("=", 1) for each in given.get("data", ()) if "=" in each),
+        limit=tuple(given.get("limit") or ()),
+        exclude=tuple(given.get("exclude") or ()),
     )

@@ -46,6 +46,7 @@ class Run(BaseStateCallback):
 
     ``passwords``: target → sudo password, for those whose sudo asks for one. ``secrets``: those of
     the components, by name. ``scrubber``: keeps all of these out of the records.
+    ``settings_from``: the deployment whose settings are deployed, if not the inventory's.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Run(BaseStateCallback):
         self.announcements: list[tuple[Host, Announcement]] = []
         self.recorder: Recorder | None = None
         self.exit_code: int | None = None
+        self.settings_from: str | None = None
 
     @property
     def targets(self) -> list[Target]:
@@ -291,6 +293,7 @@ class Run(BaseStateCallback):
                 script_version=SCRIPT_VERSION,
                 settings=settings,
                 settings_sha256=sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
+                settings_from=self.settings_from,
             ),
             tools={"python": platform.python_version(), "pyinfra": version("pyinfra")},
             previous=self.store.newest(),
