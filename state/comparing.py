@@ -41,7 +41,7 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
             "old" if key not in before else "new" if key not in after else "",
         )
         for key in dict.fromkeys([*after, *before])
-        if (key in before) != (key in after) or before.get(key) != after.get(key)
+        if (key in before) != (key in after) or _differ(before.get(key), after.get(key))
     ]
 
 
@@ -75,6 +75,11 @@ def _leaves(section: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, 
             yield from _leaves(value, f"{above}{key}.")
         else:
             yield f"{above}{key}", value
+
+
+def _differ(old: Any, new: Any) -> bool:
+    """To Python, true is 1."""
+    return bool(old != new) or isinstance(old, bool) != isinstance(new, bool)
 
 
 def _shown(value: Any) -> str:

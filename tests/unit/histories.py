@@ -42,6 +42,7 @@ def _files(names: list[str]) -> list[Resource]:
 
 def deployed(store: Store, day: int, **changes: Any) -> Record:
     """A deployment of that day of January 2026, saved and chained to what there is."""
+    deployer = changes.pop("deployer", None)
     made = record(
         f"202601{day:02}-000000-{day:06x}",
         **{
@@ -53,6 +54,7 @@ def deployed(store: Store, day: int, **changes: Any) -> Record:
             **changes,
         },
     )
+    made.deployer = deployer or made.deployer
     made.started_at = f"2026-01-{day:02}T00:00:00Z"
     store.save(made)
     return made
