@@ -64,12 +64,16 @@ def _columns(shown: Sequence[Line], current: str | None) -> list[Column]:
         Column("", ["*" if each == current else " " for each in ids]),
         Column("id", [each.rpartition("-")[2] if narrow else each for each in ids]),
         Column("when", [words.ago(each) if each else "" for each in times], rank=1),
-        Column("action", [each.action if each else "" for each in summaries], rank=5),
-        Column("status", [each.status if each else "unreadable" for each in summaries]),
-        Column("who", [each.who if each else "" for each in summaries], rank=6, least=12),
-        Column("targets", [_targets(each) for each in summaries], rank=4, least=14),
         Column(
-            "changes", [str(each.changes) if each else "" for each in summaries], rank=3, right=True
+            "action",
+            [each.action if each else "" for each in summaries],
+            rank=6 if {each.action for each in summaries if each} <= {"deploy"} else 1,
+        ),
+        Column("status", [each.status if each else "unreadable" for each in summaries]),
+        Column("who", [each.who if each else "" for each in summaries], rank=5, least=12),
+        Column("targets", [_targets(each) for each in summaries], rank=3, least=14),
+        Column(
+            "changes", [str(each.changes) if each else "" for each in summaries], rank=2, right=True
         ),
         Column(
             "took",
@@ -80,8 +84,8 @@ def _columns(shown: Sequence[Line], current: str | None) -> list[Column]:
         Column(
             "message",
             [each.summary.message if each.summary else each.problem for each in shown],
-            rank=8,
-            least=10,
+            rank=4,
+            least=20,
         ),
     ]
 

@@ -13,7 +13,7 @@ class Column:
     """One column.
 
     least: how far it may be cut, in characters; None: never.
-    rank: columns of a high one are cut and left out before those of a low one; 0: never left out.
+    rank: those of a low one are shown first, as there is room; those of 0 always.
     """
 
     title: str
@@ -48,17 +48,20 @@ def lines(
 
 
 def _fit(columns: Sequence[Column], room: int) -> dict[str, int]:
-    widths = {each.title: each.width for each in columns}
-    for column in sorted(columns, key=lambda each: -each.rank):
-        over = sum(widths.values()) + len(_GAP) * (len(widths) - 1) - room
-        if over <= 0:
-            break
-        if column.least is not None and widths[column.title] - over >= column.least:
-            widths[column.title] -= over
-        elif column.rank:
-            del widths[column.title]
-        elif column.least is not None:
-            widths[column.title] = min(column.least, widths[column.title])
+    """The widths of those that fit if each is cut as far as it may be; then they share the rest."""
+    widths: dict[str, int] = {}
+    left = room + len(_GAP)
+    by_rank = sorted(columns, key=lambda each: each.rank)
+    for column in by_rank:
+        least = min(column.width if column.least is None else column.least, column.width)
+        if column.rank == 0 or least + len(_GAP) <= left:
+            widths[column.title] = least
+            left -= least + len(_GAP)
+    for column in by_rank:
+        if column.title in widths and left > 0:
+            more = min(column.width - widths[column.title], left)
+            widths[column.title] += more
+            left -= more
     return widths
 
 

@@ -10,7 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import configs
-from state.record import Component, Config, Deployer, Previous, Record, Resource, Target
+from state.record import (
+    Check,
+    Component,
+    Config,
+    Deployer,
+    Event,
+    Previous,
+    Record,
+    Release,
+    Resource,
+    Target,
+)
 from state.store import Store
 from tasks.stacks import STACKS
 from tests.bench.measure import machine, measure
@@ -23,13 +34,25 @@ GOALS = {("history", "--all"): 1.0, ("verify",): 3.0}
 # What a first deployment of both targets creates, and how many files are written again later.
 CREATED = 150
 CHANGED = 3
+INVENTORY = """\
+targets:
+  observability: {role: observability, address: 10.9.0.11}
+  vpsmanager: {role: vpsmanager, address: 10.9.0.21}
+settings:
+  network: {admin_networks: [10.9.0.1]}
+  apps:
+    shop: {repository: "git@github.com:acme/shop.git", domain: shop.example.org, deploy_key: true}
+    blog: {repository: "https://git.example.org/blog", domain: blog.example.org, php: "8.4"}
+    docs: {repository: "https://git.example.org/docs", domain: docs.example.org}
+    club: {repository: "https://git.example.org/club", domain: club.example.org, scheduler: true}
+"""
 
 
 def write_history(folder: Path, count: int = RECORDS) -> Store:
     """A history of deployments of both targets, the first one from fresh, chained and sealed."""
     store = Store(folder / ".deploy-state")
     with tempfile.TemporaryDirectory() as place:
-        wanted = configuration(Path(place))
+        wanted = configuration(Path(place), INVENTORY)
     settings = {
         each.name: each.settings.model_dump(mode="json") for each in wanted.targets.values()
     }
@@ -92,6 +115,7 @@ def _target(number: int, target: configs.Target, start: datetime) -> Target:
             ]
             if number == 0
             else [],
+            releases=[_release(app, start) for app in target.apps] if name == "releases" else [],
         )
         for position, name in enumerate(stack)
     }
@@ -103,6 +127,19 @@ def _target(number: int, target: configs.Target, start: datetime) -> Target:
         completed_at=_time(start + timedelta(seconds=75)),
         hardware=dict(hardware()),
         components=components,
+        checks=[
+            Check(name=f"the page of {name} answers, and its metrics are scraped") for name in stack
+        ],
+    )
+
+
+def _release(app: str, start: datetime) -> Release:
+    name = f"{start:%Y%m%d-%H%M%S}-75c0938"
+    return Release(
+        app=app,
+        release=name,
+        revision=hashlib.sha256(name.encode()).hexdigest()[:40],
+        last=Event(release=name, event="live", at=_time(start)),
     )
 
 

@@ -123,12 +123,13 @@ def test_what_matters_least_is_cut_and_then_left_out() -> None:
         Column("who", ["somebody@somewhere"], rank=1, least=6),
         Column("text", ["a long message"], rank=2, least=6),
     ]
-    shown = {room: lines(columns, [None], room)[1] for room in (50, 36, 31, 20, 6, 2)}
+    shown = {room: lines(columns, [None], room)[1] for room in (50, 36, 31, 20, 18, 6, 2)}
     assert shown == {
         50: "abc  somebody@somewhere  a long message",
         36: "abc  somebody@somewhere  a long mes…",
         31: "abc  somebody@somewhere  a lon…",
-        20: "abc  somebody@somew…",
+        20: "abc  somebo…  a lon…",
+        18: "abc  somebody@som…",
         6: "abc",
         2: "abc",
     }
