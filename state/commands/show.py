@@ -14,7 +14,7 @@ from typing import Any
 from state.commands import terminal, words
 from state.commands.table import Column, lines
 from state.commands.terminal import COLOURS, say
-from state.matching import Match, last_matches
+from state.last_matched import Match, last_matches
 from state.naming import read
 from state.record import Component, Error, Record, Release, Resource, Target
 from state.refusing import Refusal
