@@ -12,7 +12,7 @@ from pyinfra.connectors.fake import FakeConnector
 from pyinfra.operations import server
 
 from state.lanes import Lane, Lanes, Observer
-from tests.unit.helpers import Operation, Step, fake_state
+from tests.unit.helpers import Operation, Steady, Step, fake_state
 
 
 class Diary(Observer):
@@ -69,7 +69,7 @@ def lane(state: State, name: str, role: str, steps: dict[str, list[str]], **need
 def run(state: State, *lanes: Lane, slots: int = 10) -> Diary:
     state.is_executing = True
     diary = Diary()
-    Lanes(state, lanes, [diary], slots).run()
+    Lanes(state, lanes, [diary], slots, Steady()).run()
     return diary
 
 
@@ -171,7 +171,7 @@ def test_an_exception_in_an_operation_fails_the_lane_and_names_it(
             messages.append(message)
 
     state.is_executing = True
-    Lanes(state, [first, second], [Ear()], 10).run()
+    Lanes(state, [first, second], [Ear()], 10, Steady()).run()
     assert messages == ["EOFError: the connection is gone"]
     assert state.failed_hosts == {first.host}
 
@@ -211,7 +211,7 @@ def test_what_needs_a_target_that_was_left_out_is_skipped() -> None:
     only = lane(state, "a", "x", {"proof": ["echo 1"]}, proof=["y.two"])
     diary = Diary()
     state.is_executing = True
-    Lanes(state, [only], [diary], 10, left_out={"b": "y"}).run()
+    Lanes(state, [only], [diary], 10, Steady(), left_out={"b": "y"}).run()
     assert diary.entries == [
         ("skipped", "a", "proof: two of b was not completed"),
         ("lane", "a", "completed"),
