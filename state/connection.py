@@ -35,8 +35,11 @@ def last_exit_code(host: Host) -> int | None:
 def run_command(host: Host, command: str, stdin: str, limit_s: int) -> tuple[bool, CommandOutput]:
     """Run a shell command outside of any operation, as the user whom operations run as.
 
-    Returns whether it succeeded, and what it printed. Raises OSError after ``limit_s`` seconds.
+    Returns whether it succeeded, and what it printed. Raises OSError after ``limit_s`` seconds, and
+    where there is no connection any more.
     """
+    if is_lost(host):
+        raise ConnectionError("the connection is lost")
     arguments = _arguments(host, {"_stdin": stdin, "_timeout": limit_s})
     return host.run_shell_command(StringCommand(command), **arguments)
 

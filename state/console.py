@@ -134,13 +134,17 @@ class Console(Observer):
     def operation_starts(self, lane: Lane, step: Step, operation: Operation) -> None:
         if self.every_operation:
             self._line(lane, f"{step.component} | {operation.label} …")
-        self.heartbeats[lane.host.name] = gevent.spawn(self._beat, lane, operation)
+        self._start_beat(lane, operation.label)
 
-    def _beat(self, lane: Lane, operation: Operation) -> None:
-        """Say now and then that a long operation still goes on."""
+    def _start_beat(self, lane: Lane, label: str) -> None:
+        self._stop_beat(lane)
+        self.heartbeats[lane.host.name] = gevent.spawn(self._beat, lane, label)
+
+    def _beat(self, lane: Lane, label: str) -> None:
+        """Say now and then that what takes long still goes on."""
         for seconds in itertools.count(HEARTBEAT_S, HEARTBEAT_S):
             gevent.sleep(HEARTBEAT_S)
-            self._line(lane, f"  {operation.label}: {seconds} s so far …")
+            self._line(lane, f"  {label}: {seconds} s so far …")
 
     def lane_ended(self, lane: Lane, completed: bool) -> None:
         self._stop_beat(lane)
@@ -173,8 +177,10 @@ class Console(Observer):
     def link_lost(self, lane: Lane, doing: str) -> None:
         text = f"the connection is lost ({doing}); connecting again …"
         self._line(lane, click.style(text, fg="yellow"))
+        self._start_beat(lane, "connecting again")
 
     def link_mended(self, lane: Lane) -> None:
+        self._stop_beat(lane)
         self._line(lane, "connected again; going on")
 
     def step_failed(

@@ -5,6 +5,7 @@ import gzip
 from collections.abc import Collection, Iterable, Mapping
 
 import gevent
+from paramiko.ssh_exception import SSHException
 from pyinfra.api import Host
 
 from state.connection import run_command
@@ -90,8 +91,8 @@ def _put(store: Store, host: Host, has: Collection[str], limit_s: int) -> str | 
         )
         succeeded, output = run_command(host, _PUT, text, limit_s)
         problem = None if succeeded else "; ".join(output.stderr_lines) or "it said nothing"
-    except Exception as error:
-        problem = f"{type(error).__name__}: {error}"
+    except (OSError, EOFError, SSHException) as error:
+        problem = str(error) or type(error).__name__
     return problem and (
         f"{host.name} has no copy of this record yet ({problem}); the next run puts it there"
     )

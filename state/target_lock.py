@@ -34,7 +34,7 @@ if ! flock -n 9; then
   now=$(date +%s)
   echo "held $((now - $(stat -c %Y $dir/deploy.json 2>/dev/null || echo $now)))"
   cat $dir/deploy.json 2>/dev/null || echo
-  flock -w $wait 9 || exit 0
+  [ $wait != 0 ] && flock -w $wait 9 || exit 0
 fi
 by=$(sed -n "s/^$id //p" $dir/deploy.robbed 2>/dev/null)
 [ -z "$by" ] || { echo "robbed $by"; exit 0; }
@@ -95,12 +95,17 @@ class TargetLock:
         """Hold it. ``waits`` is told who has it. Raises Held, Robbed, NoAnswer."""
         arguments = [FOLDER, str(LEASE_S), str(int(wait_s)), self.holder.deployment_id, RECORDS]
         command = f"exec bash -c {shlex.quote(_HOLD)} chom-lock {shlex.join(arguments)}"
+        channel = None
         try:
             channel = start_command(self.host, command)
             channel.settimeout(ANSWER_S)
             channel.sendall(f"{self.holder.to_json()}\n".encode())
             self._read_answer(channel, wait_s, waits)
-        except (OSError, EOFError, SSHException) as error:
+        except BaseException as error:
+            if channel is not None:
+                channel.close()
+            if not isinstance(error, OSError | EOFError | SSHException):
+                raise
             reason = str(error) or type(error).__name__
             raise NoAnswer(f"{self.host.name} did not answer for its lock: {reason}") from error
         channel.settimeout(None)
