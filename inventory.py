@@ -11,28 +11,12 @@ import click
 
 import configs
 from configs.secrets import Provided, provide
-from state import graph, options, restoring, run, seam, sudo
+from state import graph, options, reaching, restoring, run, seam, sudo
 from state.scrubbing import Scrubber
 from state.store import FOLDER, Store
 from tasks.quoting import QUOTINGS
 from tasks.releases.rollback import chosen_app
 from tasks.stacks import STACKS, needed_secrets
-
-
-def _connection(target: configs.Target) -> tuple[str, dict[str, object]]:
-    """One pyinfra host: strict host keys, the key file, and sudo as the inventory says."""
-    ssh = target.ssh
-    return target.name, {
-        "ssh_hostname": target.address,
-        "ssh_port": ssh.port,
-        "ssh_user": ssh.user,
-        "ssh_key": str(ssh.key_path),
-        "ssh_known_hosts_file": str(ssh.known_hosts_path),
-        "ssh_strict_host_key_checking": "yes",
-        "ssh_paramiko_connect_kwargs": {"transport_factory": seam.prompt_transport},
-        "_sudo": ssh.sudo,
-        "_sudo_password": sudo.PLACEHOLDER if ssh.sudo_password else None,
-    }
 
 
 def _secrets(needed: bool) -> Provided:
@@ -95,5 +79,5 @@ _run.settings_from = _restored.deployment_id if _restored else None
 run.begin(_run)
 seam.install(_run)
 
-observability = [_connection(each) for each in _targets if each.role == "observability"]
-vpsmanager = [_connection(each) for each in _targets if each.role == "vpsmanager"]
+observability = [reaching.of(each) for each in _targets if each.role == "observability"]
+vpsmanager = [reaching.of(each) for each in _targets if each.role == "vpsmanager"]

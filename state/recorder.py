@@ -14,6 +14,7 @@ from facts.reports import Report
 from facts.versions import Versions
 from state.connection import last_exit_code
 from state.lanes import Lane, Observer, Operation, Step
+from state.links import Links
 from state.record import Component, Error, Record, Release, ResourcesCreated, Status
 from state.store import Store, now
 
@@ -23,8 +24,9 @@ OUTPUT_LINES = 30
 class Recorder(Observer):
     """Writes what the lanes do into a record, and the record into the store."""
 
-    def __init__(self, state: State, record: Record, store: Store) -> None:
+    def __init__(self, state: State, record: Record, store: Store, links: Links) -> None:
         self.state = state
+        self.links = links
         self.record = record
         self.store = store
         self.stood_before: dict[str, set[tuple[str, str]]] = {}
@@ -51,7 +53,9 @@ class Recorder(Observer):
             item for step in lane.steps for operation in step.operations
             for item in operation.creates
         ]  # fmt: skip
-        found = lane.host.get_fact(Existing, resources=resources)
+        found = self.links.asked(
+            lane.host, lambda: lane.host.get_fact(Existing, resources=resources)
+        )
         self.stood_before[lane.host.name] = set(found)
         self.store.save(self.record)
 
@@ -59,8 +63,11 @@ class Recorder(Observer):
         target = self.record.targets[lane.host.name]
         target.status = "completed" if completed else "failed"
         target.completed_at = now()
-        self._read_versions(lane)
-        self._read_reports(lane)
+        try:
+            self._read_versions(lane)
+            self._read_reports(lane)
+        except PyinfraError:
+            logger.debug("%s does not tell what it has now", lane.host.name, exc_info=True)
         self.store.save(self.record)
 
     def _read_versions(self, lane: Lane) -> None:
@@ -71,7 +78,10 @@ class Recorder(Observer):
             if components[step.component].status == "completed"
         }
         if commands and lane.host not in self.state.failed_hosts:
-            for name, version in lane.host.get_fact(Versions, commands=commands).items():
+            found = self.links.asked(
+                lane.host, lambda: lane.host.get_fact(Versions, commands=commands)
+            )
+            for name, version in found.items():
                 components[name].version = version
 
     def step_started(self, lane: Lane, step: Step) -> None:

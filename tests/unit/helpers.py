@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pyinfra.api import Config, Inventory, State
+from pyinfra.api import Config, Host, Inventory, State
 from pyinfra.api.connect import connect_all
 from pyinfra.api.state import StateStage
 
@@ -93,3 +93,13 @@ class Step:
     version: str = "true"
     report: str = ""
     operations: list[Operation] = field(default_factory=list)
+
+
+class Steady:
+    """Links that are never lost."""
+
+    def is_lost(self, host: Host) -> bool:
+        return False
+
+    def mend(self, host: Host) -> str | None:
+        return None

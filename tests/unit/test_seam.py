@@ -13,6 +13,7 @@ from pyinfra.api import State
 from pyinfra_cli import cli
 
 from state import options, seam
+from state.transport import prompt_transport
 from tests.unit.helpers import fake_state
 
 
@@ -35,8 +36,9 @@ class Witness:
     def finish(self, state: State) -> None:
         self.calls.append("finish")
 
-    def interrupted(self, exit_code: int) -> None:
+    def interrupted(self, exit_code: int) -> bool:
         self.calls.append(f"interrupted {exit_code}")
+        return False
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +101,7 @@ def test_a_pyinfra_without_one_of_the_names_is_refused(monkeypatch: pytest.Monke
 def test_every_ssh_socket_sends_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         sock = socket.create_connection(server.getsockname())
-        transport = seam.prompt_transport(sock, disabled_algorithms=None)
+        transport = prompt_transport(sock, disabled_algorithms=None)
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         transport.close()
 
