@@ -39,7 +39,11 @@ try:
         _options.data,
         Store(configs.PROJECT / FOLDER),
         _configuration,
-        [each.name for each in _configuration.targets.values() if _options.concern(each)],
+        [
+            each.name
+            for each in _configuration.targets.values()
+            if _options.leave(each.name, each.role)
+        ],
     )
     if _restored:
         _configuration = _restored.configuration

@@ -4,6 +4,7 @@ It reads .deploy-state of this project, and connects to nothing.
 """
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -54,6 +55,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0, 1 with a problem or a refusal, 2 for a wrong call, 130 after Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal of another age has no arrows
     chosen = parser().parse_args(arguments)
     try:
         code: int = chosen.run(chosen, Store(chosen.folder))
@@ -69,7 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        print(f"{error.filename or chosen.folder}: {error.strerror or error}", file=sys.stderr)
+        found = f"{error.filename or chosen.folder}: {(error.strerror or str(error)).lower()}"
+        remedy = "correct that and run it again; no record is lost by it"
+        print(Refusal(found, "a folder that you can read and write", remedy), file=sys.stderr)
         return 1
 
 

@@ -25,9 +25,9 @@ def find(store: Store, text: str) -> str:
     if not ids:
         remedy = "deploy first, or run it where the history is"
         raise Refusal(f"no deployment in {store.folder}", EXPECTED, remedy)
-    if text in (CURRENT, PREVIOUS):
-        return _named(store, ids, text)
     wanted = text.rpartition("/")[2].removesuffix(".json").lower()
+    if wanted in (CURRENT, PREVIOUS):
+        return _named(store, ids, wanted)
     found = [each for each in ids if each == wanted] or [
         each for each in ids if wanted and _means(wanted, each)
     ]

@@ -1,15 +1,14 @@
 """How pyinfra was called, as far as a run must know it."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import get_args
 
 import click
 
-from configs import ConfigurationError, Problem, Role, Target
+from configs import ConfigurationError, Problem
 from state.record import Action
 
 # It changes nothing: there is nothing to confirm, and no secret is needed.
@@ -42,21 +41,18 @@ class Options:
     verbosity: int = 0
     fail_percent: int | None = None
     data: Mapping[str, str] = field(default_factory=dict)
-    limit: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
+    limit: Sequence[str] = ()
+    exclude: Sequence[str] = ()
     message: str = ""
     lock_wait_s: int = 0
 
-    def concern(self, target: Target) -> bool:
-        """Whether a target takes part, as pyinfra will decide it."""
-        limited = not self.limit or any(_names(each, target) for each in self.limit)
-        return limited and not any(_names(each, target) for each in self.exclude)
+    def leave(self, name: str, role: str) -> bool:
+        """Whether ``--limit`` and ``--exclude`` leave a target, as pyinfra understands them."""
 
+        def among(patterns: Sequence[str]) -> bool:
+            return any(each == role or fnmatch(name, each) for each in patterns)
 
-def _names(pattern: str, target: Target) -> bool:
-    if pattern in get_args(Role):
-        return target.role == pattern
-    return fnmatch(target.name, pattern)
+        return (not self.limit or among(self.limit)) and not among(self.exclude)
 
 
 def read() -> Options:

@@ -1,7 +1,7 @@
 """What is ours on a target: everything that its records say we created, less what we took away."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import BaseModel, Field
 
@@ -34,13 +34,13 @@ class Owned:
 
 
 class Effects(BaseModel):
-    """What one deployment did to what is ours on one target.
+    """What one deployment did to what is ours on one target: kind, name and component of each.
 
-    ``created``: kind, name and component of each, in order. ``removed``: kind and name.
+    In order; all that was created comes before all that was removed.
     """
 
     created: list[tuple[str, str, str | None]] = []
-    removed: list[tuple[str, str]] = []
+    removed: list[tuple[str, str, str]] = []
 
 
 class _Component(BaseModel):
@@ -71,8 +71,8 @@ def effects(record: Record | Made) -> dict[str, Effects]:
         if record.version == "5.0":
             created += [(*each, None) for each in _by_kind(target.resources_created)]
         removed = [
-            (each.kind, each.name)
-            for component in target.components.values()
+            (each.kind, each.name, component_name)
+            for component_name, component in target.components.items()
             for each in component.removed
         ]
         if created or removed:
@@ -92,9 +92,17 @@ def add_up(told: Iterable[tuple[str, Effects]]) -> list[Owned]:
     for deployment_id, each in told:
         for kind, name, component in each.created:
             _add(found, kind, name, component, deployment_id)
-        for removed in each.removed:
-            found.pop(removed, None)
+        for kind, name, component in each.removed:
+            _remove(found, kind, name, component)
     return list(found.values())
+
+
+def _remove(found: dict[tuple[str, str], Owned], kind: str, name: str, component: str) -> None:
+    """Take a resource away from a component; from one that it was not created for, for good."""
+    old = found.pop((kind, name), None)
+    if old and component in old.components and len(old.components) > 1:
+        left = tuple(each for each in old.components if each != component)
+        found[kind, name] = replace(old, components=left)
 
 
 def _add(

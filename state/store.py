@@ -3,13 +3,12 @@
 import hashlib
 import json
 import os
-import secrets
-import time
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from state.ids import next_id, past
 from state.owned import Effects, Made, Owned, add_up, effects
 from state.processes import runs
 from state.pruning import read_pruned
@@ -25,11 +24,6 @@ FOLDER = ".deploy-state"
 def now() -> str:
     """The time as records hold it: UTC, to the second."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def new_id() -> str:
-    """A deployment's id, ``YYYYMMDD-HHMMSS-xxxxxx`` (UTC, and 24 random bits)."""
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
 class Store:
@@ -81,20 +75,12 @@ class Store:
 
     def next_id(self) -> str:
         """An id that sorts after all there are: at most a second passes until there is one."""
-        newest = max(self._past_ids(), default="")
-        while (deployment_id := new_id())[:15] <= newest[:15]:
-            time.sleep(0.05)
-        return deployment_id
+        return next_id(self.ids())
 
     def ids(self) -> list[str]:
         """The ids of all records, oldest first."""
         names = (path.stem for path in self.history.glob("*.json"))
         return sorted(name for name in names if not name.startswith("."))
-
-    def _past_ids(self) -> list[str]:
-        """Without records of the future: some clock was wrong, and waiting does not help."""
-        soon = f"{datetime.now(UTC) + timedelta(seconds=2):%Y%m%d-%H%M%S}"
-        return [each for each in self.ids() if each[:15] <= soon]
 
     def read(self, deployment_id: str) -> Record | None:
         """A record, or None where its file cannot be read as one."""
@@ -122,7 +108,7 @@ class Store:
         An open one will be written again, and a file that is no record may be replaced: a hash of
         them would not last.
         """
-        for deployment_id in reversed(self._past_ids()):
+        for deployment_id in reversed(past(self.ids())):
             try:
                 content = self.path_of(deployment_id).read_bytes()
                 head = Head.model_validate_json(content)
@@ -162,13 +148,10 @@ class Store:
         sweep(self.history)
         for deployment_id in self.ids():
             head = self.extract(Head, deployment_id)
-            if head is None or head.status != "running":
+            record = self.read(deployment_id) if head and head.status == "running" else None
+            if record is None or record.deployer.hostname != hostname or runs(record.deployer.pid):
                 continue
-            record = self.read(deployment_id)
-            if record is None:
-                continue
-            if record.deployer.hostname == hostname and not runs(record.deployer.pid):
-                record.close("interrupted", now())
-                self._write(record)
-                closed.append(deployment_id)
+            record.close("interrupted", now())
+            self._write(record)
+            closed.append(deployment_id)
         return closed

@@ -11,18 +11,34 @@ _LEFTOVER_S = 3600
 
 def write_atomically(path: Path, text: str) -> None:
     """Write a file, mode 0600, by renaming a complete one over it; its folder is synced too."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        rest = text.encode()
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
+        _write(temporary, text.encode())
+    except BaseException:
+        # Half a file on a full disk is room that somebody needs.
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    os.replace(temporary, path)
+    sync(path.parent)
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        sync(folder.parent)
+        sync(folder.parent.parent)
+
+
+def _write(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        while content:
+            content = content[os.write(descriptor, content) :]
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    os.replace(temporary, path)
-    sync(path.parent)
 
 
 def link_atomically(path: Path, to: str) -> None:

@@ -17,7 +17,7 @@ from state.refusing import Refusal
 from state.store import Store
 
 HELP = "what is ours on each target"
-DATA = ("data", "databases")
+DATA = ("data", "databases", "remains")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -436,6 +436,7 @@ def test_pruning_says_what_it_removed(run: Commands, store: Store) -> None:
         ("000002", 1),
         (".deploy-state/history/20260102-000000-000002.json", 1),
         ("current", 3),
+        (".deploy-state/current.json", 3),
         ("previous", 2),
     ],
 )
@@ -528,6 +529,17 @@ def test_who_reads_no_further_gets_no_traceback(store: Store) -> None:
         process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+def test_a_terminal_without_our_characters_gets_no_traceback(store: Store) -> None:
+    for arguments in (["history"], ["show", "000002"], ["show", "nothing"]):
+        done = subprocess.run(
+            child(store.folder, *arguments),
+            cwd=PROJECT,
+            env={**os.environ, "PYTHONIOENCODING": "ascii", "COLUMNS": "200"},
+            capture_output=True,
+        )
+        assert b"Traceback" not in done.stderr
 
 
 def test_ctrl_c_ends_silently_with_130(store: Store) -> None:

@@ -85,7 +85,7 @@ def test_an_older_record_that_comes_in_later_counts_at_its_own_place(
     late = record(
         "20260102-120000-ffffff",
         status="completed",
-        targets={"web": target({"x": ["/etc/1", "/etc/x"]}, {"x": ["/etc/4", "/etc/2"]})},
+        targets={"web": target({"base": ["/etc/1"], "x": ["/etc/x"]}, {"x": ["/etc/4", "/etc/2"]})},
     )
     other.save(late)
     prune(store, 1)
@@ -114,6 +114,17 @@ def test_what_records_of_schema_5_0_created_is_kept_as_well(tmp_path: Path) -> N
     ]  # fmt: skip
 
 
+def test_what_several_components_need_goes_with_the_last_of_them(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    deployed(store, 1, targets={"web": target({"php": ["/a"], "nginx": ["/a", "/b"]})})
+    deployed(store, 2, targets={"web": target(removed={"php": ["/a"], "redis": ["/b"]})})
+    deployed(store, 3)
+    assert store.owned("web") == [Owned("files", "/a", ("nginx",), store.ids()[0])]
+    prune(store, 1)
+    deployed(store, 4, targets={"web": target(removed={"nginx": ["/a"]})})
+    assert store.owned("web") == []
+
+
 def test_a_pruned_record_that_is_back_counts_once(store: Store) -> None:
     first = store.path_of(store.ids()[0])
     content, before = first.read_bytes(), store.owned("web")
@@ -122,8 +133,7 @@ def test_a_pruned_record_that_is_back_counts_once(store: Store) -> None:
     assert (store.owned("web"), verify(store).findings) == (before, [])
 
 
-def test_who_was_pruned_may_not_be_renamed(store: Store) -> None:
-    """The record after it still names its hash."""
+def test_a_change_of_what_is_kept_of_them_is_found(store: Store) -> None:
     ids = store.ids()
     prune(store, 2)
     path = store.folder / "pruned.json"
@@ -147,6 +157,19 @@ def test_a_list_that_cannot_be_read_is_not_written_over(
     assert len(store.ids()) == 4
     assert [each.deployment_id for each in verify(store).problems].count("pruned.json") == 1
     assert names(store) == ["/etc/3", "/etc/4", "/etc/5", "/etc/6"]  # no deploy is stopped by it
+
+
+def test_a_folder_that_one_may_not_write_is_no_traceback(
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, text: str) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr("state.pruning.write_atomically", full)
+    said = Commands(store, capsys)("prune", "--keep", "1", code=1)
+    assert "pruned.json: no space left on device" in said
+    assert "do: correct that and run it again; no record is lost by it" in said
+    assert len(store.ids()) == 6
 
 
 def test_nothing_is_there_to_prune(tmp_path: Path) -> None:

@@ -226,7 +226,7 @@ def test_who_takes_part(
     targets: list[Target] = list(today.targets.values())
     targets.append(targets[1].model_copy(update={"name": "web-2"}))
     options = Options(limit=limit, exclude=exclude)
-    assert [each.name for each in targets if options.concern(each)] == expected
+    assert [each.name for each in targets if options.leave(each.name, each.role)] == expected
 
 
 def test_the_record_says_whose_settings_it_has(tmp_path: Path) -> None:
