@@ -67,8 +67,6 @@ except (KeyboardInterrupt, EOFError):
 
 for _line in _provided.notes:
     click.echo(f"    note: {_line}", err=True)
-for _line in _restored.lines if _restored else ():
-    click.echo(f"    {_line}", err=True)
 _scrubber = Scrubber(
     {
         **{name: secret.reveal() for name, secret in _provided.secrets.items()},
@@ -78,6 +76,8 @@ _scrubber = Scrubber(
 )
 _scrubber.guard_streams()
 seam.scrub_crash_report(_scrubber.scrub)
+for _line in _restored.lines if _restored else ():
+    click.echo(f"    {_line}", err=True)
 _run = run.Run(_configuration, _options, configs.PROJECT, _passwords, _provided.secrets, _scrubber)
 _run.settings_from = _restored.deployment_id if _restored else None
 run.begin(_run)

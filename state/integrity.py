@@ -28,7 +28,8 @@ _FROM_A_COPY = "compare it with another copy of the history, and put that one ba
 class Finding:
     """One thing that is not as it was written.
 
-    deployment_id: the record's, or the name of another file. what, remedy: sentences.
+    deployment_id: the record's, or the name of another file. what, remedy: sentences; the latter is
+    empty where there is nothing to do.
     """
 
     deployment_id: str
@@ -187,7 +188,7 @@ def _chain(links: dict[str, _Link], present: set[str], pruned: Pruned) -> Iterat
                 + (
                     "only its own seal vouches for it" if found.sealed else "nothing vouches for it"
                 ),
-                "nothing",
+                "",
             )
         else:
             yield Finding(

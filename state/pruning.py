@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from state.owned import Effects, Made, effects
-from state.reading import Unreadable, extract
-from state.record import Sha256
+from state.owned import Effects, effects
+from state.reading import Unreadable, parse
+from state.record import Record, Sha256
 from state.sealing import seal_of
 from state.writing import sweep, sync, write_atomically
 
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     from state.store import Store
 
 FILE = "pruned.json"
-
-
-class _Closed(Made):
-    status: str
 
 
 class PrunedRecord(BaseModel):
@@ -98,12 +94,12 @@ def prune(store: "Store", keep: int) -> Removal:
         for deployment_id in store.ids()[:-keep]:
             try:
                 content = store.path_of(deployment_id).read_bytes()
-                record = extract(_Closed, content)
+                record = parse(content)
             except (OSError, Unreadable) as error:
                 kept[deployment_id] = str(error)
                 continue
-            if record.status == "running" or deployment_id == current:
-                kept[deployment_id] = "still open" if record.status == "running" else "current"
+            if why := _needed(deployment_id, record, current):
+                kept[deployment_id] = why
                 continue
             pruned.records[deployment_id] = PrunedRecord(
                 sha256=hashlib.sha256(content).hexdigest(), targets=effects(record)
@@ -117,6 +113,15 @@ def prune(store: "Store", keep: int) -> Removal:
             sync(store.history)
         sweep(store.history)
         return Removal(removed, kept, freed)
+
+
+def _needed(deployment_id: str, record: Record, current: str | None) -> str:
+    """Why a record stays, however old; nothing if it may go."""
+    if record.status == "running":
+        return "still open"
+    if record.deployment_id != deployment_id:
+        return f"the file holds the deployment {record.deployment_id}"
+    return "current" if deployment_id == current else ""
 
 
 def _write(folder: Path, pruned: Pruned) -> None:

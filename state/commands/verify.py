@@ -35,7 +35,7 @@ def run(chosen: argparse.Namespace, store: Store) -> int:
     for each in verdict.findings:
         colour = None if each.is_note else "red"
         terminal.say(f"{each.deployment_id}  {each.kind}: {each.what}", colour)
-        if each.remedy != "nothing":
+        if each.remedy:
             terminal.say(f"do: {each.remedy}", indent=1)
     records = words.count(verdict.records, "record")
     gone = f", and {verdict.pruned} pruned" if verdict.pruned else ""

@@ -75,6 +75,14 @@ def test_what_is_open_unreadable_newer_or_current_stays(store: Store) -> None:
     assert len(store.ids()) == 5
 
 
+def test_a_file_that_holds_another_deployment_stays(store: Store) -> None:
+    first = store.ids()[0]
+    store.path_of(first).rename(store.path_of("20260101-000000-ffffff"))
+    done = prune(store, 4)
+    assert done.kept == {"20260101-000000-ffffff": f"the file holds the deployment {first}"}
+    assert len(done.removed) == 1
+
+
 def test_an_older_record_that_comes_in_later_counts_at_its_own_place(
     store: Store, tmp_path: Path
 ) -> None:
