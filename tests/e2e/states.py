@@ -25,7 +25,11 @@ EXCEPT_BELOW = {
     "/etc/subgid": "the same",
     "/var/lib/chom/records": "of each run",
     "/var/lib/chom/metrics": "measured each minute",
-    "/var/www/RELEASE/storage": "written while the application runs",
+    "/etc/machine-id": "of each machine",
+    "/var/www/laravel/releases.jsonl": "when which release was made",
+    "/var/www/laravel/releases/RELEASE/.release": "the same",
+    "/var/www/laravel/releases/RELEASE/bootstrap/cache": "has the release's name in it",
+    "/var/www/laravel/shared/storage": "written while the application runs",
 }
 
 State = dict[str, Any]
