@@ -85,7 +85,7 @@ def _install_signals(hooks: Hooks) -> None:
     def leave(signum: int, frame: object) -> None:
         code = 128 + signum
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: os._exit(code))
+            signal.signal(number, lambda second, _: os._exit(128 + second))
         if hooks.interrupted(code):
             return
         if getcurrent() is main:
