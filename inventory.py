@@ -11,8 +11,9 @@ import click
 
 import configs
 from configs.secrets import Provided, provide
-from state import graph, options, reaching, run, seam, sudo
+from state import graph, options, reaching, restoring, run, seam, sudo
 from state.scrubbing import Scrubber
+from state.store import FOLDER, Store
 from tasks.quoting import QUOTINGS
 from tasks.releases.rollback import chosen_app
 from tasks.stacks import STACKS, needed_secrets
@@ -34,6 +35,18 @@ try:
     _options = options.read()
     graph.check(STACKS)
     _configuration = configs.load(data=_options.data)
+    _restored = restoring.from_data(
+        _options.data,
+        Store(configs.PROJECT / FOLDER),
+        _configuration,
+        [
+            each.name
+            for each in _configuration.targets.values()
+            if _options.leave(each.name, each.role)
+        ],
+    )
+    if _restored:
+        _configuration = _restored.configuration
     _targets = list(_configuration.targets.values())
     if _options.action == "rollback":
         chosen_app(_targets, _options.data)
@@ -63,7 +76,10 @@ _scrubber = Scrubber(
 )
 _scrubber.guard_streams()
 seam.scrub_crash_report(_scrubber.scrub)
+for _line in _restored.lines if _restored else ():
+    click.echo(f"    {_line}", err=True)
 _run = run.Run(_configuration, _options, configs.PROJECT, _passwords, _provided.secrets, _scrubber)
+_run.settings_from = _restored.deployment_id if _restored else None
 run.begin(_run)
 seam.install(_run)
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pyinfra.api import State
 
 from state.lanes import Lane
-from state.store import Store, now, write_atomically
+from state.store import Store, now
+from state.writing import write_atomically
 
 FILE = "matched.json"
 

@@ -1,8 +1,9 @@
 """How pyinfra was called, as far as a run must know it."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 
 import click
@@ -32,6 +33,7 @@ class Options:
     ``action``: what is done to the targets, as the record has it; None: nothing that is recorded.
     ``data``: those of ``--data``, unparsed. ``message``: the deployer's words on what is done.
     ``lock_wait_s``: for how long to wait for another deploy to end, in seconds.
+    ``limit``, ``exclude``: names of targets or groups, or patterns of names.
     """
 
     action: Action | None = "deploy"
@@ -39,8 +41,18 @@ class Options:
     verbosity: int = 0
     fail_percent: int | None = None
     data: Mapping[str, str] = field(default_factory=dict)
+    limit: Sequence[str] = ()
+    exclude: Sequence[str] = ()
     message: str = ""
     lock_wait_s: int = 0
+
+    def leave(self, name: str, role: str) -> bool:
+        """Whether ``--limit`` and ``--exclude`` leave a target, as pyinfra understands them."""
+
+        def among(patterns: Sequence[str]) -> bool:
+            return any(each == role or fnmatch(name, each) for each in patterns)
+
+        return (not self.limit or among(self.limit)) and not among(self.exclude)
 
 
 def read() -> Options:
@@ -68,6 +80,8 @@ def read() -> Options:
         data=data,
         message=data.get("message", ""),
         lock_wait_s=int(data.get("lock_wait", 0)),
+        limit=tuple(given.get("limit") or ()),
+        exclude=tuple(given.get("exclude") or ()),
     )
 
 

@@ -55,6 +55,7 @@ class Run(BaseStateCallback):
 
     ``passwords``: target → sudo password, for those whose sudo asks for one. ``secrets``: those of
     the components, by name. ``scrubber``: keeps all of these out of the records.
+    ``settings_from``: the deployment whose settings are deployed, if not the inventory's.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Run(BaseStateCallback):
         self.recorder: Recorder | None = None
         self.running: Lanes | None = None
         self.exit_code: int | None = None
+        self.settings_from: str | None = None
 
     @property
     def targets(self) -> list[Target]:
@@ -317,6 +319,7 @@ class Run(BaseStateCallback):
                 script_version=SCRIPT_VERSION,
                 settings=settings,
                 settings_sha256=_sha256(settings),
+                settings_from=self.settings_from,
             ),
             tools={"python": platform.python_version(), "pyinfra": version("pyinfra")},
             previous=self.store.newest(),

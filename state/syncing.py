@@ -9,7 +9,8 @@ from pyinfra.api import Host
 
 from state.copies import get_copies, list_copies, put_copies
 from state.record import Record
-from state.store import Store, write_atomically
+from state.store import Store
+from state.writing import write_atomically
 
 
 @dataclass

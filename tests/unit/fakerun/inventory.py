@@ -1,6 +1,7 @@
 """Two ``@fake`` targets in a real run: what inventory.py does, with the environment's answers.
 
 FAKE_FOLDER: where settings and records go. FAKE_RESPONSES, FAKE_DELAYS: JSON for the connector.
+FAKE_FROM: the deployment whose settings these are said to be.
 """
 
 import json
@@ -29,6 +30,7 @@ _scrubber = Scrubber({name: secret.reveal() for name, secret in _secrets.items()
 _scrubber.guard_streams()
 _settings = replace(_settings, targets=_targets)
 _run = run.Run(_settings, options.read(), _folder, {}, _secrets, _scrubber)
+_run.settings_from = os.environ.get("FAKE_FROM")
 run.begin(_run)
 seam.install(_run)
 
