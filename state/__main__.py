@@ -1,6 +1,6 @@
 """The history of deployments: what was done, by whom, what is ours, and whether it is true.
 
-It reads .deploy-state of this project, and connects to nothing.
+It reads .deploy-state of this project. Only `sync` and `unlock` connect to targets.
 """
 
 import argparse
@@ -11,7 +11,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from configs.paths import PROJECT
-from state.commands import diff, history, prune, resources, schema, show, verify
+from state.commands import (
+    diff,
+    history,
+    prune,
+    resources,
+    schema,
+    show,
+    sync,
+    unlock,
+    verify,
+)
 from state.refusing import Refusal
 from state.store import FOLDER, Store
 
@@ -23,6 +33,8 @@ COMMANDS = {
     "resources": resources,
     "verify": verify,
     "prune": prune,
+    "sync": sync,
+    "unlock": unlock,
     "schema": schema,
 }
 

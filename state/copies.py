@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import zlib
 from collections.abc import Collection, Iterable, Mapping
 
 import gevent
@@ -12,6 +13,8 @@ from state.connection import run_command
 from state.store import Store
 from state.target_lock import RECORDS
 
+# A tenth of the room, and nobody there has to read them.
+SUFFIX = ".json.gz"
 _PUT = f"""\
 set -e
 umask 077
@@ -20,12 +23,18 @@ install -d -m 700 {RECORDS}
 cd {RECORDS}
 while read -r id data; do
   [ -n "$id" ] || continue
-  printf %s "$data" | base64 -d | gzip -d > ".$id.new"
-  mv -f ".$id.new" "$id.json"
+  printf %s "$data" | base64 -d > ".$id.new"
+  mv -f ".$id.new" "$id{SUFFIX}"
 done
 sync -f .
 """
-_LIST = f"cd {RECORDS} 2>/dev/null || exit 0; sha256sum *.json 2>/dev/null; true"
+# A corrupt one has a hash that is nobody's.
+_LIST = f"""\
+cd {RECORDS} 2>/dev/null || exit 0
+for file in *{SUFFIX}; do
+  [ ! -e "$file" ] || echo "$(gzip -dc < "$file" | sha256sum | cut -d' ' -f1) $file"
+done
+"""
 _LIMIT_S = 60
 
 
@@ -45,7 +54,7 @@ def concerning(store: Store, target: str, without: Collection[str] = ()) -> dict
     """Id → content of the closed records that concern a target, less those that it has."""
     found = {}
     for deployment_id in store.ids():
-        if f"{deployment_id}.json" in without:
+        if f"{deployment_id}{SUFFIX}" in without:
             continue
         content = store.path_of(deployment_id).read_bytes()
         # Most that a target does not have are another one's: they need not be understood.
@@ -63,7 +72,7 @@ def list_copies(host: Host) -> dict[str, str]:
     if not succeeded:
         raise OSError("; ".join(output.stderr_lines) or "it did not answer")
     pairs = (line.split() for line in output.stdout_lines)
-    return {name.removesuffix(".json"): sha256 for sha256, name in pairs}
+    return {name.removesuffix(SUFFIX): sha256 for sha256, name in pairs}
 
 
 def get_copies(host: Host, ids: Iterable[str]) -> dict[str, bytes]:
@@ -71,13 +80,20 @@ def get_copies(host: Host, ids: Iterable[str]) -> dict[str, bytes]:
     wanted = " ".join(ids)
     command = (
         f"cd {RECORDS} && for id in {wanted}; do"
-        ' printf "%s " "$id"; gzip -c < "$id.json" | base64 -w0; echo; done'
+        f' printf "%s " "$id"; base64 -w0 "$id{SUFFIX}"; echo; done'
     )
     succeeded, output = run_command(host, command, "", _LIMIT_S)
     if not succeeded:
         raise OSError("; ".join(output.stderr_lines) or "it did not answer")
     pairs = (line.split(" ", 1) for line in output.stdout_lines)
-    return {name: gzip.decompress(base64.b64decode(data)) for name, data in pairs}
+    return {name: _unpacked(base64.b64decode(data)) for name, data in pairs}
+
+
+def _unpacked(data: bytes) -> bytes:
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error):
+        return b""  # no record, as the reader will find
 
 
 def _put(store: Store, host: Host, has: Collection[str], limit_s: int) -> str | None:
@@ -86,7 +102,7 @@ def _put(store: Store, host: Host, has: Collection[str], limit_s: int) -> str | 
         if not missing:
             return None
         text = "".join(
-            f"{name} {base64.b64encode(gzip.compress(content)).decode()}\n"
+            f"{name} {base64.b64encode(gzip.compress(content, mtime=0)).decode()}\n"
             for name, content in missing.items()
         )
         succeeded, output = run_command(host, _PUT, text, limit_s)

@@ -5,11 +5,7 @@ in the order of time over these and the records that are there, so that an older
 merge brings in later still counts at its own place.
 """
 
-import fcntl
 import hashlib
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -85,34 +81,33 @@ def prune(store: "Store", keep: int) -> Removal:
     """
     if not store.history.is_dir():
         return Removal([], {}, 0)
-    with _alone(store.folder):
-        pruned = read_pruned(store.folder)
-        current = store.current()
-        removed: list[str] = []
-        kept: dict[str, str] = {}
-        freed = 0
-        for deployment_id in store.ids()[:-keep]:
-            try:
-                content = store.path_of(deployment_id).read_bytes()
-                record = parse(content)
-            except (OSError, Unreadable) as error:
-                kept[deployment_id] = str(error)
-                continue
-            if why := _needed(deployment_id, record, current):
-                kept[deployment_id] = why
-                continue
-            pruned.records[deployment_id] = PrunedRecord(
-                sha256=hashlib.sha256(content).hexdigest(), targets=effects(record)
-            )
-            removed.append(deployment_id)
-            freed += len(content)
-        if removed:
-            _write(store.folder, pruned)
-            for deployment_id in removed:
-                store.path_of(deployment_id).unlink(missing_ok=True)
-            sync(store.history)
-        sweep(store.history)
-        return Removal(removed, kept, freed)
+    pruned = read_pruned(store.folder)
+    current = store.current()
+    removed: list[str] = []
+    kept: dict[str, str] = {}
+    freed = 0
+    for deployment_id in store.ids()[:-keep]:
+        try:
+            content = store.path_of(deployment_id).read_bytes()
+            record = parse(content)
+        except (OSError, Unreadable) as error:
+            kept[deployment_id] = str(error)
+            continue
+        if why := _needed(deployment_id, record, current):
+            kept[deployment_id] = why
+            continue
+        pruned.records[deployment_id] = PrunedRecord(
+            sha256=hashlib.sha256(content).hexdigest(), targets=effects(record)
+        )
+        removed.append(deployment_id)
+        freed += len(content)
+    if removed:
+        _write(store.folder, pruned)
+        for deployment_id in removed:
+            store.path_of(deployment_id).unlink(missing_ok=True)
+        sync(store.history)
+    sweep(store.history)
+    return Removal(removed, kept, freed)
 
 
 def _needed(deployment_id: str, record: Record, current: str | None) -> str:
@@ -128,14 +123,3 @@ def _write(folder: Path, pruned: Pruned) -> None:
     pruned.records = dict(sorted(pruned.records.items()))
     pruned.seal = seal_of(pruned.model_dump(mode="json"))
     write_atomically(folder / FILE, pruned.model_dump_json() + "\n")
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Let no other prune of the same folder come in between; ends with the process, too."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

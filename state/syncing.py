@@ -4,12 +4,12 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from pydantic import ValidationError
 from pyinfra.api import Host
 
-from state.copies import get_copies, list_copies, put_copies
-from state.record import Record
+from state.copies import SUFFIX, get_copies, list_copies, put_copies
+from state.reading import Unreadable, parse
 from state.store import Store
+from state.target_lock import RECORDS
 from state.writing import write_atomically
 
 
@@ -39,7 +39,7 @@ def sync(store: Store, hosts: Iterable[Host], pruned: Iterable[str] = ()) -> Syn
     if ids := store.ids():
         store.make_current(ids[-1])
     for host, has in listed.items():
-        names = [f"{name}.json" for name in has]
+        names = [f"{name}{SUFFIX}" for name in has]
         before = len(names)
         done.problems += put_copies(store, {host: names})
         done.put[host.name] = len(list_copies(host)) - before
@@ -54,16 +54,16 @@ def _get_missing(
         own = hashlib.sha256(store.path_of(name).read_bytes()).hexdigest()
         if own != has[name]:
             done.problems.append(
-                f"{name} differs from its copy on {host.name}: one of them was changed;"
-                f" compare {store.path_of(name)} with /var/lib/chom/records/{name}.json there"
+                f"{name} differs from its copy on {host.name}: one of them was changed; compare"
+                f" {store.path_of(name)} with what zcat {RECORDS}/{name}{SUFFIX} prints there"
             )
     missing = sorted(has.keys() - here - forgotten)
     for name, content in (get_copies(host, missing) if missing else {}).items():
         try:
-            record = Record.model_validate_json(content)
-        except ValidationError:
+            record = parse(content)
+        except Unreadable as error:
             done.problems.append(
-                f"the copy of {name} on {host.name} is no record that this project can read"
+                f"the copy of {name} on {host.name}: {error.found}; {error.remedy}"
             )
             continue
         if record.deployment_id != name:

@@ -9,6 +9,7 @@ known to be ours, and the history can still be verified: pruned.json keeps what 
 import argparse
 
 from state.commands import terminal, words
+from state.commands.alone import alone
 from state.pruning import prune
 from state.reading import Unreadable
 from state.refusing import Refusal
@@ -35,7 +36,8 @@ def _positive(text: str) -> int:
 def run(chosen: argparse.Namespace, store: Store) -> int:
     """Prune, and say what is gone."""
     try:
-        done = prune(store, chosen.keep)
+        with alone(store, "prune"):
+            done = prune(store, chosen.keep)
     except Unreadable as error:
         found = f"{store.folder / 'pruned.json'} {error.found}"
         raise Refusal(found, "the list of what was pruned before", error.remedy) from None

@@ -1,5 +1,6 @@
 """Copies of records on targets, and histories that come together: by the scripts themselves."""
 
+import gzip
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +31,11 @@ class Targets:
 
     def records(self, name: str) -> Path:
         return self.folder / name / "lib" / "records"
+
+    def held(self, name: str) -> dict[str, bytes]:
+        """Id → content of the copies on a target."""
+        files = self.records(name).iterdir()
+        return {each.name.split(".")[0]: gzip.decompress(each.read_bytes()) for each in files}
 
     def run(self, host: Host, command: str, stdin: str, limit_s: int) -> tuple[bool, CommandOutput]:
         name = host.name.removeprefix("@fake/")
@@ -64,10 +70,10 @@ def test_each_target_holds_what_concerns_it_for_root_alone(
 ) -> None:
     store = filled(tmp_path / "s", d01=["web", "db"], d02=["web"])
     assert copies.put_copies(store, {host: [] for host in targets.hosts.values()}) == []
-    assert {path.stem for path in targets.records("web").iterdir()} == {ONE, TWO}
-    assert {path.stem for path in targets.records("db").iterdir()} == {ONE}
-    copy = targets.records("web") / f"{ONE}.json"
-    assert copy.read_bytes() == store.path_of(ONE).read_bytes()
+    assert set(targets.held("web")) == {ONE, TWO}
+    assert set(targets.held("db")) == {ONE}
+    assert targets.held("web")[ONE] == store.path_of(ONE).read_bytes()
+    copy = targets.records("web") / f"{ONE}.json.gz"
     assert copy.stat().st_mode & 0o777 == 0o600
     assert copy.parent.stat().st_mode & 0o777 == 0o700
     assert copy.parent.parent.stat().st_mode & 0o777 == 0o755  # metrics are beside it
@@ -77,7 +83,7 @@ def test_what_is_there_or_still_open_is_not_sent(tmp_path: Path, targets: Target
     store = filled(tmp_path / "s", d01=["web"], d02=["web"])
     opened: dict[str, Any] = {"@fake/web": Target(role="r", address="a")}
     store.save(record(THREE, status="running", targets=opened))
-    assert list(copies.concerning(store, "@fake/web", [f"{ONE}.json"])) == [TWO]
+    assert list(copies.concerning(store, "@fake/web", [f"{ONE}.json.gz"])) == [TWO]
 
 
 def test_a_target_that_cannot_take_them_fails_nothing(
@@ -119,23 +125,26 @@ def test_a_copy_that_differs_is_told_and_neither_is_replaced(
 ) -> None:
     store = filled(tmp_path / "s", d01=["web"])
     sync(store, targets.hosts.values())
-    copy = targets.records("web") / f"{ONE}.json"
-    copy.write_bytes(copy.read_bytes().replace(b"completed", b"failed"))
+    copy = targets.records("web") / f"{ONE}.json.gz"
+    copy.write_bytes(gzip.compress(targets.held("web")[ONE].replace(b"completed", b"failed")))
     before = store.path_of(ONE).read_bytes()
     [problem] = sync(store, targets.hosts.values()).problems
     assert f"{ONE} differs from its copy on @fake/web" in problem
-    assert store.path_of(ONE).read_bytes() == before and b"failed" in copy.read_bytes()
+    assert store.path_of(ONE).read_bytes() == before and b"failed" in targets.held("web")[ONE]
 
 
-@pytest.mark.parametrize("content", [b"{half", b'{"version": "9.9"}'])
-def test_a_copy_that_is_no_record_is_left_there(
-    tmp_path: Path, targets: Targets, content: bytes
-) -> None:
+def test_a_copy_that_is_no_record_is_left_there(tmp_path: Path, targets: Targets) -> None:
     targets.records("web").mkdir(parents=True)
-    (targets.records("web") / f"{ONE}.json").write_bytes(content)
+    newer = record(TWO).model_dump_json().replace('"5.1"', '"9.9"')
+    for name, content in ((ONE, b"{half"), (TWO, newer.encode())):
+        copy = targets.records("web") / f"{name}.json.gz"
+        copy.write_bytes(gzip.compress(content))
+    (targets.records("web") / f"{THREE}.json.gz").write_bytes(b"no gzip")
     store = Store(tmp_path / "s")
-    [problem] = sync(store, [targets.hosts["web"]]).problems
-    assert f"the copy of {ONE} on @fake/web is no record" in problem
+    problems = sync(store, [targets.hosts["web"]]).problems
+    assert f"the copy of {ONE} on @fake/web: cut off, or no JSON" in problems[0]
+    assert f"the copy of {TWO} on @fake/web: written by a newer version" in problems[1]
+    assert f"the copy of {THREE} on @fake/web: an empty file" in problems[2]
     assert store.ids() == []
 
 
