@@ -22,11 +22,13 @@ class Locks:
     def __init__(self, folder: Path, wait_s: float, waits: Callable[[Held], None]) -> None:
         self.targets: dict[str, TargetLock] = {}
         self._checkout = CheckoutLock(folder)
-        self._end = time.monotonic() + wait_s
+        self._wait_s = wait_s
+        self._end = 0.0
         self._waits = waits
 
     def take_checkout(self, holder: Holder) -> None:
         """Raises Held, and OSError for a folder that cannot be used."""
+        self._end = time.monotonic() + self._wait_s
         self._checkout.take(holder, self._left(), self._waits)
 
     def take_targets(self, hosts: Iterable[Host], holder: Holder) -> None:

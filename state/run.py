@@ -262,6 +262,7 @@ class Run(BaseStateCallback):
         except OSError as error:
             raise PyinfraError(self._unwritable(error)) from error
         finally:
+            self.running = None
             logger.removeFilter(quiet)
 
     def _verify(self, state: State) -> None:
