@@ -11,7 +11,7 @@ import click
 
 import configs
 from configs.secrets import Provided, provide
-from state import confirming, graph, options, run, seam, sudo
+from state import confirming, graph, options, reaching, restoring, run, seam, sudo
 from state.scrubbing import Scrubber
 from state.store import FOLDER, Store
 from tasks.quoting import QUOTINGS
@@ -19,22 +19,6 @@ from tasks.releases.rollback import chosen_app
 from tasks.stacks import STACKS, needed_secrets
 from tasks.teardown.request import plans
 from tasks.teardown.showing import shown
-
-
-def _connection(target: configs.Target) -> tuple[str, dict[str, object]]:
-    """One pyinfra host: strict host keys, the key file, and sudo as the inventory says."""
-    ssh = target.ssh
-    return target.name, {
-        "ssh_hostname": target.address,
-        "ssh_port": ssh.port,
-        "ssh_user": ssh.user,
-        "ssh_key": str(ssh.key_path),
-        "ssh_known_hosts_file": str(ssh.known_hosts_path),
-        "ssh_strict_host_key_checking": "yes",
-        "ssh_paramiko_connect_kwargs": {"transport_factory": seam.prompt_transport},
-        "_sudo": ssh.sudo,
-        "_sudo_password": sudo.PLACEHOLDER if ssh.sudo_password else None,
-    }
 
 
 def _secrets(needed: bool) -> Provided:
@@ -68,6 +52,18 @@ try:
     _options = options.read()
     graph.check(STACKS)
     _configuration = configs.load(data=_options.data)
+    _restored = restoring.from_data(
+        _options.data,
+        Store(configs.PROJECT / FOLDER),
+        _configuration,
+        [
+            each.name
+            for each in _configuration.targets.values()
+            if _options.leave(each.name, each.role)
+        ],
+    )
+    if _restored:
+        _configuration = _restored.configuration
     _targets = list(_configuration.targets.values())
     if _options.action == "rollback":
         chosen_app(_targets, _options.data)
@@ -100,9 +96,12 @@ _scrubber = Scrubber(
 )
 _scrubber.guard_streams()
 seam.scrub_crash_report(_scrubber.scrub)
+for _line in _restored.lines if _restored else ():
+    click.echo(f"    {_line}", err=True)
 _run = run.Run(_configuration, _options, configs.PROJECT, _passwords, _provided.secrets, _scrubber)
+_run.settings_from = _restored.deployment_id if _restored else None
 run.begin(_run)
 seam.install(_run)
 
-observability = [_connection(each) for each in _targets if each.role == "observability"]
-vpsmanager = [_connection(each) for each in _targets if each.role == "vpsmanager"]
+observability = [reaching.of(each) for each in _targets if each.role == "observability"]
+vpsmanager = [reaching.of(each) for each in _targets if each.role == "vpsmanager"]

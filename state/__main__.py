@@ -1,30 +1,95 @@
-"""``python -m state schema [--write]``: the JSON Schema of a record."""
+"""The history of deployments: what was done, by whom, what is ours, and whether it is true.
+
+It reads .deploy-state of this project. Only `sync` and `unlock` connect to targets.
+"""
 
 import argparse
-import json
+import io
+import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from state.record import json_schema
+from configs.paths import PROJECT
+from state.commands import (
+    diff,
+    history,
+    prune,
+    resources,
+    schema,
+    show,
+    sync,
+    unlock,
+    verify,
+)
+from state.refusing import Refusal
+from state.store import FOLDER, Store
 
-FILE = Path(__file__).with_name("record.schema.json")
+# By the name that they are called by. What takes long to import is imported by `run`.
+COMMANDS = {
+    "history": history,
+    "show": show,
+    "diff": diff,
+    "resources": resources,
+    "verify": verify,
+    "prune": prune,
+    "sync": sync,
+    "unlock": unlock,
+    "schema": schema,
+}
 
 
-def schema_text() -> str:
-    """The schema as its file holds it."""
-    return json.dumps(json_schema(), indent=2) + "\n"
+def parser() -> argparse.ArgumentParser:
+    """All commands with their options."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="for programs, on standard output")
+    common.add_argument(
+        "--folder",
+        type=Path,
+        metavar="DIR",
+        default=PROJECT / FOLDER,
+        help=f"another {FOLDER} than that of this project",
+    )
+    whole = argparse.ArgumentParser(prog="python -m state", description=__doc__)
+    commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        one = commands.add_parser(
+            name,
+            help=command.HELP,
+            description=command.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            parents=[common],
+        )
+        command.arguments(one)
+        one.set_defaults(run=command.run)
+    return whole
 
 
-def main() -> None:
-    """Print the schema, or write it to its file."""
-    parser = argparse.ArgumentParser(prog="python -m state", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    schema = commands.add_parser("schema", help="the JSON Schema of a record")
-    schema.add_argument("--write", action="store_true", help=f"to {FILE.name} instead")
-    if parser.parse_args().write:
-        FILE.write_text(schema_text())
-    else:
-        print(schema_text(), end="")
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code: 0, 1 with a problem or a refusal, 2 for a wrong call, 130 after Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal of another age has no arrows
+    chosen = parser().parse_args(arguments)
+    try:
+        code: int = chosen.run(chosen, Store(chosen.folder))
+        sys.stdout.flush()
+        return code
+    except Refusal as refusal:
+        print(refusal, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read it has enough; Python would complain of that once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        found = f"{error.filename or chosen.folder}: {(error.strerror or str(error)).lower()}"
+        remedy = "correct that and run it again; no record is lost by it"
+        print(Refusal(found, "a folder that you can read and write", remedy), file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

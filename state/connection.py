@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from paramiko import Channel
+from paramiko.ssh_exception import SSHException
 from pyinfra.api import Host, StringCommand
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
-from pyinfra.connectors.util import CommandOutput
+from pyinfra.connectors.util import CommandOutput, make_unix_command_for_host
 
 from configs import Target
 
@@ -33,12 +35,48 @@ def last_exit_code(host: Host) -> int | None:
 def run_command(host: Host, command: str, stdin: str, limit_s: int) -> tuple[bool, CommandOutput]:
     """Run a shell command outside of any operation, as the user whom operations run as.
 
-    Returns whether it succeeded, and what it printed. Raises OSError after ``limit_s`` seconds.
+    Returns whether it succeeded, and what it printed. Raises OSError after ``limit_s`` seconds, and
+    where there is no connection any more.
     """
-    given = {"_stdin": stdin, "_timeout": limit_s}
+    if is_lost(host):
+        raise ConnectionError("the connection is lost")
+    arguments = _arguments(host, {"_stdin": stdin, "_timeout": limit_s})
+    return host.run_shell_command(StringCommand(command), **arguments)
+
+
+def start_command(host: Host, command: str) -> Channel:
+    """Start a shell command as the same user; it ends with what it is written to or told by.
+
+    Raises SSHException and OSError where there is no connection.
+    """
+    arguments = _arguments(host, {})
+    whole = make_unix_command_for_host(host.state, host, StringCommand(command), **arguments)
+    transport = host.connector.client.get_transport()  # type: ignore[attr-defined]
+    if transport is None:
+        raise SSHException("there is no connection")
+    channel: Channel = transport.open_session(timeout=30)
+    channel.exec_command(whole.get_raw_value())
+    return channel
+
+
+def has_connection(host: Host) -> bool:
+    """Whether a host was connected to by SSH; other connectors hold no connection."""
+    return getattr(host.connector, "client", None) is not None
+
+
+def is_lost(host: Host) -> bool:
+    """Whether the SSH connection of a host has ended."""
+    if not has_connection(host):
+        return False
+    transport = host.connector.client.get_transport()  # type: ignore[attr-defined]
+    return transport is None or not transport.is_active()
+
+
+def _arguments(host: Host, given: dict[str, Any]) -> dict[str, Any]:
+    of_a_run = {"_success_exit_codes", "_get_pty", "_stdin", "_timeout"} - given.keys()
+    wanted = set(CONNECTOR_ARGUMENT_KEYS) - of_a_run
     arguments, _ = pop_global_arguments(host.state, host, given)
-    connector = {k: value for k, value in arguments.items() if k in CONNECTOR_ARGUMENT_KEYS}
-    return host.run_shell_command(StringCommand(command), **connector)
+    return {key: value for key, value in arguments.items() if key in wanted}
 
 
 def connect_remedy(target: Target, message: str) -> str:

@@ -14,6 +14,7 @@ import click
 import gevent
 
 from state.graph import Node
+from state.held import Held
 from state.lanes import Lane, Observer, Operation, Step
 from state.record import Error, Record, Release
 
@@ -74,6 +75,28 @@ def print_check(target: str, name: str, problem: str, remedy: str) -> None:
     say(f"      do: {remedy}")
 
 
+def print_refusal(message: str, remedy: str) -> None:
+    """Why nothing was begun, and what to do."""
+    say(f"--> Nothing was changed: {message}", fg="red", bold=True)
+    say(f"    do: {remedy}")
+
+
+def print_wait(held: Held) -> None:
+    """Who has what is waited for."""
+    say(f"    waiting: {held}", fg="yellow")
+
+
+def print_interrupted(under_way: Sequence[str] | None, grace_s: int) -> None:
+    """What happens after a signal. ``under_way``: what still is; None before anything began."""
+    if under_way is None:
+        text = "stopping here; run it again to go on"
+    else:
+        text = "nothing new is begun; run it again to go on"
+        if under_way:
+            text += f" (up to {grace_s} s for {', '.join(under_way)}; once more leaves at once)"
+    say(f"--> Interrupted: {text}", fg="yellow", bold=True)
+
+
 class Quiet(logging.Filter):
     """Keeps pyinfra's line per operation away, unless it was asked for with ``-v``."""
 
@@ -111,13 +134,17 @@ class Console(Observer):
     def operation_starts(self, lane: Lane, step: Step, operation: Operation) -> None:
         if self.every_operation:
             self._line(lane, f"{step.component} | {operation.label} …")
-        self.heartbeats[lane.host.name] = gevent.spawn(self._beat, lane, operation)
+        self._start_beat(lane, operation.label)
 
-    def _beat(self, lane: Lane, operation: Operation) -> None:
-        """Say now and then that a long operation still goes on."""
+    def _start_beat(self, lane: Lane, label: str) -> None:
+        self._stop_beat(lane)
+        self.heartbeats[lane.host.name] = gevent.spawn(self._beat, lane, label)
+
+    def _beat(self, lane: Lane, label: str) -> None:
+        """Say now and then that what takes long still goes on."""
         for seconds in itertools.count(HEARTBEAT_S, HEARTBEAT_S):
             gevent.sleep(HEARTBEAT_S)
-            self._line(lane, f"  {operation.label}: {seconds} s so far …")
+            self._line(lane, f"  {label}: {seconds} s so far …")
 
     def lane_ended(self, lane: Lane, completed: bool) -> None:
         self._stop_beat(lane)
@@ -143,6 +170,18 @@ class Console(Observer):
 
     def step_skipped(self, lane: Lane, step: Step, reason: str) -> None:
         self._line(lane, click.style(f"{step.component} skipped: {reason}", fg="yellow"))
+
+    def step_interrupted(self, lane: Lane, step: Step) -> None:
+        self._line(lane, click.style(f"{step.component}: interrupted", fg="yellow"))
+
+    def link_lost(self, lane: Lane, doing: str) -> None:
+        text = f"the connection is lost ({doing}); connecting again …"
+        self._line(lane, click.style(text, fg="yellow"))
+        self._start_beat(lane, "connecting again")
+
+    def link_mended(self, lane: Lane) -> None:
+        self._stop_beat(lane)
+        self._line(lane, "connected again; going on")
 
     def step_failed(
         self, lane: Lane, step: Step, operation: Operation | None, message: str

@@ -97,9 +97,15 @@ def prepare(
     if present and record.deployment_id not in present:
         return Import(record, store, False, (_not_first(store),))
     notes = [] if usable else [_START.format(started_at)]
-    if present and store.read(record.deployment_id) != record:
+    if present and not _same(store.read(record.deployment_id), record):
         notes.append(_STAYS)
     return Import(record, store, True, tuple(notes))
+
+
+def _same(there: Record | None, record: Record) -> bool:
+    """Whether both say the same; the seal, and the schema's version, came with its writing."""
+    said = [each and each.model_dump(exclude={"seal", "version"}) for each in (there, record)]
+    return said[0] == said[1]
 
 
 def _not_first(store: Store) -> str:

@@ -1,4 +1,8 @@
-"""Lanes: every target's operations in a greenlet of its own, waiting for each other by need."""
+"""Lanes: every target's operations in a greenlet of its own, waiting for each other by need.
+
+A lane whose connection is lost goes on when there is one again: with the operation that was under
+way, which asks anew what there is to do.
+"""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -16,6 +20,10 @@ from pyinfra.context import ctx_host, ctx_state
 
 from state.graph import Node, needed_nodes
 
+# How long what is under way may take to end once it is interrupted, in seconds.
+GRACE_S = 10
+# How often one operation is begun again after its connection was lost.
+TRIES = 3
 UNANSWERED = "a question that it asks the host could not be answered; is the host still reachable?"
 
 
@@ -72,6 +80,9 @@ class Observer:
     def step_waits(self, lane: Lane, step: Step, nodes: Sequence[Node]) -> None: ...
     def step_completed(self, lane: Lane, step: Step) -> None: ...
     def step_skipped(self, lane: Lane, step: Step, reason: str) -> None: ...
+    def step_interrupted(self, lane: Lane, step: Step) -> None: ...
+    def link_lost(self, lane: Lane, doing: str) -> None: ...
+    def link_mended(self, lane: Lane) -> None: ...
     def operation_starts(self, lane: Lane, step: Step, operation: Operation) -> None: ...
     def operation_ended(
         self, lane: Lane, step: Step, operation: Operation, changed: bool, seconds: float
@@ -79,6 +90,13 @@ class Observer:
     def step_failed(
         self, lane: Lane, step: Step, operation: Operation | None, message: str
     ) -> None: ...
+
+
+class Links(Protocol):
+    """Keeps the connections of lanes; ``mend`` returns why a target must be left alone, if so."""
+
+    def is_lost(self, host: Host) -> bool: ...
+    def mend(self, host: Host) -> str | None: ...
 
 
 @dataclass
@@ -102,66 +120,111 @@ class Lanes:
         lanes: Sequence[Lane],
         observers: Sequence[Observer],
         slots: int,
+        links: Links,
         left_out: Mapping[str, str] | None = None,
     ) -> None:
         self.state = state
         self.lanes = lanes
         self.observers = observers
+        self.links = links
         self.slots = Semaphore(max(1, slots))
         self.roles = {**(left_out or {}), **{lane.host.name: lane.role for lane in lanes}}
         self.progress: dict[Node, _Progress] = {
             (lane.host.name, step.component): _Progress() for lane in lanes for step in lane.steps
         }
+        self.under_way: dict[str, str] = {}
         self.stopped: PyinfraError | None = None
+        self._interrupted = Event()
+
+    def interrupt(self) -> list[str]:
+        """Let no lane start another operation; returns what is still under way."""
+        self._interrupted.set()
+        for progress in self.progress.values():
+            progress.event.set()
+        return [f"{label} of {name}" for name, label in self.under_way.items()]
 
     def run(self) -> None:
         """Run every lane to its end.
 
         A failing lane ends alone; its host enters pyinfra's failed hosts. Raises PyinfraError
         when more hosts failed than ``--fail-percent`` allows: the other lanes then start no
-        further operation. What interrupts the caller ends all lanes at once.
+        further operation, as they do once ``interrupt`` was called. What interrupts the caller
+        ends all lanes at once.
         """
         with ctx_state.use(self.state):
             greenlets = [gevent.spawn(self._run_lane, lane) for lane in self.lanes]
             try:
-                gevent.joinall(greenlets, raise_error=True)
+                self._wait(greenlets)
             finally:
                 gevent.killall(greenlets, timeout=5)
         if self.stopped:
             raise self.stopped
 
+    def _wait(self, greenlets: Sequence[gevent.Greenlet]) -> None:
+        """Until all have ended, or what was under way had its time once they are interrupted."""
+        for ended in gevent.iwait([*greenlets, self._interrupted]):
+            if ended is self._interrupted:
+                gevent.joinall(greenlets, timeout=GRACE_S)
+                return
+            ended.get()
+            if all(each.ready() for each in greenlets):
+                return
+
     def _run_lane(self, lane: Lane) -> None:
-        completed = True
         with ctx_host.use(lane.host), self.slots:
-            self._tell("lane_started", lane)
+            if self._interrupted.is_set():
+                return
+            outcome = self._start(lane)
             try:
                 for step in lane.steps:
-                    if completed or (step.alone and lane.host not in self.state.failed_hosts):
-                        completed = self._run_step(lane, step) and completed
-                if not completed and lane.host not in self.state.failed_hosts:
+                    if outcome == "completed" or self._goes_on(lane, step, outcome):
+                        ended = self._run_step(lane, step)
+                        if outcome == "completed" or ended == "interrupted":
+                            outcome = ended
+                if outcome == "failed" and lane.host not in self.state.failed_hosts:
                     self._fail_host(lane.host)
             finally:
                 for step in lane.steps:
                     self.progress[lane.host.name, step.component].event.set()
-            self._tell("lane_ended", lane, completed)
+            if outcome != "interrupted":
+                self._tell("lane_ended", lane, outcome == "completed")
 
-    def _run_step(self, lane: Lane, step: Step) -> bool:
-        """Run one step; False when it failed. A step whose need is not met is skipped.
+    def _goes_on(self, lane: Lane, step: Step, outcome: str) -> bool:
+        """Whether a step is run although one before it failed."""
+        failed_alone = outcome == "failed" and lane.host not in self.state.failed_hosts
+        return step.alone and failed_alone and not self.stopped
+
+    def _start(self, lane: Lane) -> str:
+        try:
+            self._tell("lane_started", lane)
+        except PyinfraError as error:
+            self._tell("step_failed", lane, lane.steps[0], None, str(error))
+            self._fail_host(lane.host)
+            return "failed"
+        return "completed"
+
+    def _run_step(self, lane: Lane, step: Step) -> str:
+        """Run one step; returns its outcome. A step whose need is not met is skipped: completed.
 
         What fails ``alone`` lets the operations after it run.
         """
         unmet = self._wait_for_needs(lane, step)
+        if self._interrupted.is_set():
+            return "interrupted"
         if unmet:
             self._end(lane, step, "skipped")
             self._tell("step_skipped", lane, step, unmet)
-            return True
+            return "completed"
         self._tell("step_started", lane, step)
         failed = False
         for operation in step.operations:
+            if self._interrupted.is_set():
+                self._tell("step_interrupted", lane, step)
+                return "interrupted"
             if self.stopped:
                 self._end(lane, step, "failed")
                 self._tell("step_failed", lane, step, None, "stopped: too many targets failed")
-                return False
+                return "failed"
             message = self._run_operation(lane, step, operation)
             if message is not None:
                 failed = True
@@ -172,15 +235,40 @@ class Lanes:
             self._end(lane, step, "failed")
             if not step.alone:
                 self._fail_host(lane.host)
-            return False
+            return "failed"
         self._end(lane, step, "completed")
         self._tell("step_completed", lane, step)
-        return True
+        return "completed"
 
     def _run_operation(self, lane: Lane, step: Step, operation: Operation) -> str | None:
-        """Run one operation; returns None, or what went wrong."""
+        """Run one operation, again where its connection was lost; returns what went wrong."""
+        if problem := self._mend(lane, "nothing was under way"):
+            return problem
         self._tell("operation_starts", lane, step, operation)
+        self.under_way[lane.host.name] = operation.label
         started = time.monotonic()
+        try:
+            message = self._try_operation(lane, operation)
+            for _ in range(TRIES - 1):
+                if (
+                    message is None
+                    or self._interrupted.is_set()
+                    or not self.links.is_lost(lane.host)
+                ):
+                    break
+                if problem := self._mend(lane, f"{operation.label} was under way"):
+                    return problem
+                _forget(self.state, lane.host, operation)
+                message = self._try_operation(lane, operation)
+        finally:
+            del self.under_way[lane.host.name]
+        if message is None:
+            meta = self.state.get_op_data_for_host(lane.host, operation.hash).operation_meta
+            seconds = time.monotonic() - started
+            self._tell("operation_ended", lane, step, operation, meta.did_change(), seconds)
+        return message
+
+    def _try_operation(self, lane: Lane, operation: Operation) -> str | None:
         try:
             succeeded = run_host_op(self.state, lane.host, operation.hash)
         except Exception as error:
@@ -188,12 +276,17 @@ class Lanes:
             return _explain(error)
         if not succeeded:
             return "its command failed"
-        if lane.host in self.state.failed_hosts:
-            return UNANSWERED
-        meta = self.state.get_op_data_for_host(lane.host, operation.hash).operation_meta
-        seconds = time.monotonic() - started
-        self._tell("operation_ended", lane, step, operation, meta.did_change(), seconds)
-        return None
+        return UNANSWERED if lane.host in self.state.failed_hosts else None
+
+    def _mend(self, lane: Lane, doing: str) -> str | None:
+        """See that a lane's target is reachable and ours; returns why it is not."""
+        lost = self.links.is_lost(lane.host)
+        if lost:
+            self._tell("link_lost", lane, doing)
+        problem = self.links.mend(lane.host)
+        if problem is None and lost:
+            self._tell("link_mended", lane)
+        return f"{problem}; {doing}" if problem and lost else problem
 
     def _wait_for_needs(self, lane: Lane, step: Step) -> str:
         """Wait, without a slot, until all needs have ended; returns which one is not met."""
@@ -232,6 +325,14 @@ class Lanes:
         except PyinfraError as error:
             if others_left:
                 self.stopped = error
+
+
+def _forget(state: State, host: Host, operation: Operation) -> None:
+    """Let an operation be run again: pyinfra runs each once, and counts each failure."""
+    meta = state.get_op_data_for_host(host, operation.hash).operation_meta
+    if meta.is_complete():
+        state.get_results_for_host(host).error_ops -= 1
+        meta._success = meta._commands = meta._combined_output = None
 
 
 def _explain(error: Exception) -> str:

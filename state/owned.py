@@ -3,7 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from state.record import Record, ResourcesCreated
+from pydantic import BaseModel, Field
+
+from state.reading import Extract
+from state.record import Record, Resource, ResourcesCreated
 
 # The kinds of records without an order, in one in which they may have been created.
 _KINDS = (
@@ -30,25 +33,67 @@ class Owned:
     since: str
 
 
-def owned(records: Iterable[Record], target: str, before: Iterable[Owned] = ()) -> list[Owned]:
-    """What is ours on ``target``, in the order of its creation.
+class Effects(BaseModel):
+    """What one deployment did to what is ours on one target: kind, name and component of each.
 
-    ``records``: oldest first. ``before``: what was ours already before the first of them.
+    In order; all that was created comes before all that was removed.
     """
-    found = {(each.kind, each.name): each for each in before}
-    for record in records:
-        its = record.targets.get(target)
-        if its is None:
-            continue
-        for name, component in its.components.items():
-            for created in component.created:
-                _add(found, created.kind, created.name, name, record.deployment_id)
+
+    created: list[tuple[str, str, str | None]] = []
+    removed: list[tuple[str, str, str]] = []
+
+
+class _Component(BaseModel):
+    created: list[Resource] = []
+    removed: list[Resource] = []
+
+
+class _Target(BaseModel):
+    components: dict[str, _Component] = {}
+    resources_created: ResourcesCreated = ResourcesCreated()
+
+
+class Made(Extract):
+    """The part of a record that tells what it created and removed."""
+
+    targets: dict[str, _Target] = Field(default_factory=dict)
+
+
+def effects(record: Record | Made) -> dict[str, Effects]:
+    """What a deployment did to what is ours, by target; without those where it did nothing."""
+    found: dict[str, Effects] = {}
+    for name, target in record.targets.items():
+        created: list[tuple[str, str, str | None]] = [
+            (each.kind, each.name, component_name)
+            for component_name, component in target.components.items()
+            for each in component.created
+        ]
         if record.version == "5.0":
-            for kind, created_name in _by_kind(its.resources_created):
-                _add(found, kind, created_name, None, record.deployment_id)
-        for name, component in its.components.items():
-            for removed in component.removed:
-                _remove(found, removed.kind, removed.name, name)
+            created += [(*each, None) for each in _by_kind(target.resources_created)]
+        removed = [
+            (each.kind, each.name, component_name)
+            for component_name, component in target.components.items()
+            for each in component.removed
+        ]
+        if created or removed:
+            found[name] = Effects(created=created, removed=removed)
+    return found
+
+
+def owned(records: Iterable[Record], target: str) -> list[Owned]:
+    """What is ours on ``target``, in the order of its creation. ``records``: oldest first."""
+    told = ((record.deployment_id, effects(record)) for record in records)
+    return add_up((each_id, each[target]) for each_id, each in told if target in each)
+
+
+def add_up(told: Iterable[tuple[str, Effects]]) -> list[Owned]:
+    """What is ours after these deployments, each with its id, oldest first."""
+    found: dict[tuple[str, str], Owned] = {}
+    for deployment_id, each in told:
+        for kind, name, component in each.created:
+            _add(found, kind, name, component, deployment_id)
+        for kind, name, component in each.removed:
+            _remove(found, kind, name, component)
     return list(found.values())
 
 

@@ -14,6 +14,7 @@ from facts.reports import Report
 from facts.versions import Versions
 from state.connection import last_exit_code
 from state.lanes import Lane, Observer, Operation, Step
+from state.links import Links
 from state.owned import Owned
 from state.record import (
     Component,
@@ -39,9 +40,11 @@ class Recorder(Observer):
         state: State,
         record: Record,
         store: Store,
+        links: Links,
         owned: Callable[[str], Sequence[Owned]] | None = None,
     ) -> None:
         self.state = state
+        self.links = links
         self.record = record
         self.store = store
         self.owned = owned or store.owned
@@ -76,7 +79,11 @@ class Recorder(Observer):
             if (kind, name) not in owners and not (kind == "data" and name in places)
         ]  # fmt: skip
         asked = list(dict.fromkeys(resources))
-        found = lane.host.get_fact(Existing, resources=asked) if asked else []
+        found = (
+            self.links.asked(lane.host, lambda: lane.host.get_fact(Existing, resources=asked))
+            if asked
+            else []
+        )
         self.owners[lane.host.name] = owners
         self.stood_before[lane.host.name] = set(found)
         self.store.save(self.record)
@@ -85,8 +92,11 @@ class Recorder(Observer):
         target = self.record.targets[lane.host.name]
         target.status = "completed" if completed else "failed"
         target.completed_at = now()
-        self._read_versions(lane)
-        self._read_reports(lane)
+        try:
+            self._read_versions(lane)
+            self._read_reports(lane)
+        except PyinfraError:
+            logger.debug("%s does not tell what it has now", lane.host.name, exc_info=True)
         self.store.save(self.record)
 
     def _read_versions(self, lane: Lane) -> None:
@@ -97,7 +107,10 @@ class Recorder(Observer):
             if components[step.component].status == "completed" and step.version
         }
         if commands and lane.host not in self.state.failed_hosts:
-            for name, version in lane.host.get_fact(Versions, commands=commands).items():
+            found = self.links.asked(
+                lane.host, lambda: lane.host.get_fact(Versions, commands=commands)
+            )
+            for name, version in found.items():
                 components[name].version = version
 
     def step_started(self, lane: Lane, step: Step) -> None:
@@ -173,7 +186,13 @@ class Recorder(Observer):
         """List what is gone: of what may have been kept for a reason, the host is asked."""
         doubtful = [(kind, name) for kind, name, _ in removes if kind in KEPT_AT_TIMES]
         try:
-            kept = lane.host.get_fact(Existing, resources=doubtful) if doubtful else []
+            kept = (
+                self.links.asked(
+                    lane.host, lambda: lane.host.get_fact(Existing, resources=doubtful)
+                )
+                if doubtful
+                else []
+            )
         except PyinfraError:
             kept = doubtful
         components = self.record.targets[lane.host.name].components

@@ -3,6 +3,7 @@
 import json
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -16,16 +17,24 @@ from pyinfra.api.state import BaseStateCallback
 from configs import Configuration, Target
 from configs.secrets import Secret
 from state import console, sudo
-from state.connection import connect_remedy, keep_exit_codes
+from state.connection import connect_remedy
+from state.copies import put_copies
 from state.deployer import identify
-from state.lanes import Lane, Lanes, Step
+from state.held import Held
+from state.holder import holder_of
+from state.lanes import GRACE_S, Lane, Lanes, Step
+from state.links import Links
+from state.locks import Locks
+from state.matching import note_matches
 from state.options import Options
 from state.owned import Owned
+from state.reaching import become_root
 from state.record import Check, Config, Error, Record, Status
 from state.record import Target as TargetRecord
 from state.recorder import Recorder
 from state.scrubbing import Scrubber
 from state.store import FOLDER, Store, now
+from state.target_lock import NoAnswer, Robbed
 from state.telling import Announcement, tell
 from state.verifying import Verify, failure, verify_all, verify_one
 
@@ -47,6 +56,7 @@ class Run(BaseStateCallback):
 
     ``passwords``: target → sudo password, for those whose sudo asks for one. ``secrets``: those of
     the components, by name. ``scrubber``: keeps all of these out of the records.
+    ``settings_from``: the deployment whose settings are deployed, if not the inventory's.
     """
 
     def __init__(
@@ -63,7 +73,9 @@ class Run(BaseStateCallback):
         self.root = root
         self.passwords = passwords
         self.secrets = secrets
+        self.scrubber = scrubber
         self.store = Store(root / FOLDER, scrubber)
+        self.locks = Locks(self.store.folder, options.lock_wait_s, console.print_wait)
         self.hardware: dict[str, Mapping[str, Any] | None] = {}
         self.errors: dict[str, Error] = {}
         self.warnings: list[str] = []
@@ -74,7 +86,9 @@ class Run(BaseStateCallback):
         self.announcements: list[tuple[Host, Announcement]] = []
         self._owned: dict[str, Sequence[Owned]] = {}
         self.recorder: Recorder | None = None
+        self.running: Lanes | None = None
         self.exit_code: int | None = None
+        self.settings_from: str | None = None
 
     @property
     def targets(self) -> list[Target]:
@@ -99,18 +113,16 @@ class Run(BaseStateCallback):
         state.add_callback_handler(self)
 
     def host_connect(self, state: State, host: Host) -> None:  # type: ignore[override]
-        """Prepare a fresh connection: exit codes are kept, the sudo password is handed over."""
-        keep_exit_codes(host)
-        ssh = self.configuration.targets[host.name].ssh
         try:
-            if host.name in self.passwords:
-                sudo.hand_over(host, self.passwords[host.name])
-            elif ssh.sudo:
-                sudo.check_without_password(host)
+            self._prepare_link(host)
         except sudo.Refused as refusal:
             self.errors[host.name] = Error(
                 stage="preflight", message=f"sudo: {refusal}", remedy=refusal.remedy
             )
+
+    def _prepare_link(self, host: Host) -> None:
+        target = self.configuration.targets[host.name]
+        become_root(host, target, self.passwords.get(host.name))
 
     def host_connect_error(  # type: ignore[override]
         self, state: State, host: Host, error: Exception
@@ -237,10 +249,14 @@ class Run(BaseStateCallback):
             usual()
             return
         state.is_executing = True
+        links = Links(state, self._prepare_link, self.locks.targets)
         try:
-            self.recorder = self._open_record(state, lanes)
+            self.recorder = self._open_record(state, lanes, links)
         except OSError as error:
             raise PyinfraError(f"nothing was changed: {self._unwritable(error)}") from error
+        except (Held, Robbed, NoAnswer) as problem:
+            console.print_refusal(str(problem), problem.remedy)
+            raise SystemExit(1) from None
         names = [lane.host.name for lane in lanes]
         watcher = console.Console(names, every_operation=self.options.verbosity > 0)
         quiet = console.Quiet(self.options.verbosity)
@@ -253,11 +269,16 @@ class Run(BaseStateCallback):
             if name not in running
         }
         try:
-            Lanes(state, lanes, [self.recorder, watcher], slots, left_out).run()
+            self.running = Lanes(state, lanes, [self.recorder, watcher], slots, links, left_out)
+            self.running.run()
+            self.running = None
+            if self.exit_code is not None:
+                raise SystemExit(self.exit_code)
             self._verify(state)
         except OSError as error:
             raise PyinfraError(self._unwritable(error)) from error
         finally:
+            self.running = None
             logger.removeFilter(quiet)
 
     def _verify(self, state: State) -> None:
@@ -292,27 +313,36 @@ class Run(BaseStateCallback):
             " or let your user write there, and run it again"
         )
 
-    def _open_record(self, state: State, lanes: Sequence[Lane]) -> Recorder:
-        deployer = identify(self.root, self.targets[0].address)
-        for deployment_id in self.store.close_left_open(deployer.hostname):
-            console.say(f"    note: the deployment {deployment_id} was interrupted; going on")
+    def _open_record(self, state: State, lanes: Sequence[Lane], links: Links) -> Recorder:
+        """Hold all locks, and write down what begins. Raises Held, Robbed, NoAnswer, OSError."""
+        deployer, action = identify(self.root, self.targets[0].address), self.options.action
+        message = self.scrubber.scrub(self.options.message)
+        holder = replace(holder_of(deployer, now(), action or "deploy"), message=message)
+        self.locks.take_checkout(holder)
+        for left_open in self.store.close_left_open(deployer.hostname):
+            console.say(f"    note: the deployment {left_open} was interrupted; going on")
+        deployment_id = self.store.next_id()
+        hosts = [lane.host for lane in lanes]
+        self.locks.take_targets(hosts, replace(holder, deployment_id=deployment_id))
         settings = {target.name: target.settings.model_dump(mode="json") for target in self.targets}
         record = Record(
-            deployment_id=self.store.next_id(),
-            action=self.options.action or "deploy",
+            deployment_id=deployment_id,
+            action=action or "deploy",
+            message=message,
             deployer=deployer,
             started_at=now(),
             config=Config(
                 inventory_sha256=self.configuration.inventory_sha256,
                 script_version=SCRIPT_VERSION,
                 settings=settings,
-                settings_sha256=sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
+                settings_sha256=_sha256(settings),
+                settings_from=self.settings_from,
             ),
             tools={"python": platform.python_version(), "pyinfra": version("pyinfra")},
             previous=self.store.newest(),
             targets={name: self._target_record(name) for name in self.taking_part(state)},
         )
-        recorder = Recorder(state, record, self.store, self.owned_resources)
+        recorder = Recorder(state, record, self.store, links, self.owned_resources)
         recorder.open(lanes)
         return recorder
 
@@ -332,10 +362,12 @@ class Run(BaseStateCallback):
             error=error,
         )
 
-    def interrupted(self, exit_code: int) -> None:
-        """Remember that a signal ends this run."""
+    def interrupted(self, exit_code: int) -> bool:
+        """Remember that a signal ends this run; returns whether the lanes end it themselves."""
         self.exit_code = exit_code
-        console.say("--> Interrupted: stopping here; run it again to go on", fg="yellow", bold=True)
+        under_way = self.running.interrupt() if self.running else None
+        console.print_interrupted(under_way, GRACE_S)
+        return under_way is not None
 
     def report(self, state: State, usual: Callable[[], None]) -> None:
         """Show pyinfra's line per operation with ``-v`` only; our summary follows at the end."""
@@ -343,20 +375,42 @@ class Run(BaseStateCallback):
             usual()
 
     def finish(self, state: State) -> None:
-        """Close the record, on every way out, and say what was done."""
-        if self.recorder is None:
-            return
-        record = self.recorder.record
+        """Close the record, on every way out, free the locks, and say what was done."""
+        try:
+            if self.recorder is not None:
+                self._close(self.recorder)
+            elif self.options.dry and self.options.action == "deploy":
+                self._note_matches(state)
+        finally:
+            self.locks.release()
+
+    def _close(self, recorder: Recorder) -> None:
+        record = recorder.record
         unfinished = any(each.status != "completed" for each in record.targets.values())
         status: Status = "failed" if unfinished else "completed"
         try:
-            self.recorder.close(status if self.exit_code is None else "interrupted")
+            recorder.close(status if self.exit_code is None else "interrupted")
         except OSError as error:
             console.say(f"--> {self._unwritable(error)}", fg="red")
         # Who interrupts does not want to wait for anything else.
         warnings = tell(self.announcements, record) if self.exit_code is None else []
+        hosts = {lane.host.name: lane.host for lane in self.lanes}
+        copies = {hosts[name]: lock.copies for name, lock in self.locks.targets.items()}
+        limit_s = 60 if self.exit_code is None else 5
+        warnings += put_copies(self.store, copies, limit_s)
         path = self.store.path_of(record.deployment_id)
         console.print_summary(record, path.relative_to(self.root), self.urls, warnings)
+
+    def _note_matches(self, state: State) -> None:
+        settings = {target.name: target.settings.model_dump(mode="json") for target in self.targets}
+        try:
+            note_matches(self.store, state, self.lanes, _sha256(settings))
+        except OSError as error:
+            console.say(f"    note: {self._unwritable(error)}", fg="yellow")
+
+
+def _sha256(settings: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def _itself(host: Host) -> Host:

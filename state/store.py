@@ -3,18 +3,20 @@
 import hashlib
 import json
 import os
-import secrets
-import time
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from state.owned import Owned, owned
+from state.ids import next_id, past
+from state.owned import Effects, Made, Owned, add_up, effects
+from state.processes import runs
+from state.pruning import read_pruned
+from state.reading import Head, Part, Unreadable, extract, parse
 from state.record import Previous, Record
 from state.scrubbing import Scrubber
+from state.sealing import seal_of
+from state.writing import link_atomically, sweep, write_atomically
 
 FOLDER = ".deploy-state"
 
@@ -22,11 +24,6 @@ FOLDER = ".deploy-state"
 def now() -> str:
     """The time as records hold it: UTC, to the second."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def new_id() -> str:
-    """A deployment's id, ``YYYYMMDD-HHMMSS-xxxxxx`` (UTC, and 24 random bits)."""
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
 class Store:
@@ -46,21 +43,31 @@ class Store:
 
     def save(self, record: Record) -> None:
         """Write a record so that a reader, or a power cut, meets the old or the new one, whole."""
-        path = self.path_of(record.deployment_id)
-        data = self.scrubber.scrub_values(record.model_dump(mode="json"))
-        write_atomically(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+        self._write(record)
         self.make_current(record.deployment_id)
+
+    def _write(self, record: Record) -> None:
+        """What is sealed is what is written: without secrets."""
+        data = self.scrubber.scrub_values(record.model_dump(mode="json"))
+        record.seal = data["seal"] = None if record.status == "running" else seal_of(data)
+        text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+        write_atomically(self.path_of(record.deployment_id), text)
 
     def make_current(self, deployment_id: str) -> None:
         """Let ``current.json`` point to a record that is there."""
-        current = self.folder / "current.json"
-        wanted = f"history/{self.path_of(deployment_id).name}"
-        if current.is_symlink() and os.readlink(current) == wanted:
-            return
-        new = self.folder / f".current.{os.getpid()}"
-        new.unlink(missing_ok=True)
-        new.symlink_to(wanted)
-        new.replace(current)
+        link_atomically(self.folder / "current.json", f"history/{deployment_id}.json")
+
+    def current(self) -> str | None:
+        """The id of the record that ``current.json`` leads to, whether or not it is there."""
+        link = self.folder / "current.json"
+        try:
+            return Path(os.readlink(link)).stem
+        except OSError:
+            pass
+        try:  # whoever copied the folder may have copied what the link leads to
+            return Head.model_validate_json(link.read_bytes()).deployment_id
+        except (OSError, ValueError):
+            return None
 
     def save_hardware(self, target: str, hardware: Mapping[str, Any]) -> None:
         """Keep what a target's machine was found to be."""
@@ -68,22 +75,25 @@ class Store:
 
     def next_id(self) -> str:
         """An id that sorts after all there are: at most a second passes until there is one."""
-        newest = max(self.ids(), default="")
-        while (deployment_id := new_id())[:15] <= newest[:15]:
-            if newest[:15] > f"{datetime.now(UTC) + timedelta(seconds=2):%Y%m%d-%H%M%S}":
-                break  # a record of the future: some clock was wrong, and waiting does not help
-            time.sleep(0.05)
-        return deployment_id
+        return next_id(self.ids())
 
     def ids(self) -> list[str]:
         """The ids of all records, oldest first."""
-        return sorted(path.stem for path in self.history.glob("*.json"))
+        names = (path.stem for path in self.history.glob("*.json"))
+        return sorted(name for name in names if not name.startswith("."))
 
     def read(self, deployment_id: str) -> Record | None:
         """A record, or None where its file cannot be read as one."""
         try:
-            return Record.model_validate_json(self.path_of(deployment_id).read_bytes())
-        except (OSError, ValidationError):
+            return parse(self.path_of(deployment_id).read_bytes())
+        except (OSError, Unreadable):
+            return None
+
+    def extract(self, model: type[Part], deployment_id: str) -> Part | None:
+        """A part of a record, or None where its file cannot be read."""
+        try:
+            return extract(model, self.path_of(deployment_id).read_bytes())
+        except (OSError, Unreadable):
             return None
 
     def records(self) -> Iterator[Record]:
@@ -92,16 +102,42 @@ class Store:
             if record := self.read(deployment_id):
                 yield record
 
-    def owned(self, target: str) -> list[Owned]:
-        """What is ours on a target, in the order of its creation."""
-        return owned(self.records(), target)
-
     def newest(self) -> Previous | None:
-        """The newest record's id and the hash of its file; None where there is none."""
-        for deployment_id in reversed(self.ids()):
-            content = self.path_of(deployment_id).read_bytes()
-            return Previous(deployment_id=deployment_id, sha256=hashlib.sha256(content).hexdigest())
+        """The id of the newest record that is closed, and the hash of its file, if there is one.
+
+        An open one will be written again, and a file that is no record may be replaced: a hash of
+        them would not last.
+        """
+        for deployment_id in reversed(past(self.ids())):
+            try:
+                content = self.path_of(deployment_id).read_bytes()
+                head = Head.model_validate_json(content)
+            except (OSError, ValueError):
+                continue
+            if head.status != "running":
+                sha256 = hashlib.sha256(content).hexdigest()
+                return Previous(deployment_id=deployment_id, sha256=sha256)
         return None
+
+    def effects(self) -> dict[str, dict[str, Effects]]:
+        """What each deployment did to what is ours on each target, oldest first; pruned or not."""
+        try:
+            found = {key: each.targets for key, each in read_pruned(self.folder).records.items()}
+        except Unreadable:
+            found = {}
+        for deployment_id in self.ids():
+            if made := self.extract(Made, deployment_id):
+                found[deployment_id] = effects(made)
+        return dict(sorted(found.items()))
+
+    def owned(self, target: str, until: str | None = None) -> list[Owned]:
+        """What is ours on a target, in the order of its creation: now, or after one deployment."""
+        told = self.effects().items()
+        return add_up(
+            (key, each[target])
+            for key, each in told
+            if target in each and (until is None or key <= until)
+        )
 
     def close_left_open(self, hostname: str) -> list[str]:
         """Close as interrupted what a crash left open on this computer; returns their ids.
@@ -109,45 +145,13 @@ class Store:
         A record whose process still runs is left alone, as is one of another computer.
         """
         closed = []
+        sweep(self.history)
         for deployment_id in self.ids():
-            record = self.read(deployment_id)
-            if record is None or record.status != "running":
+            head = self.extract(Head, deployment_id)
+            record = self.read(deployment_id) if head and head.status == "running" else None
+            if record is None or record.deployer.hostname != hostname or runs(record.deployer.pid):
                 continue
-            if record.deployer.hostname == hostname and not _runs(record.deployer.pid):
-                record.close("interrupted", now())
-                write_atomically(
-                    self.path_of(deployment_id), record.model_dump_json(indent=2) + "\n"
-                )
-                closed.append(deployment_id)
+            record.close("interrupted", now())
+            self._write(record)
+            closed.append(deployment_id)
         return closed
-
-
-def _runs(pid: int) -> bool:
-    """Whether this is another pyinfra that runs now, and not a process that got its number."""
-    if pid == os.getpid():
-        return False
-    try:
-        os.kill(pid, 0)
-        return b"pyinfra" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except ProcessLookupError:
-        return False
-    except OSError:
-        # It is somebody else's, or this computer has no /proc: the careful answer.
-        return True
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file, mode 0600, by renaming a complete one over it; its folder is synced too."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

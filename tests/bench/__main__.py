@@ -13,7 +13,7 @@ from pathlib import Path
 import configs
 from tasks.component import Site
 from tasks.stacks import STACKS
-from tests.bench import uptime
+from tests.bench import history, uptime
 from tests.bench.measure import Measured, machine, measure
 from tests.bench.memory import Held, held
 from tests.lab import Lab, LabError
@@ -134,6 +134,8 @@ def report(bench: Bench) -> Sequence[str]:
         "",
         "memory of the services of observability, at rest",
         *memory(services, STACK_MB),
+        "",
+        *history.report(bench.logs),
     ]  # fmt: skip
 
 

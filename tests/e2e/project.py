@@ -3,6 +3,8 @@
 import copy
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -75,13 +77,7 @@ class Project:
         ``env``: what its environment has beside this process's, where nothing tunes a deploy.
         """
         path = inventory or self.inventory(changes)
-        plain = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("CHOM_", "PYINFRA_")) and name != "CI"
-        }
-        environment = {**plain, **self.secrets_env, "CHOM_INVENTORY": str(path), **(env or {})}
-        command = Command(arguments, self.folder, environment)
+        command = Command(arguments, self.folder, self._environment(path, env or {}))
         self._started.append(command)
         return command
 
@@ -110,6 +106,29 @@ class Project:
         return self.pyinfra(
             *DEPLOY, *given, changes=changes, inventory=inventory, env=env, timeout_s=timeout_s
         )
+
+    def state_command(self, *arguments: str, inventory: Path | None = None) -> Outcome:
+        """``python -m state`` with ``arguments``, on the lab's inventory; the end of it."""
+        done = subprocess.run(
+            [sys.executable, "-m", "state", *arguments],
+            cwd=self.folder,
+            env=self._environment(inventory or self.inventory(), {}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_S,
+        )
+        outcome = Outcome(("state", *arguments), done.returncode, done.stdout, done.stderr)
+        assert "Traceback" not in outcome.text, outcome
+        return outcome
+
+    def _environment(self, inventory: Path, env: Mapping[str, str]) -> dict[str, str]:
+        plain = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("CHOM_", "PYINFRA_")) and name != "CI"
+        }
+        return {**plain, **self.secrets_env, "CHOM_INVENTORY": str(inventory), **env}
 
     def secrets(self) -> dict[str, str]:
         """The values of all secrets that there are now."""

@@ -199,8 +199,10 @@ def test_a_teardown_that_is_killed_goes_on_and_purges_all(deployed: Platform) ->
     assert (killed.action, killed.status) == ("teardown", "interrupted")
     for machine in MACHINES:
         data = [path for path in KEPT if path not in ("/var/log", "/var/www")]
-        paths = " ".join([*data, "/var/lib/chom", "/etc/chom", "/opt/prometheus", "/run/chom"])
+        paths = " ".join([*data, "/etc/chom", "/opt/prometheus", "/usr/local/lib/chom"])
         assert answer(lab, machine, f"ls -d {paths} 2>/dev/null || true") == ""
+        # The records of what was done stay.
+        assert answer(lab, machine, "ls /var/lib/chom") == "records"
         assert not users(deployed, machine) & {"laravel", "alertmanager", "prometheus-server"}
     assert project.record().status == "completed"
 

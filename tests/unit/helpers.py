@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pyinfra.api import Config, Inventory, State
+from pyinfra.api import Config, Host, Inventory, State
 from pyinfra.api.connect import connect_all
 from pyinfra.api.state import StateStage
 
@@ -95,3 +95,13 @@ class Step:
     report: str = ""
     alone: bool = False
     operations: list[Operation] = field(default_factory=list)
+
+
+class Steady:
+    """Links that are never lost."""
+
+    def is_lost(self, host: Host) -> bool:
+        return False
+
+    def mend(self, host: Host) -> str | None:
+        return None

@@ -12,9 +12,11 @@ import pytest
 
 from configs.__main__ import main
 from state import importing
-from state.__main__ import schema_text
+from state.commands.schema import text as schema_text
+from state.integrity import verify
 from state.record import Record
-from state.store import Store, write_atomically
+from state.store import Store
+from state.writing import write_atomically
 from tests.unit.test_migrate import OLD, STATE
 from tests.unit.test_record import record
 from tests.unit.test_run import FakeRun
@@ -110,6 +112,8 @@ def test_it_is_valid_and_current(state: State, migrate: Migrate, store: Store) -
     current = store.folder / "current.json"
     assert os.readlink(current) == f"history/{only(store).deployment_id}.json"
     jsonschema.validate(json.loads(current.read_text()), json.loads(schema_text()))
+    assert only(store).seal
+    assert verify(store).findings == []
 
 
 @pytest.mark.parametrize(
@@ -318,6 +322,19 @@ def test_a_record_of_an_earlier_migration_stays_as_it_is(
 
 
 # Refused, killed
+
+
+def test_a_record_of_an_older_schema_is_the_same_one(
+    state: State, migrate: Migrate, store: Store
+) -> None:
+    """It was written before records were sealed."""
+    path = state()
+    migrate(path)
+    file = store.path_of(only(store).deployment_id)
+    data = {**json.loads(file.read_text()), "version": "5.0", "seal": None}
+    file.write_text(json.dumps(data))
+    assert json.loads(migrate(path, "--json")[1])["notes"] == []
+    assert json.loads(file.read_text()) == data
 
 
 def test_what_is_refused_is_refused_before_anything_is_written(

@@ -5,14 +5,14 @@ from typing import Any
 
 import gevent
 import pytest
-from pyinfra.api import State
+from pyinfra.api import Host, State
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.operation import add_op
 from pyinfra.connectors.fake import FakeConnector
 from pyinfra.operations import server
 
 from state.lanes import Lane, Lanes, Observer
-from tests.unit.helpers import Operation, Step, fake_state
+from tests.unit.helpers import Operation, Steady, Step, fake_state
 
 
 class Diary(Observer):
@@ -47,6 +47,16 @@ class Diary(Observer):
 
     def step_failed(self, lane: Lane, step: Any, operation: Any, message: str) -> None:
         self._note("failed", lane, step.component)
+        self._note("message", lane, message)
+
+    def step_interrupted(self, lane: Lane, step: Any) -> None:
+        self._note("interrupted", lane, step.component)
+
+    def link_lost(self, lane: Lane, doing: str) -> None:
+        self._note("link lost", lane, doing)
+
+    def link_mended(self, lane: Lane) -> None:
+        self._note("link made", lane, "")
 
 
 def lane(state: State, name: str, role: str, steps: dict[str, list[str]], **needs: Any) -> Lane:
@@ -69,7 +79,7 @@ def lane(state: State, name: str, role: str, steps: dict[str, list[str]], **need
 def run(state: State, *lanes: Lane, slots: int = 10) -> Diary:
     state.is_executing = True
     diary = Diary()
-    Lanes(state, lanes, [diary], slots).run()
+    Lanes(state, lanes, [diary], slots, Steady()).run()
     return diary
 
 
@@ -171,7 +181,7 @@ def test_an_exception_in_an_operation_fails_the_lane_and_names_it(
             messages.append(message)
 
     state.is_executing = True
-    Lanes(state, [first, second], [Ear()], 10).run()
+    Lanes(state, [first, second], [Ear()], 10, Steady()).run()
     assert messages == ["EOFError: the connection is gone"]
     assert state.failed_hosts == {first.host}
 
@@ -211,7 +221,7 @@ def test_what_needs_a_target_that_was_left_out_is_skipped() -> None:
     only = lane(state, "a", "x", {"proof": ["echo 1"]}, proof=["y.two"])
     diary = Diary()
     state.is_executing = True
-    Lanes(state, [only], [diary], 10, left_out={"b": "y"}).run()
+    Lanes(state, [only], [diary], 10, Steady(), left_out={"b": "y"}).run()
     assert diary.entries == [
         ("skipped", "a", "proof: two of b was not completed"),
         ("lane", "a", "completed"),
@@ -254,3 +264,91 @@ def test_what_interrupts_the_caller_ends_all_lanes() -> None:
         run(state, *lanes)
     assert time.monotonic() - started < 10
     assert executed(state, "a") == executed(state, "b") == ["echo 1"]
+
+
+def test_interrupted_lanes_end_what_is_under_way_and_begin_nothing() -> None:
+    state = fake_state(["a", "b"], delays={"a": 0.6, "b": 0.2})
+    diary = Diary()
+    lanes = Lanes(
+        state,
+        [
+            lane(state, "a", "x", {"one": ["a1", "a2"], "two": ["a3"]}),
+            lane(state, "b", "y", {"one": ["b1"], "two": ["b2"]}, two=["x.two"]),
+        ],
+        [diary],
+        10,
+        Steady(),
+    )
+    state.is_executing = True
+    running = gevent.spawn(lanes.run)
+    gevent.sleep(0.4)
+    assert lanes.interrupt() == ["a1 of @fake/a"]
+    running.get(timeout=5)
+    assert executed(state, "a") == ["a1"]
+    assert executed(state, "b") == ["b1"]
+    assert ("interrupted", "a", "one") in diary.entries
+    assert not [entry for entry in diary.entries if entry[0] in ("failed", "lane")]
+
+
+def test_what_does_not_end_in_time_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("state.lanes.GRACE_S", 0.2)
+    state, diary = fake_state(["a"], delays={"a": 30}), Diary()
+    lanes = Lanes(state, [lane(state, "a", "x", {"one": ["a1"]})], [diary], 10, Steady())
+    state.is_executing = True
+    running = gevent.spawn(lanes.run)
+    gevent.sleep(0.1)
+    lanes.interrupt()
+    running.get(timeout=5)
+    assert [entry[0] for entry in diary.entries] == ["started", "operation"]
+
+
+class Shaky(Steady):
+    """A link that is lost once ``a2`` has failed, until it is mended, if it can be."""
+
+    def __init__(self, state: State, answer: dict[str, Any], can_be_mended: bool) -> None:
+        self.state = state
+        self.answer = answer
+        self.can_be_mended = can_be_mended
+        self.mended = 0
+
+    def is_lost(self, host: Host) -> bool:
+        return "a2" in executed(self.state, "a") and not self.answer["success"]
+
+    def mend(self, host: Host) -> str | None:
+        if not self.is_lost(host):
+            return None
+        if not self.can_be_mended:
+            return "the connection was lost, and could not be made again"
+        self.mended += 1
+        self.answer["success"] = True
+        return None
+
+
+def shaken(can_be_mended: bool) -> tuple[State, Shaky, Diary]:
+    """A lane whose second operation loses the connection."""
+    answer = {"success": False}
+    state = fake_state(["a"], {"a2": answer})
+    links, diary = Shaky(state, answer, can_be_mended), Diary()
+    lanes = Lanes(state, [lane(state, "a", "x", {"one": ["a1", "a2", "a3"]})], [diary], 10, links)
+    state.is_executing = True
+    lanes.run()
+    return state, links, diary
+
+
+def test_what_was_under_way_when_the_connection_was_lost_is_done_again() -> None:
+    state, links, diary = shaken(can_be_mended=True)
+    assert links.mended == 1
+    assert ("lane", "a", "completed") in diary.entries
+    assert [entry[0] for entry in diary.entries if "link" in entry[0]] == ["link lost", "link made"]
+    host = state.inventory.get_host("@fake/a")
+    results = state.get_results_for_host(host)
+    assert (results.success_ops, results.error_ops) == (3, 0)
+    assert not state.failed_hosts
+
+
+def test_a_connection_that_stays_lost_fails_with_what_was_under_way() -> None:
+    state, _, diary = shaken(can_be_mended=False)
+    assert ("lane", "a", "failed") in diary.entries
+    assert ("message", "a", "the connection was lost, and could not be made again; a2 was under way"
+    ) in diary.entries  # fmt: skip
+    assert len(state.failed_hosts) == 1

@@ -12,9 +12,11 @@ import jsonschema
 import pytest
 from pydantic import ValidationError
 
-from state.__main__ import FILE, schema_text
+from state.commands.schema import FILE
+from state.commands.schema import text as schema_text
+from state.ids import new_id
 from state.record import Component, Config, Deployer, Record, Target
-from state.store import Store, new_id, now
+from state.store import Store, now
 
 HASH = "0" * 64
 
@@ -124,12 +126,13 @@ def test_a_write_that_fails_leaves_the_old_record(
     with pytest.raises(OSError, match="No space"):
         store.save(made)
     assert store.path_of(made.deployment_id).read_text() == before
+    assert len(list(store.history.iterdir())) == 1
 
 
 def test_the_newest_record_is_named_with_its_hash(tmp_path: Path) -> None:
     store = Store(tmp_path)
     assert store.newest() is None
-    made = record()
+    made = record(status="completed")
     store.save(made)
     found = store.newest()
     assert found is not None

@@ -4,6 +4,8 @@ import inspect
 import re
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +14,9 @@ import pytest
 from pyinfra.api import State
 from pyinfra_cli import cli
 
+from configs import PROJECT, ConfigurationError
 from state import options, seam
+from state.transport import prompt_transport
 from tests.unit.helpers import fake_state
 
 
@@ -35,8 +39,9 @@ class Witness:
     def finish(self, state: State) -> None:
         self.calls.append("finish")
 
-    def interrupted(self, exit_code: int) -> None:
+    def interrupted(self, exit_code: int) -> bool:
         self.calls.append(f"interrupted {exit_code}")
+        return False
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +104,7 @@ def test_a_pyinfra_without_one_of_the_names_is_refused(monkeypatch: pytest.Monke
 def test_every_ssh_socket_sends_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         sock = socket.create_connection(server.getsockname())
-        transport = seam.prompt_transport(sock, disabled_algorithms=None)
+        transport = prompt_transport(sock, disabled_algorithms=None)
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         transport.close()
 
@@ -125,3 +130,64 @@ def test_a_question_without_a_terminal_is_refused(monkeypatch: pytest.MonkeyPatc
     assert read(dry=True).dry
     read(json_output=True)
     read(operations=("debug-inventory",))
+
+
+def test_a_message_and_a_wait_for_the_lock_are_read() -> None:
+    found = read(yes=True, data=("message=a new logo = better", "lock_wait=300"))
+    assert (found.message, found.lock_wait_s) == ("a new logo = better", 300)
+
+
+@pytest.mark.parametrize(
+    ("data", "key"),
+    [
+        ("lock_wait=soon", "lock_wait"),
+        ("lock_wait=-1", "lock_wait"),
+        ("lock_wait=999999", "lock_wait"),
+        ("message=two\nlines", "message"),
+        (f"message={'x' * 201}", "message"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_what_to_do(data: str, key: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read(yes=True, data=(data,))
+    assert f"\n  {key}\n" in str(caught.value)
+    assert "--data" in str(caught.value)
+
+
+@pytest.mark.parametrize(("ends_itself", "expected"), [(False, 130), (True, 0)])
+def test_a_signal_ends_the_run_unless_it_ends_itself(ends_itself: bool, expected: int) -> None:
+    script = f"""\
+import gevent, os, signal
+from gevent import monkey
+monkey.patch_all()
+from state import seam
+from tests.unit.test_seam import Witness
+class Lanes(Witness):
+    def interrupted(self, exit_code):
+        return {ends_itself}
+seam.install(Lanes())
+gevent.spawn_later(0.1, os.kill, os.getpid(), signal.SIGINT)
+gevent.sleep(0.5)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, timeout=20)
+    assert done.returncode == expected
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_leaves_at_once(second: signal.Signals) -> None:
+    script = f"""\
+import gevent, os, signal
+from gevent import monkey
+monkey.patch_all()
+from state import seam
+from tests.unit.test_seam import Witness
+class Lanes(Witness):
+    def interrupted(self, exit_code):
+        return True
+seam.install(Lanes())
+for after, number in ((0.1, signal.SIGINT), (0.2, {int(second)})):
+    gevent.spawn_later(after, os.kill, os.getpid(), number)
+gevent.sleep(30)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, timeout=20)
+    assert done.returncode == 128 + second

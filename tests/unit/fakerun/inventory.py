@@ -1,6 +1,7 @@
 """Two ``@fake`` targets in a real run: what inventory.py does, with the environment's answers.
 
 FAKE_FOLDER: where settings and records go. FAKE_RESPONSES, FAKE_DELAYS: JSON for the connector.
+FAKE_FROM: the deployment whose settings these are said to be.
 """
 
 import json
@@ -32,6 +33,7 @@ _scrubber.guard_streams()
 _settings = replace(_settings, targets=_targets)
 _options = options.read()
 _run = run.Run(_settings, _options, _folder, {}, _secrets, _scrubber)
+_run.settings_from = os.environ.get("FAKE_FROM")
 run.begin(_run)
 seam.install(_run)
 if _options.action == "teardown":

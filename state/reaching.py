@@ -1,0 +1,87 @@
+"""How a target is reached: what pyinfra is told of it, and connecting outside of a deploy."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import gevent
+from pyinfra.api import Config, Host, Inventory, State
+from pyinfra.api.exceptions import ConnectError
+
+from configs import Target
+from state import sudo
+from state.connection import connect_remedy, keep_exit_codes
+from state.transport import prompt_transport
+
+
+def of(target: Target) -> tuple[str, dict[str, object]]:
+    """One pyinfra host: strict host keys, the key file, and sudo as the inventory says."""
+    ssh = target.ssh
+    return target.name, {
+        "ssh_hostname": target.address,
+        "ssh_port": ssh.port,
+        "ssh_user": ssh.user,
+        "ssh_key": str(ssh.key_path),
+        "ssh_known_hosts_file": str(ssh.known_hosts_path),
+        "ssh_strict_host_key_checking": "yes",
+        "ssh_paramiko_connect_kwargs": {"transport_factory": prompt_transport},
+        "_sudo": ssh.sudo,
+        "_sudo_password": sudo.PLACEHOLDER if ssh.sudo_password else None,
+    }
+
+
+@dataclass(frozen=True)
+class Unreachable:
+    """A target that cannot be asked anything, and what to do about that."""
+
+    target: str
+    message: str
+    remedy: str
+
+
+def become_root(host: Host, target: Target, password: str | None) -> None:
+    """Prepare a fresh connection: exit codes are kept, the sudo password is handed over.
+
+    Raises Refused.
+    """
+    keep_exit_codes(host)
+    if password is not None:
+        sudo.hand_over(host, password)
+    elif target.ssh.sudo:
+        sudo.check_without_password(host)
+
+
+@contextmanager
+def reached(
+    targets: Iterable[Target], passwords: Mapping[str, str]
+) -> Iterator[tuple[list[Host], list[Unreachable]]]:
+    """Connect to all targets at once: those that could be, and those that could not."""
+    targets = list(targets)
+    state = State(Inventory(([of(each) for each in targets], {})), Config())
+    hosts: list[Host] = []
+    failed: list[Unreachable] = []
+    connecting = [gevent.spawn(_connect, state, each, passwords) for each in targets]
+    gevent.joinall(connecting, raise_error=True)
+    for each in connecting:
+        found = each.get()
+        if isinstance(found, Unreachable):
+            failed.append(found)
+        else:
+            hosts.append(found)
+    try:
+        yield hosts, failed
+    finally:
+        for host in hosts:
+            host.disconnect()
+
+
+def _connect(state: State, target: Target, passwords: Mapping[str, str]) -> Host | Unreachable:
+    host: Host = state.inventory.get_host(target.name)
+    try:
+        host.connect(show_errors=False, raise_exceptions=True)
+        become_root(host, target, passwords.get(target.name))
+    except ConnectError as error:
+        return Unreachable(target.name, str(error), connect_remedy(target, str(error)))
+    except sudo.Refused as refusal:
+        return Unreachable(target.name, f"sudo: {refusal}", refusal.remedy)
+    return host

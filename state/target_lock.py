@@ -1,0 +1,217 @@
+"""One deploy at a time on one target: a process there that ends with our connection.
+
+It holds a lock of the kernel's, so nothing is left to be cleaned up, whoever is killed. As long as
+we live we write it a line now and then; if none comes for ``LEASE_S`` seconds (a computer that
+lost its power closes no connection), it ends as well.
+"""
+
+import shlex
+from collections.abc import Callable
+
+import gevent
+from paramiko import Channel
+from paramiko.ssh_exception import SSHException
+from pyinfra.api import Host
+
+from state.connection import start_command
+from state.held import Held
+from state.holder import Holder, read_holder
+
+LEASE_S = 60
+ANSWER_S = 30
+FOLDER = "/run/chom"
+RECORDS = "/var/lib/chom/records"
+
+# Prints who holds it, once, if it must wait; then `taken`, the names of the records that the
+# target has copies of, and a dot. `robbed` and by whom, if somebody took our place.
+_HOLD = """\
+umask 077
+dir=$1 lease=$2 wait=$3 id=$4 records=$5
+mkdir -pm 700 $dir || exit 1
+exec 9>>$dir/deploy.lock || exit 1
+IFS= read -r holder || exit 1
+if ! flock -n 9; then
+  now=$(date +%s)
+  echo "held $((now - $(stat -c %Y $dir/deploy.json 2>/dev/null || echo $now)))"
+  cat $dir/deploy.json 2>/dev/null || echo
+  [ $wait != 0 ] && flock -w $wait 9 || exit 0
+fi
+by=$(sed -n "s/^$id //p" $dir/deploy.robbed 2>/dev/null)
+[ -z "$by" ] || { echo "robbed $by"; exit 0; }
+trap 'echo "robbed $(sed -n "s/^$id //p" $dir/deploy.robbed)"; rm -f $dir/deploy.json; exit 0' TERM
+echo $$ > $dir/deploy.pid
+printf '%s\\n' "$holder" > $dir/.deploy.json && mv $dir/.deploy.json $dir/deploy.json
+echo taken
+ls $records 2>/dev/null
+echo .
+while read -r -t $lease line && [ "$line" != release ]; do touch $dir/deploy.json; done
+rm -f $dir/deploy.json
+"""
+
+# Prints `free`, or who held it, and `robbed` once he does not any more.
+_ROB = """\
+umask 077
+dir=$1 by=$2
+[ -e $dir/deploy.lock ] || { echo free; exit 0; }
+exec 9>>$dir/deploy.lock || exit 1
+if flock -n 9; then echo free; exit 0; fi
+now=$(date +%s)
+echo "held $((now - $(stat -c %Y $dir/deploy.json 2>/dev/null || echo $now)))"
+cat $dir/deploy.json 2>/dev/null || echo
+id=$(sed -n 's/.*"deployment_id": "\\([^"]*\\)".*/\\1/p' $dir/deploy.json)
+echo "$id $by" > $dir/deploy.robbed
+kill -TERM $(cat $dir/deploy.pid)
+flock -w 10 9 && echo robbed
+"""
+
+
+class Robbed(Exception):
+    """Somebody took our place on a target by ``python -m state unlock``."""
+
+    remedy = "ask who did it why; once nothing else is under way, run it again"
+
+    def __init__(self, where: str, by: str) -> None:
+        super().__init__(f"{by or 'somebody'} took over the lock on {where}; nothing more is done")
+
+
+class NoAnswer(Exception):
+    """A target did not say whether we hold its lock."""
+
+    remedy = "see that the target answers and that its disk is not full, and run it again"
+
+
+class TargetLock:
+    """The lock on one host. ``copies``: the records that it has copies of, once it is held."""
+
+    def __init__(self, host: Host, holder: Holder) -> None:
+        self.host = host
+        self.holder = holder
+        self.copies: list[str] = []
+        self._channel: Channel | None = None
+        self._greenlets: list[gevent.Greenlet] = []
+        self._robbed_by: str | None = None
+
+    def take(self, wait_s: float = 0, waits: Callable[[Held], None] = lambda _: None) -> None:
+        """Hold it. ``waits`` is told who has it. Raises Held, Robbed, NoAnswer."""
+        arguments = [FOLDER, str(LEASE_S), str(int(wait_s)), self.holder.deployment_id, RECORDS]
+        command = f"exec bash -c {shlex.quote(_HOLD)} chom-lock {shlex.join(arguments)}"
+        channel = None
+        try:
+            channel = start_command(self.host, command)
+            channel.settimeout(ANSWER_S)
+            channel.sendall(f"{self.holder.to_json()}\n".encode())
+            self._read_answer(channel, wait_s, waits)
+        except BaseException as error:
+            if channel is not None:
+                channel.close()
+            if not isinstance(error, OSError | EOFError | SSHException):
+                raise
+            reason = str(error) or type(error).__name__
+            raise NoAnswer(f"{self.host.name} did not answer for its lock: {reason}") from error
+        channel.settimeout(None)
+        self._channel = channel
+        self._greenlets = [gevent.spawn(self._watch, channel), gevent.spawn(self._renew, channel)]
+
+    def keep(self) -> None:
+        """See that it is still held, and hold it again if it got lost. Raises as ``take`` does."""
+        if self._robbed_by is not None:
+            raise Robbed(self.host.name, self._robbed_by)
+        if self._channel is None:
+            self.take()
+
+    def release(self) -> None:
+        """Hold it no more, and wait a little until that is so."""
+        channel, self._channel = self._channel, None
+        if channel is None:
+            return
+        try:
+            channel.settimeout(5)
+            channel.sendall(b"release\n")
+            gevent.joinall(self._greenlets[:1], timeout=5)
+        except (OSError, EOFError, SSHException):
+            pass  # the connection is gone, and the lock with it
+        finally:
+            gevent.killall(self._greenlets, block=False)
+            channel.close()
+
+    def _read_answer(self, channel: Channel, wait_s: float, waits: Callable[[Held], None]) -> None:
+        lines = _Lines(channel)
+        first = lines.next()
+        if first.startswith("held "):
+            held = Held(self.host.name, read_holder(lines.next()), int(first.split()[1]))
+            if wait_s < 1:
+                raise held
+            waits(held)
+            channel.settimeout(wait_s + ANSWER_S)
+            first = lines.next()
+            if not first:
+                raise held
+        if first.startswith("robbed"):
+            raise Robbed(self.host.name, first.partition(" ")[2])
+        if first != "taken":
+            said = channel.recv_stderr(4096).decode(errors="replace").strip()
+            raise NoAnswer(f"{self.host.name} did not give its lock: {said or 'it said nothing'}")
+        self.copies = []
+        while (line := lines.next()) != ".":
+            if not line:
+                raise EOFError("the connection ended")
+            self.copies.append(line)
+
+    def _watch(self, channel: Channel) -> None:
+        """Wait for the end of the process there: ours, or by somebody who takes our place."""
+        lines = _Lines(channel)
+        try:
+            while line := lines.next():
+                if line.startswith("robbed"):
+                    self._robbed_by = line.partition(" ")[2]
+        except (OSError, EOFError, SSHException):
+            pass
+        if self._channel is channel:
+            self._channel = None
+
+    def _renew(self, channel: Channel) -> None:
+        try:
+            while True:
+                gevent.sleep(LEASE_S / 4)
+                channel.sendall(b"alive\n")
+        except (OSError, EOFError, SSHException):
+            pass  # whoever watches has seen it, too
+
+
+class _Lines:
+    """What comes out of a channel, line by line; an empty one at its end."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._rest = b""
+
+    def next(self) -> str:
+        while b"\n" not in self._rest:
+            more = self._channel.recv(65536)
+            if not more:
+                return ""
+            self._rest += more
+        line, self._rest = self._rest.split(b"\n", 1)
+        return line.decode(errors="replace").strip() or " "
+
+
+def rob(host: Host, by: str) -> tuple[bool, Holder | None]:
+    """Take a lock from whoever holds it.
+
+    Returns whether somebody did, and who, if that was said. Raises NoAnswer.
+    """
+    command = f"exec bash -c {shlex.quote(_ROB)} chom-unlock {shlex.join([FOLDER, by])}"
+    channel = start_command(host, command)
+    channel.settimeout(ANSWER_S)
+    lines = _Lines(channel)
+    try:
+        first = lines.next()
+        if first == "free":
+            return False, None
+        holder = read_holder(lines.next())
+        if first.startswith("held ") and lines.next() == "robbed":
+            return True, holder
+    except (OSError, EOFError, SSHException):
+        pass
+    said = channel.recv_stderr(4096).decode(errors="replace").strip()
+    raise NoAnswer(f"{host.name} did not give its lock away: {said or 'it said nothing'}")

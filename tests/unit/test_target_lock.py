@@ -1,0 +1,195 @@
+"""A target's lock: its own script, run here by bash with the kernel's locks, by several at once."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import gevent
+import pytest
+from gevent.os import tp_read
+
+from state import target_lock
+from state.held import Held
+from state.holder import Holder
+from state.target_lock import Robbed, TargetLock, rob
+from tests.unit.helpers import fake_state
+
+ALICE = Holder("alice", "laptop", "2026-11-26T03:10:00Z", "deploy", "20261126-031000-aaaaaa", "hi")
+BOB = Holder("bob", "desk", "2026-11-26T03:11:00Z", "deploy", "20261126-031100-bbbbbb")
+
+
+class Pipe:
+    """What a channel to a host is here: the pipes of a process."""
+
+    def __init__(self, command: str) -> None:
+        self.process = subprocess.Popen(
+            ["sh", "-c", command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+        )
+
+    def settimeout(self, seconds: float | None) -> None:
+        """Tests end anyway."""
+
+    def sendall(self, data: bytes) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(data)
+
+    def recv(self, size: int) -> bytes:
+        assert self.process.stdout
+        return bytes(tp_read(self.process.stdout.fileno(), size))  # others go on meanwhile
+
+    def recv_stderr(self, size: int) -> bytes:
+        assert self.process.stderr
+        return self.process.stderr.read(size)
+
+    def close(self) -> None:
+        """The end of the connection: the process there is told so by the end of its input."""
+        assert self.process.stdin
+        self.process.stdin.close()
+
+
+@pytest.fixture
+def pipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Pipe]]:
+    """The connections that are made; the lock is in a folder of the test's."""
+    made: list[Pipe] = []
+
+    def start(host: object, command: str) -> Pipe:
+        made.append(Pipe(command))
+        return made[-1]
+
+    monkeypatch.setattr(target_lock, "start_command", start)
+    monkeypatch.setattr(target_lock, "FOLDER", str(tmp_path / "run"))
+    monkeypatch.setattr(target_lock, "RECORDS", str(tmp_path / "records"))
+    yield made
+    for each in made:
+        each.process.kill()
+        each.process.wait()
+
+
+def lock(holder: Holder) -> TargetLock:
+    return TargetLock(fake_state(["web"]).inventory.get_host("@fake/web"), holder)
+
+
+def ends(pipe: Pipe) -> None:
+    """Wait until the process on the target has ended by itself."""
+    pipe.process.wait(20)
+
+
+def test_one_at_a_time_and_the_second_is_told_who(pipes: list[Pipe], tmp_path: Path) -> None:
+    (tmp_path / "records").mkdir()
+    (tmp_path / "records" / "20260101-000000-cccccc.json").touch()
+    first = lock(ALICE)
+    first.take()
+    assert first.copies == ["20260101-000000-cccccc.json"]
+    with pytest.raises(Held) as caught:
+        lock(BOB).take()
+    assert caught.value.holder == ALICE
+    assert caught.value.silent_s is not None and caught.value.silent_s < 5
+    assert "python -m state unlock @fake/web" in caught.value.remedy
+    first.release()
+    ends(pipes[0])
+    lock(BOB).take()
+
+
+def test_the_lock_goes_with_the_connection(pipes: list[Pipe], tmp_path: Path) -> None:
+    lock(ALICE).take()
+    pipes[0].close()
+    ends(pipes[0])
+    lock(BOB).take()
+    assert "bob" in (tmp_path / "run" / "deploy.json").read_text()
+
+
+def test_a_killed_process_leaves_nothing_in_the_way(pipes: list[Pipe]) -> None:
+    lock(ALICE).take()
+    pipes[0].process.kill()
+    ends(pipes[0])
+    lock(BOB).take()
+
+
+def test_who_is_silent_for_too_long_holds_nothing(
+    pipes: list[Pipe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(target_lock, "LEASE_S", 1)
+    lock(ALICE).take()
+    ends(pipes[0])  # its computer has no power, but the connection is not closed
+    lock(BOB).take()
+
+
+def test_who_waits_gets_it(pipes: list[Pipe]) -> None:
+    lock(ALICE).take()
+    told: list[Held] = []
+
+    def end(held: Held) -> None:
+        told.append(held)
+        pipes[0].close()
+
+    lock(BOB).take(20, end)
+    assert [each.holder for each in told] == [ALICE]
+
+
+def test_who_waits_in_vain_is_told(pipes: list[Pipe]) -> None:
+    lock(ALICE).take()
+    with pytest.raises(Held):
+        lock(BOB).take(1)
+
+
+def test_of_many_at_the_same_instant_one_gets_it(pipes: list[Pipe]) -> None:
+    answers: list[object] = []
+    for number in range(10):
+        holder = Holder(f"user{number}", "h", "2026-11-26T03:10:00Z", "deploy", f"id{number}")
+        try:
+            lock(holder).take()
+            answers.append("taken")
+        except Held as held:
+            answers.append(held.holder and held.holder.user)
+    assert answers == ["taken", *["user0"] * 9]
+
+
+def test_who_is_robbed_learns_it_and_gets_nothing_back(pipes: list[Pipe]) -> None:
+    first = lock(ALICE)
+    first.take()
+    assert rob(first.host, "bob@desk") == (True, ALICE)
+    ends(pipes[0])
+    gevent.sleep(0.05)
+    with pytest.raises(Robbed, match="bob@desk took over the lock on @fake/web"):
+        first.keep()
+    again = lock(ALICE)  # as after a lost connection, when nobody could be told
+    with pytest.raises(Robbed):
+        again.take()
+    lock(BOB).take()
+
+
+def test_nobody_is_robbed_where_nobody_is(pipes: list[Pipe]) -> None:
+    host = lock(BOB).host
+    assert rob(host, "bob@desk") == (False, None)
+    holding = lock(BOB)
+    holding.take()
+    holding.release()
+    ends(pipes[1])
+    assert rob(host, "bob@desk") == (False, None)
+
+
+def test_a_lost_lock_is_taken_again(pipes: list[Pipe]) -> None:
+    holding = lock(ALICE)
+    holding.take()
+    pipes[0].close()
+    ends(pipes[0])
+    gevent.sleep(0.05)
+    holding.keep()
+    with pytest.raises(Held):
+        lock(BOB).take()
+
+
+def test_a_target_that_cannot_lock_says_why(pipes: list[Pipe], tmp_path: Path) -> None:
+    (tmp_path / "run").touch()
+    with pytest.raises(target_lock.NoAnswer, match="mkdir"):
+        lock(ALICE).take()
+
+
+def test_what_holds_is_for_root_alone(pipes: list[Pipe], tmp_path: Path) -> None:
+    lock(ALICE).take()
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "run").iterdir()}
+    assert modes["deploy.json"] == 0o600
