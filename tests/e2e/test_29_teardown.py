@@ -1,6 +1,7 @@
 """What is not wanted any more is taken away, and nothing else: an application, a component, all."""
 
 import json
+import shutil
 import time
 from urllib.parse import quote
 
@@ -162,6 +163,8 @@ def test_a_machine_is_as_it_was_but_for_its_data_which_the_next_deployment_finds
     fresh: Platform,
 ) -> None:
     lab = fresh.lab
+    # The history is of machines that are no more.
+    shutil.rmtree(fresh.project.state, ignore_errors=True)
     for machine in MACHINES:
         lab.run(machine, f"cat > {OWN_FILE}; chmod 640 {OWN_FILE}", input=OWN_TEXT)
     before = {each: _look(fresh, each) for each in MACHINES}
