@@ -27,6 +27,10 @@ def leftovers(owned: Iterable[Resource], steps: Sequence[Step], order: Sequence[
         return [item for item in items if (item.kind, item.name) not in declared
                 and not (item.kind in (*_PATHS, "originals") and item.name in paths)]  # fmt: skip
 
+    # What remains of a package says nothing as long as that is there.
+    declared |= {("remains", name) for kind, name in declared if kind == "packages"}
+    # A component itself sees to it that nothing stands there, whoever put it there.
+    declared |= {("files", name) for kind, name in declared if kind == "originals"}
     found = plan(there, order)
     return replace(
         found,

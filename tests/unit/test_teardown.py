@@ -334,3 +334,10 @@ def test_the_targets_that_limit_leaves(
     options = Options(limit=limit, exclude=exclude)
     roles = {"obs": "observability", "web1": "vpsmanager", "web2": "vpsmanager"}
     assert [name for name, role in roles.items() if options.leave(name, role)] == left
+
+
+def test_what_a_component_keeps_away_itself_is_not_left_over() -> None:
+    """Its original would be put back, to be taken away once more by the next deployment."""
+    step = Step("shop", (), "")
+    step.operations.append(Declared("hash", "none", (("originals", "/etc/x/config", "shop"),)))
+    assert leftovers([ours("files", "/etc/x/config", "shop")], [step], ORDER).every == []
