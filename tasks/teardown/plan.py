@@ -105,7 +105,9 @@ def plan(
     """
     every = _items(owned, only)
     chosen = [item for item in every if not only or (item.owners and {*item.owners} <= {*only})]
-    chosen.sort(key=lambda item: order.index(item.component) if item.component in order else 999)
+    place = {name: position for position, name in enumerate(order)}
+    # One that is in no stack any more comes before all, and by itself.
+    chosen.sort(key=lambda item: (place.get(item.component, len(place)), item.component))
     chosen.reverse()
     keepers = (
         () if purge else {owner for item in every if item.kind in DATA for owner in item.owners}

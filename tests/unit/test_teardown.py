@@ -341,3 +341,10 @@ def test_what_a_component_keeps_away_itself_is_not_left_over() -> None:
     step = Step("shop", (), "")
     step.operations.append(Declared("hash", "none", (("originals", "/etc/x/config", "shop"),)))
     assert leftovers([ours("files", "/etc/x/config", "shop")], [step], ORDER).every == []
+
+
+def test_each_component_goes_at_once_whatever_it_shared_its_time_with() -> None:
+    mixed = [ours("files", f"/etc/{n}", "old" if n % 2 else "older") for n in range(4)]
+    found = plan([*mixed, *HISTORY], ORDER)
+    assert [item.component for item in found.removed[:4]] == ["older"] * 2 + ["old"] * 2
+    assert names(found.removed[:2]) == ["/etc/2", "/etc/0"]
