@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from facts.firewall import ENABLE
 from tests.e2e.first import First
 from tests.e2e.machines import answer
 
@@ -109,7 +110,8 @@ def test_resources_created_exist(first: First, machine: str) -> None:
     answer(lab, machine, f"systemctl cat {' '.join(created.services)}")
     answer(lab, machine, f"dpkg-query -W {' '.join(created.packages)}")
     rules = answer(lab, machine, "ufw show added").splitlines()
-    assert set(created.firewall_rules) <= set(rules)
+    assert set(created.firewall_rules) <= {*rules, ENABLE}
+    assert ENABLE in created.firewall_rules
 
 
 def test_config_is_the_inventory_that_was_deployed(first: First) -> None:

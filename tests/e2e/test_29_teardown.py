@@ -223,16 +223,19 @@ def _look(platform: Platform, machine: str) -> dict[str, object]:
 def _compare(platform: Platform, machine: str, before: dict[str, object]) -> None:
     """Everything is there that was there; what there is beyond it, is named above."""
     lab, after = platform.lab, _look(platform, machine)
-    own: set[str] = set()
-    if machine == MACHINE:
-        needed = answer(
-            lab, machine, f"apt-cache depends --recurse --installed {OWN_PACKAGE} | grep '^[a-z]'"
-        )
-        own = set(needed.split())
     new = _set(after, "packages") - _set(before, "packages")
+    own = {OWN_PACKAGE} if machine == MACHINE else set()
     assert _set(before, "packages") <= _set(after, "packages")
-    assert new <= own and (OWN_PACKAGE in new) == (machine == MACHINE), new
-    assert _set(after, "manual") - _set(before, "manual") == own & {OWN_PACKAGE}
+    assert own <= new and bool(own) == bool(new)
+    assert _set(after, "manual") - _set(before, "manual") == own
+    # Whatever else is new is needed by it.
+    unneeded = lines_of(
+        platform,
+        machine,
+        "apt-get -s -o APT::AutoRemove::RecommendsImportant=false autoremove"
+        " | sed -n 's/^Remv \\([^ ]*\\).*/\\1/p'",
+    )
+    assert new & unneeded == set()
     assert _set(before, "users") <= _set(after, "users")
     assert _set(after, "users") - _set(before, "users") <= USERS[machine] | LEFT_USERS
     assert _set(after, "units") == _set(before, "units")
