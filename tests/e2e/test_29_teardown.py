@@ -222,7 +222,7 @@ def _look(platform: Platform, machine: str) -> dict[str, object]:
 
 def _compare(platform: Platform, machine: str, before: dict[str, object]) -> None:
     """Everything is there that was there; what there is beyond it, is named above."""
-    lab, after = platform.lab, _look(platform, machine)
+    after = _look(platform, machine)
     new = _set(after, "packages") - _set(before, "packages")
     own = {OWN_PACKAGE} if machine == MACHINE else set()
     assert _set(before, "packages") <= _set(after, "packages")
@@ -275,7 +275,9 @@ def _is_part_of(path: str, files: set[str], before: Listing) -> bool:
     """Whether a new path is one of these, in such a folder, or Debian's link to start it."""
     if path in before:
         return False
-    made_of_it = path.startswith(("/etc/rc", "/usr/lib/python3/dist-packages", "/etc/python3"))
+    made_of_it = path.startswith(
+        ("/etc/rc", "/etc/inputrc", "/etc/python3", "/usr/lib/python3/dist-packages")
+    )
     return made_of_it or any(
         path == each or (each.count("/") > 1 and each not in before and path.startswith(f"{each}/"))
         for each in files
