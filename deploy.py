@@ -13,7 +13,10 @@ from state.run import current
 from tasks.component import Site, declare
 from tasks.php.preflight import check_versions
 from tasks.preflight import check
-from tasks.stacks import STACKS, addresses, announcements
+from tasks.stacks import STACKS, addresses, announcements, order_of
+from tasks.teardown.leftovers import leftovers
+from tasks.teardown.showing import names_of
+from tasks.teardown.steps import remove_leftovers
 from tasks.verification.verify import verify
 
 run = current()
@@ -27,8 +30,13 @@ def prepare(target: Target) -> None:
     if run.checked(host, hardware, findings) and hardware:
         in_this_run = run.taking_part(host.state)
         ports = health["ssh_ports"]
-        site = Site(target, hardware, run.targets, in_this_run, ports, run.secrets)
+        owned = run.owned(target.name)
+        site = Site(target, hardware, run.targets, in_this_run, ports, run.secrets, owned)
         steps = declare(STACKS, site)
+        left = leftovers(run.owned_resources(target.name), steps, order_of(target.role))
+        steps += remove_leftovers(left, site)
+        if left.every and left.kept:
+            run.note(host, f"no longer declared, and kept as data: {names_of(left.kept)}")
         run.plan(host, target.role, steps, addresses(site), lambda: verify(site))
         run.tell_afterwards(host, announcements(site))
 

@@ -11,12 +11,14 @@ import click
 
 import configs
 from configs.secrets import Provided, provide
-from state import graph, options, reaching, restoring, run, seam, sudo
+from state import confirming, graph, options, reaching, restoring, run, seam, sudo
 from state.scrubbing import Scrubber
 from state.store import FOLDER, Store
 from tasks.quoting import QUOTINGS
 from tasks.releases.rollback import chosen_app
 from tasks.stacks import STACKS, needed_secrets
+from tasks.teardown.request import plans
+from tasks.teardown.showing import shown
 
 
 def _secrets(needed: bool) -> Provided:
@@ -28,6 +30,21 @@ def _secrets(needed: bool) -> Provided:
         if needed:
             raise
         return Provided({})
+
+
+def _confirm_teardown(targets: list[configs.Target]) -> None:
+    """Show what would go from these targets, and have it confirmed; ends where nothing would."""
+    store = Store(configs.PROJECT / FOLDER)
+    found = plans(targets, store.owned, _options.data, STACKS)
+    stacks = {target.name: STACKS[target.role] for target in targets}
+    for line in shown(found, stacks):
+        click.echo(line, err=True)
+    concerned = [name for name, plan in found.items() if plan.every]
+    if not concerned:
+        sys.exit(0)
+    if not _options.dry:
+        confirming.confirm(concerned, _options.data)
+        seam.confirmed()
 
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -51,9 +68,12 @@ try:
     if _options.action == "rollback":
         chosen_app(_targets, _options.data)
     _provided = _secrets(_options.action == "deploy")
+    if _options.action == "teardown":
+        _confirm_teardown([each for each in _targets if _options.leave(each.name, each.role)])
     _passwords = sudo.find_passwords(_targets, os.environ)
 except (
     configs.ConfigurationError,
+    confirming.NotConfirmed,
     graph.NeedsError,
     options.NoTerminal,
     sudo.NoPassword,

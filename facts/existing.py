@@ -5,29 +5,36 @@ from collections.abc import Sequence
 
 from pyinfra.api import FactBase, StringCommand
 
-from facts.firewall import rule_tuple
+from facts.firewall import rule_exists
 
 # kind → a shell command that prints, as "kind=name" lines, which of the names "$@" exist
-_PATHS = 'for n; do [ ! -e "$n" ] || printf "{kind}=%s\\n" "$n"; done'
+_PATHS = 'for n; do {{ [ ! -e "$n" ] && [ ! -L "$n" ]; }} || printf "{kind}=%s\\n" "$n"; done'
 _LISTINGS = {
     "packages": "dpkg-query -W -f='${db:Status-Abbrev}|packages=${Package}\\n' \"$@\""
     " | sed -n 's/^i.*|//p'",
+    "remains": "dpkg-query -W -f='${db:Status-Abbrev}|remains=${Package}\\n' \"$@\""
+    " | sed -n 's/^.c.*|//p'",
     "users": "getent passwd \"$@\" | sed 's/:.*//; s/^/users=/'",
-    "directories": _PATHS.replace("{kind}", "directories"),
-    "files": _PATHS.replace("{kind}", "files"),
-    "artifacts": _PATHS.replace("{kind}", "artifacts"),
+    **{
+        kind: _PATHS.format(kind=kind)
+        for kind in ("directories", "files", "artifacts", "data", "originals")
+    },
     # An instance of a template has no file of its own.
     "services": 'systemctl list-unit-files --no-legend "$@" | awk \'{print "services=" $1}\';'
     ' for n; do case $n in *@?*) systemctl -q is-enabled "$n" && echo "services=$n";; esac; done',
     "databases": 'mariadb -NBe "show databases" | sed "s/^/databases=/"',
+    "database_users": 'mariadb -NBe "select distinct user from mysql.global_priv"'
+    ' | sed "s/^/database_users=/"',
 }
 
 
 class Existing(FactBase[list[tuple[str, str]]]):
     """Which of ``resources``, pairs of kind and name, exist now; in one command.
 
-    Kinds: packages, users, directories, files, artifacts, services (units), databases and
-    firewall_rules (as ``ufw`` commands). A tool that is not there yet answers "does not exist".
+    Kinds: packages, users, directories, files, artifacts, data (paths), services (units),
+    databases, database_users, firewall_rules (as ``ufw`` commands), originals: what stands at a
+    path that is about to be replaced, and remains: of packages that were removed, not purged. A
+    tool that is not there yet answers "does not exist".
     """
 
     default = list
@@ -39,11 +46,8 @@ class Existing(FactBase[list[tuple[str, str]]]):
             if names:
                 parts.append(f"set -- {shlex.join(names)}; {{ {listing}; }} 2>/dev/null")
         for name in (name for kind, name in resources if kind == "firewall_rules"):
-            rule = shlex.quote(f"### tuple ### {rule_tuple(name)}")
-            parts.append(
-                f"grep -sqxF {rule} /etc/ufw/user.rules /etc/ufw/user6.rules"
-                f" && echo {shlex.quote('firewall_rules=' + name)}"
-            )
+            found = shlex.quote(f"firewall_rules={name}")
+            parts.append(f"{rule_exists(name)} && echo {found}")
         return StringCommand("; ".join([*parts, "true"]))
 
     def process(self, output: list[str]) -> list[tuple[str, str]]:

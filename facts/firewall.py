@@ -1,8 +1,12 @@
 """What ufw was told, and whether it is in force."""
 
+import shlex
 from typing import TypedDict
 
 from pyinfra.api import FactBase
+
+# What puts the firewall in force.
+ENABLE = "ufw --force enable"
 
 
 class FirewallData(TypedDict):
@@ -43,6 +47,14 @@ def allow_command(port: int, source: str | None) -> str:
     if source is None:
         return f"ufw allow {port}/tcp"
     return f"ufw allow from {source.removesuffix('/32')} to any port {port} proto tcp"
+
+
+def rule_exists(command: str) -> str:
+    """A shell command that succeeds if ufw has the rule that a command makes, or is in force."""
+    if command == ENABLE:
+        return "grep -sqx ENABLED=yes /etc/ufw/ufw.conf"
+    rule = shlex.quote(f"### tuple ### {rule_tuple(command)}")
+    return f"grep -sqxF {rule} /etc/ufw/user.rules /etc/ufw/user6.rules"
 
 
 def rule_tuple(command: str) -> str:

@@ -35,13 +35,18 @@ class Operation(Protocol):
     @property
     def label(self) -> str: ...
     @property
-    def creates(self) -> tuple[tuple[str, str], ...]: ...
+    def creates(self) -> tuple[tuple[str, str, str], ...]: ...
+    @property
+    def removes(self) -> tuple[tuple[str, str, str], ...]: ...
     @property
     def alone(self) -> bool: ...
 
 
 class Step(Protocol):
-    """One component on one target, its operations in order."""
+    """One component on one target, its operations in order.
+
+    ``alone``: what fails in it keeps no other component of the target from being done.
+    """
 
     @property
     def component(self) -> str: ...
@@ -51,6 +56,8 @@ class Step(Protocol):
     def version(self) -> str: ...
     @property
     def report(self) -> str: ...
+    @property
+    def alone(self) -> bool: ...
     @property
     def operations(self) -> Sequence[Operation]: ...
 
@@ -170,13 +177,22 @@ class Lanes:
             outcome = self._start(lane)
             try:
                 for step in lane.steps:
-                    if outcome == "completed":
-                        outcome = self._run_step(lane, step)
+                    if outcome == "completed" or self._goes_on(lane, step, outcome):
+                        ended = self._run_step(lane, step)
+                        if outcome == "completed" or ended == "interrupted":
+                            outcome = ended
+                if outcome == "failed" and lane.host not in self.state.failed_hosts:
+                    self._fail_host(lane.host)
             finally:
                 for step in lane.steps:
                     self.progress[lane.host.name, step.component].event.set()
             if outcome != "interrupted":
                 self._tell("lane_ended", lane, outcome == "completed")
+
+    def _goes_on(self, lane: Lane, step: Step, outcome: str) -> bool:
+        """Whether a step is run although one before it failed."""
+        failed_alone = outcome == "failed" and lane.host not in self.state.failed_hosts
+        return step.alone and failed_alone and not self.stopped
 
     def _start(self, lane: Lane) -> str:
         try:
@@ -217,7 +233,8 @@ class Lanes:
                     break
         if failed:
             self._end(lane, step, "failed")
-            self._fail_host(lane.host)
+            if not step.alone:
+                self._fail_host(lane.host)
             return "failed"
         self._end(lane, step, "completed")
         self._tell("step_completed", lane, step)

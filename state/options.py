@@ -13,8 +13,8 @@ from state.record import Action
 
 # It changes nothing: there is nothing to confirm, and no secret is needed.
 PROOF = "verify.py"
-# It makes nothing that would need one.
-ROLLBACK = "rollback.py"
+# These make nothing that would need one.
+ROLLBACK, TEARDOWN = "rollback.py", "teardown.py"
 LONGEST_MESSAGE = 200
 LONGEST_WAIT_S = 24 * 3600
 
@@ -64,8 +64,16 @@ def read() -> Options:
     given = context.params if context else {}
     files = [str(item) for item in given.get("operations", ()) if str(item).endswith(".py")]
     changes = [Path(file).name for file in files if Path(file).name != PROOF]
-    action: Action | None = "rollback" if ROLLBACK in changes else "deploy" if changes else None
-    asks = action and not (given.get("yes") or given.get("dry") or given.get("json_output"))
+    action: Action | None = "deploy" if changes else None
+    if ROLLBACK in changes:
+        action = "rollback"
+    if TEARDOWN in changes:
+        action = "teardown"
+    dry = bool(given.get("dry") or (given.get("json_output") and not given.get("yes")))
+    # A teardown has a confirmation of its own.
+    asks = action not in (None, "teardown") and not (
+        given.get("yes") or given.get("dry") or given.get("json_output")
+    )
     if asks and not sys.stdin.isatty():
         raise NoTerminal
     data = dict(each.split("=", 1) for each in given.get("data", ()) if "=" in each)
@@ -74,7 +82,7 @@ def read() -> Options:
         raise ConfigurationError(problems)
     return Options(
         action=action,
-        dry=bool(given.get("dry")),
+        dry=dry if action == "teardown" else bool(given.get("dry")),
         verbosity=int(given.get("verbosity") or 0),
         fail_percent=given.get("fail_percent"),
         data=data,

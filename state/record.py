@@ -101,10 +101,11 @@ class Release(Part):
 
 
 class Resource(Part):
-    """One thing on a host: its kind, as in ``ResourcesCreated`` or ``data``, and its name.
+    """One thing on a host: its kind, as in ``ResourcesCreated`` or one of the following, its name.
 
-    ``data`` is what outlives its component: a folder that a teardown keeps unless it is told to
-    purge.
+    ``data`` is what outlives its component: a path that a teardown keeps unless it is told to
+    purge; so are ``remains``, of packages that it could not purge for the sake of their data.
+    ``originals``: what stood at a path, kept for the day when ours goes. ``database_users``.
     """
 
     kind: str

@@ -1,7 +1,7 @@
 """Keeps the record while the lanes run: written again whenever something has been done."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pydantic import ValidationError
 from pyinfra import logger
@@ -15,20 +15,40 @@ from facts.versions import Versions
 from state.connection import last_exit_code
 from state.lanes import Lane, Observer, Operation, Step
 from state.links import Links
-from state.record import Component, Error, Record, Release, ResourcesCreated, Status
+from state.owned import Owned
+from state.record import (
+    Component,
+    Error,
+    Record,
+    Release,
+    Resource,
+    ResourcesCreated,
+    Status,
+)
 from state.store import Store, now
 
 OUTPUT_LINES = 30
+# Removing one of these may end well and leave it: it is not empty, or others need it.
+KEPT_AT_TIMES = ("directories", "packages", "firewall_rules")
 
 
 class Recorder(Observer):
     """Writes what the lanes do into a record, and the record into the store."""
 
-    def __init__(self, state: State, record: Record, store: Store, links: Links) -> None:
+    def __init__(
+        self,
+        state: State,
+        record: Record,
+        store: Store,
+        links: Links,
+        owned: Callable[[str], Sequence[Owned]] | None = None,
+    ) -> None:
         self.state = state
         self.links = links
         self.record = record
         self.store = store
+        self.owned = owned or store.owned
+        self.owners: dict[str, dict[tuple[str, str], set[str]]] = {}
         self.stood_before: dict[str, set[tuple[str, str]]] = {}
         self.started = time.monotonic()
 
@@ -49,13 +69,22 @@ class Recorder(Observer):
     def lane_started(self, lane: Lane) -> None:
         target = self.record.targets[lane.host.name]
         target.status, target.started_at = "running", now()
+        owned = self.owned(lane.host.name)
+        owners = {(each.kind, each.name): set(each.components) for each in owned}
+        # A folder of ours may since have come to be known as one of data.
+        places = {each.name for each in owned if each.kind in ("directories", "artifacts")}
         resources = [
-            item for step in lane.steps for operation in step.operations
-            for item in operation.creates
+            (kind, name) for step in lane.steps for operation in step.operations
+            for kind, name, _ in operation.creates
+            if (kind, name) not in owners and not (kind == "data" and name in places)
         ]  # fmt: skip
-        found = self.links.asked(
-            lane.host, lambda: lane.host.get_fact(Existing, resources=resources)
+        asked = list(dict.fromkeys(resources))
+        found = (
+            self.links.asked(lane.host, lambda: lane.host.get_fact(Existing, resources=asked))
+            if asked
+            else []
         )
+        self.owners[lane.host.name] = owners
         self.stood_before[lane.host.name] = set(found)
         self.store.save(self.record)
 
@@ -75,7 +104,7 @@ class Recorder(Observer):
         commands = {
             step.component: step.version
             for step in lane.steps
-            if components[step.component].status == "completed"
+            if components[step.component].status == "completed" and step.version
         }
         if commands and lane.host not in self.state.failed_hosts:
             found = self.links.asked(
@@ -101,17 +130,45 @@ class Recorder(Observer):
 
     def operation_starts(self, lane: Lane, step: Step, operation: Operation) -> None:
         """List what is about to be created first, so that no crash can leave it unlisted."""
-        before = self.stood_before[lane.host.name]
-        new = [item for item in operation.creates if item not in before]
-        if new:
-            self._note_created(self.record.targets[lane.host.name].resources_created, new)
+        noted = [self._note_created(lane.host.name, *each) for each in operation.creates]
+        if any(noted):
             self.store.save(self.record)
 
-    def _note_created(self, created: ResourcesCreated, new: Sequence[tuple[str, str]]) -> None:
-        for kind, name in new:
-            names: list[str] = getattr(created, kind)
+    def _note_created(self, target: str, kind: str, name: str, component: str) -> bool:
+        """List a resource, unless it is anybody else's, or the component's already."""
+        owners, before = self.owners[target], self.stood_before[target]
+        if kind == "originals":
+            # What is replaced here is the host's own, and is to be put back one day.
+            if ("originals", name) not in before or ("files", name) in owners:
+                return False
+        elif (kind, name) in before and (kind, name) not in owners:
+            if kind not in ("files", "directories"):
+                return False
+            # What packages of ours left there when they went is nobody else's.
+            if component not in self._remaining(target):
+                return kind == "files" and self._note_original(target, name, component)
+        is_new = (kind, name) not in owners
+        its = owners.setdefault((kind, name), set())
+        if component in its or (its and kind != "packages"):
+            return False
+        its.add(component)
+        record = self.record.targets[target]
+        record.components[component].created.append(Resource(kind=kind, name=name))
+        if is_new and kind in ResourcesCreated.model_fields:
+            names: list[str] = getattr(record.resources_created, kind)
             if name not in names:
                 names.append(name)
+        return True
+
+    def _remaining(self, target: str) -> set[str]:
+        """The components of which something was left when their packages were removed."""
+        its = self.owners[target].items()
+        return {name for (kind, _), names in its if kind == "remains" for name in names}
+
+    def _note_original(self, target: str, path: str, component: str) -> bool:
+        """List that the original of a file that stood there is kept."""
+        self.stood_before[target].add(("originals", path))
+        return self._note_created(target, "originals", path, component)
 
     def operation_ended(
         self, lane: Lane, step: Step, operation: Operation, changed: bool, seconds: float
@@ -119,6 +176,31 @@ class Recorder(Observer):
         component = self._component(lane, step)
         component.changed += changed
         component.unchanged += not changed
+        if operation.removes:
+            self._note_removed(lane, step, operation.removes)
+            self.store.save(self.record)
+
+    def _note_removed(
+        self, lane: Lane, step: Step, removes: Sequence[tuple[str, str, str]]
+    ) -> None:
+        """List what is gone: of what may have been kept for a reason, the host is asked."""
+        doubtful = [(kind, name) for kind, name, _ in removes if kind in KEPT_AT_TIMES]
+        try:
+            kept = (
+                self.links.asked(
+                    lane.host, lambda: lane.host.get_fact(Existing, resources=doubtful)
+                )
+                if doubtful
+                else []
+            )
+        except PyinfraError:
+            kept = doubtful
+        components = self.record.targets[lane.host.name].components
+        for kind, name, component in removes:
+            if (kind, name) not in kept:
+                # One that has no step of its own any more is spoken for by the one that removes.
+                its = components.get(component, components[step.component])
+                its.removed.append(Resource(kind=kind, name=name))
 
     def step_failed(
         self, lane: Lane, step: Step, operation: Operation | None, message: str

@@ -27,6 +27,7 @@ from state.links import Links
 from state.locks import Locks
 from state.matching import note_matches
 from state.options import Options
+from state.owned import Owned
 from state.reaching import become_root
 from state.record import Check, Config, Error, Record, Status
 from state.record import Target as TargetRecord
@@ -83,6 +84,7 @@ class Run(BaseStateCallback):
         self.checks: dict[str, Sequence[Check]] = {}
         self.verifiers: dict[Host, Verify] = {}
         self.announcements: list[tuple[Host, Announcement]] = []
+        self._owned: dict[str, Sequence[Owned]] = {}
         self.recorder: Recorder | None = None
         self.running: Lanes | None = None
         self.exit_code: int | None = None
@@ -91,6 +93,16 @@ class Run(BaseStateCallback):
     @property
     def targets(self) -> list[Target]:
         return list(self.configuration.targets.values())
+
+    def owned(self, target: str) -> frozenset[tuple[str, str]]:
+        """What is ours on a target by the records: kind and name."""
+        return frozenset((each.kind, each.name) for each in self.owned_resources(target))
+
+    def owned_resources(self, target: str) -> Sequence[Owned]:
+        """The same, whole, and in the order of creation; the history is read once."""
+        if target not in self._owned:
+            self._owned[target] = self.store.owned(target)
+        return self._owned[target]
 
     # From inventory.py and pyinfra's beginning
 
@@ -218,6 +230,10 @@ class Run(BaseStateCallback):
             console.say(f"--> Verified: {verdict}", fg="red" if problems else "green", bold=True)
             raise SystemExit(bool(problems))
 
+    def note(self, host: Host, text: str) -> None:
+        """Say something that is worth knowing of a target, and no problem."""
+        console.say(f"    note: {host.name}: {text}", fg="yellow")
+
     def tell_afterwards(self, host: Host, announcements: Sequence[Announcement]) -> None:
         """Take what is to be told on a target, should this deployment change something."""
         self.announcements += [(_itself(host), each) for each in announcements]
@@ -326,7 +342,7 @@ class Run(BaseStateCallback):
             previous=self.store.newest(),
             targets={name: self._target_record(name) for name in self.taking_part(state)},
         )
-        recorder = Recorder(state, record, self.store, links)
+        recorder = Recorder(state, record, self.store, links, self.owned_resources)
         recorder.open(lanes)
         return recorder
 

@@ -68,6 +68,11 @@ def install(hooks: Hooks) -> None:
     _install_signals(hooks)
 
 
+def confirmed() -> None:
+    """Let pyinfra not ask once more: somebody has confirmed what it would ask for."""
+    cli._do_confirm = lambda msg: True
+
+
 def scrub_crash_report(scrub: Callable[[str], str]) -> None:
     """Let no secret get into ``pyinfra-debug.log``, which holds a crash's message."""
     plain = UnexpectedMixin.get_exception

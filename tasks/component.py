@@ -2,7 +2,7 @@
 
 import inspect
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -25,7 +25,8 @@ class Site:
 
     ``target`` with its settings, its detected ``hardware``, ``targets``: all of the inventory,
     this one included, ``in_this_run``: the names of those that ``--limit`` leaves,
-    ``ssh_ports``: where the target's sshd listens, and ``secrets`` by name.
+    ``ssh_ports``: where the target's sshd listens, and ``secrets`` by name. ``owned``: what is ours
+    there by the records, kind and name.
     """
 
     target: Target
@@ -34,6 +35,7 @@ class Site:
     in_this_run: Sequence[str]
     ssh_ports: Sequence[int]
     secrets: Mapping[str, Secret]
+    owned: Collection[tuple[str, str]] = frozenset()
 
     @property
     def settings(self) -> Any:
@@ -64,8 +66,9 @@ class Component:
     ``ROLE.NAME`` on every target of that role. ``packages``: Debian packages, installed together
     with those of the whole stack. ``version``: a shell command that prints the installed version.
     ``secrets``: those that it needs on a target. ``repositories``: where its packages come from
-    beside Debian's archive. ``report``: a shell command that tells the record more of what was
-    done, a line of JSON for each application.
+    beside Debian's archive. ``data``: the paths of what outlives it, whoever makes them.
+    ``report``: a shell command that tells the record more of what was done, a line of JSON for
+    each application.
     """
 
     name: str
@@ -75,31 +78,39 @@ class Component:
     version: Callable[[Site], str]
     secrets: Callable[[Target], Sequence[Needed]]
     repositories: Callable[[Site], Sequence[Repository]]
+    data: Callable[[Site], Sequence[str]]
     report: Callable[[Site], str]
     folder: Path
 
 
 @dataclass(frozen=True)
 class Declared:
-    """One operation of a component, and the resources, kind and name, that it may create.
+    """One operation of a component.
 
-    ``alone``: what fails here keeps nothing else of the component from being done.
+    ``creates``, ``removes``: the resources that it may create or takes away, each by its kind, its
+    name and the component that it is for. ``alone``: what fails here keeps nothing else of the
+    component from being done.
     """
 
     hash: str
     label: str
-    creates: tuple[tuple[str, str], ...]
+    creates: tuple[tuple[str, str, str], ...]
     alone: bool = False
+    removes: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass
 class Step:
-    """One component on one target: its operations in order."""
+    """One component on one target: its operations in order.
+
+    ``alone``: what fails in it keeps no other component from being done.
+    """
 
     component: str
     needs: tuple[str, ...]
     version: str
     report: str = ""
+    alone: bool = False
     operations: list[Declared] = field(default_factory=list)
 
 
@@ -133,6 +144,7 @@ def component(
     version: str | Callable[[Site], str] | None = None,
     secrets: Sequence[Needed] | Callable[[Target], Sequence[Needed]] = (),
     repositories: Callable[[Site], Sequence[Repository]] = lambda _: (),
+    data: Sequence[str] | Callable[[Site], Sequence[str]] = (),
     report: Callable[[Site], str] = lambda _: "",
 ) -> Callable[[Callable[[Site], None]], Component]:
     """Make a component of a function that declares its resources.
@@ -152,6 +164,7 @@ def component(
             version=version_of,
             secrets=secrets if callable(secrets) else lambda _: secrets,
             repositories=repositories,
+            data=data if callable(data) else lambda _: data,
             report=report,
             folder=Path(inspect.getfile(deploy)).parent,
         )
@@ -169,18 +182,20 @@ def _fixed_version(
     return version_of
 
 
-def declare(stacks: Mapping[str, Sequence[Component]], site: Site) -> list[Step]:
-    """Declare the stack of the site's role to pyinfra; returns its steps, in order.
+def declare(
+    stacks: Mapping[str, Sequence[Component]], site: Site, key: str | None = None
+) -> list[Step]:
+    """Declare the stack of the site's role, or of ``key``, to pyinfra; its steps, in order.
 
-    Operations of different roles and components keep apart although pyinfra identifies an
+    Operations of different stacks and components keep apart although pyinfra identifies an
     operation by the line numbers of its call: ``host.loop`` adds the position in the stacks.
     """
     steps: list[Step] = []
     written: dict[str, OperationMeta] = {}
-    for role in host.loop(stacks):
-        for item in host.loop(stacks[role]):
-            if role == site.target.role:
-                steps.append(_declare_one(item, site, stacks[role], written))
+    for name in host.loop(stacks):
+        for item in host.loop(stacks[name]):
+            if name == (key or site.target.role):
+                steps.append(_declare_one(item, site, stacks[name], written))
     return steps
 
 
@@ -202,10 +217,17 @@ def stage() -> Stage:
 
 
 @contextmanager
-def noted(label: str, *creates: tuple[str, str], alone: bool = False) -> Iterator[str]:
+def noted(
+    label: str,
+    *creates: tuple[str, str],
+    alone: bool = False,
+    shared: Sequence[tuple[str, str, str]] = (),
+    removes: Sequence[tuple[str, str, str]] = (),
+) -> Iterator[str]:
     """Note the pyinfra operation that the block calls as one of the current component's.
 
-    Yields the operation's full name, ``component | label``.
+    ``creates``: what it may create for this component, kind and name; ``shared``: for others, with
+    their names. Yields the operation's full name, ``component | label``.
     """
     here = stage()
     host.loop_position.append(len(here.step.operations))
@@ -213,4 +235,7 @@ def noted(label: str, *creates: tuple[str, str], alone: bool = False) -> Iterato
         yield f"{here.component.name} | {label}"
     finally:
         host.loop_position.pop()
-    here.step.operations.append(Declared(host.op_hash_order[-1], label, creates, alone))
+    own = tuple((kind, name, here.component.name) for kind, name in creates)
+    here.step.operations.append(
+        Declared(host.op_hash_order[-1], label, (*own, *shared), alone, tuple(removes))
+    )

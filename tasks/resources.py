@@ -6,7 +6,7 @@ modes octal strings, ports TCP. What keeps a path returns it, for the service th
 
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatch
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -14,7 +14,7 @@ from pyinfra.api.operation import OperationMeta
 from pyinfra.operations import files as pyinfra_files
 
 from configs.secrets import Needed, Secret
-from facts.firewall import allow_command
+from facts.firewall import ENABLE, allow_command
 from facts.services import STARTED_WITH, hash_command
 from tasks import archives
 from tasks.component import noted, stage
@@ -30,6 +30,7 @@ from tasks.operations import (
     waiting,
 )
 from tasks.operations import firewall as firewalls
+from tasks.places import SYSTEM_FOLDERS
 from tasks.quoting import QUOTINGS, option_file, systemd_unit
 from tasks.sandbox import Sandbox
 
@@ -56,15 +57,21 @@ def user(name: str, home: str = "/nonexistent") -> None:
         users.make_system_user(name=label, user=name, home=home)
 
 
-def directory(path: str, owner: str = "root", group: str | None = None, mode: str = "755") -> None:
-    """A directory with its owner and mode."""
-    with noted(f"Directory {path}", ("directories", path)) as label:
+def directory(
+    path: str,
+    owner: str = "root",
+    group: str | None = None,
+    mode: str = "755",
+    kind: str = "directories",
+) -> None:
+    """A directory with its owner and mode. ``kind``: ``artifacts`` where programs fill it."""
+    with noted(f"Directory {path}", *_folders(path, kind)) as label:
         pyinfra_files.directory(name=label, path=path, user=owner, group=group or owner, mode=mode)
 
 
 def log_file(path: str, *, mode: str = "640", owner: str = "root", group: str = "adm") -> None:
     """A log that is there before its writer, who would open it to nobody else."""
-    with noted(f"Log {path}", ("files", path)) as label:
+    with noted(f"Log {path}", *_of_data(path, "files")) as label:
         pyinfra_files.file(name=label, path=path, user=owner, group=group, mode=mode)
 
 
@@ -165,11 +172,42 @@ def _put(
     path: str, text: str | Secret, mode: str, owner: str, group: str, check: str | None
 ) -> str:
     folder = path.rpartition("/")[0]
-    with noted(f"File {path}", ("directories", folder), ("files", path)) as label:
+    with noted(f"File {path}", *_folders(folder), ("files", path)) as label:
         done = files.put_text(
-            name=label, path=path, text=text, mode=mode, user=owner, group=group, check=check
+            name=label,
+            path=path,
+            text=text,
+            mode=mode,
+            user=owner,
+            group=group,
+            check=check,
+            keep=is_anothers(path),
         )
     return _kept(path, done)
+
+
+def is_anothers(path: str) -> bool:
+    """Whether what may stand at ``path`` is not ours, so that it must be kept for its owner."""
+    return ("files", path) not in stage().site.owned
+
+
+def _folders(path: str, kind: str = "directories") -> list[tuple[str, str]]:
+    """A folder as a resource, after those that it is in, as far as Debian does not have them."""
+    above = [str(each) for each in reversed(PurePosixPath(path).parents)]
+    if path in SYSTEM_FOLDERS:
+        return []
+    ours = [each for each in above if each not in SYSTEM_FOLDERS]
+    return [item for each in ours for item in _of_data(each, "directories")] + _of_data(path, kind)
+
+
+def _of_data(path: str, kind: str) -> list[tuple[str, str]]:
+    """A path as a resource: of the kind ``data`` if it is that; in a folder of data it is none."""
+    here = stage()
+    folders = here.component.data(here.site)
+    if path in folders:
+        return [("data", path)]
+    inside = any(path.startswith(f"{folder}/") for folder in folders)
+    return [] if inside else [(kind, path)]
 
 
 def _kept(path: str, operation: OperationMeta) -> str:
@@ -181,14 +219,14 @@ def _kept(path: str, operation: OperationMeta) -> str:
 def link(path: str, to: str, *, unless: str | None = None) -> str:
     """A symbolic link to ``to``; one to ``unless`` stays, as long as that is there."""
     with noted(f"Link {path}", ("files", path)) as label:
-        done = files.put_link(name=label, path=path, to=to, unless=unless)
+        done = files.put_link(name=label, path=path, to=to, unless=unless, keep=is_anothers(path))
     return _kept(path, done)
 
 
 def absent(path: str) -> str:
     """Nothing at ``path``: for a file of a package that would get in the way."""
-    with noted(f"No file {path}") as label:
-        done = files.remove_file(name=label, path=path)
+    with noted(f"No file {path}", ("originals", path)) as label:
+        done = files.remove_file(name=label, path=path, keep=is_anothers(path))
     return _kept(path, done)
 
 
@@ -214,18 +252,33 @@ def vendor_repositories() -> None:
     for each in {one: None for item in here.stack for one in item.repositories(here.site)}:
         with noted(f"Key of the repository {each.name}", ("files", each.key_path)) as label:
             repositories.trust_key(
-                name=label, path=each.key_path, url=each.key_url, fingerprints=each.fingerprints
+                name=label,
+                path=each.key_path,
+                url=each.key_url,
+                fingerprints=each.fingerprints,
+                keep=is_anothers(each.key_path),
             )
         text_file(f"/etc/apt/sources.list.d/{each.name}.sources", each.source())
 
 
 def packages() -> None:
-    """All packages of the target's stack, in one apt transaction."""
+    """All packages of the target's stack, in one apt transaction.
+
+    Each is noted for every component that asks for it; and so are the data of all components, as
+    some of them are made by packages.
+    """
     here = stage()
-    names = sorted({name for item in here.stack for name in item.packages(here.site)})
+    wanted = [(name, item.name) for item in here.stack for name in item.packages(here.site)]
+    names = sorted({name for name, _ in wanted})
     settings = here.site.settings.apt
-    created = [("packages", name.split("=")[0]) for name in names]
-    with noted(f"Packages of the stack ({len(names)})", *created) as label:
+    created = [("packages", name.split("=")[0], owner) for name, owner in sorted(wanted)]
+    data = [
+        (kind, name, item.name)
+        for item in here.stack
+        for path in item.data(here.site)
+        for kind, name in [*_folders(path.rpartition("/")[0]), ("data", path)]
+    ]
+    with noted(f"Packages of the stack ({len(names)})", shared=[*created, *data]) as label:
         apt.install_packages(
             name=label,
             names=names,
@@ -278,9 +331,14 @@ def service(
         )
 
 
-def timer(name: str, runs: str | None = None) -> None:
-    """A systemd timer: enabled and running, as it says in the file ``runs`` if that is ours."""
-    with noted(f"Timer {name}", *([("services", f"{name}.timer")] if runs else [])) as label:
+def timer(name: str, runs: str | None = None, makes: Sequence[str] = ()) -> None:
+    """A systemd timer: enabled and running, as it says in the file ``runs`` if that is ours.
+
+    ``makes``: the files that what it starts writes.
+    """
+    made = [("files", path) for path in makes]
+    created = [*made, *([("services", f"{name}.timer")] if runs else [])]
+    with noted(f"Timer {name}", *created) as label:
         services.run_timer(
             name=label, unit=f"{name}.timer", upcoming=stage().written[runs] if runs else None
         )
@@ -332,7 +390,10 @@ def allow(port: int, from_: str | None = None) -> None:
 
 def firewall() -> None:
     """The firewall in force, denying by default; declare what it must admit before this."""
-    with noted("Firewall: deny by default, and in force") as label:
+    created = [("firewall_rules", ENABLE)]
+    if ("packages", "ufw") not in stage().site.owned:
+        created.insert(0, ("originals", firewalls.DEFAULTS))
+    with noted("Firewall: deny by default, and in force", *created) as label:
         firewalls.enable_firewall(name=label)
 
 
@@ -359,20 +420,20 @@ def database(name: str, owner: str, password: Secret) -> None:
 
 def database_reader(name: str, privileges: Sequence[str]) -> None:
     """A MariaDB user for the system user of that name, with these global privileges alone."""
-    with noted(f"Database user {name}") as label:
+    with noted(f"Database user {name}", ("database_users", name)) as label:
         databases.make_reader(name=label, user=name, privileges=list(privileges))
 
 
 def artifact(url: str, sha256: str, into: str) -> str:
     """An upstream release tarball with its pinned checksum, unpacked as the folder ``into``."""
-    with noted(f"Artifact {url.rsplit('/', 1)[1]}", ("artifacts", into)) as label:
+    with noted(f"Artifact {url.rsplit('/', 1)[1]}", *_folders(into, "artifacts")) as label:
         done = artifacts.unpack_artifact(name=label, url=url, sha256=sha256, into=into)
     return _kept(f"{into}/.sha256", done)
 
 
 def folder_of_files(folder: Path, into: str) -> None:
     """The files of a local ``folder`` as the folder ``into``, which is replaced as a whole."""
-    with noted(f"Files of {into}", ("directories", into)) as label:
+    with noted(f"Files of {into}", *_folders(into, "artifacts")) as label:
         artifacts.put_folder(name=label, archive=archives.pack(folder), into=into)
 
 
@@ -382,14 +443,17 @@ def app_release(name: str, files: archives.Archive | None, settings: Sequence[st
     ``files``: of which it consists, where no repository has them. ``settings``: the files that say
     what is wanted. What fails stops no other application, and the component only at its end.
     """
-    with noted(f"Release of {name}", alone=True) as label:
+    base = f"/var/www/{name}"
+    made = [("files", f"{base}/{each}") for each in ("releases.jsonl", "current")]
+    cache = _folders(f"/var/cache/chom/{name}", "artifacts")
+    with noted(f"Release of {name}", *cache, *made, alone=True) as label:
         done = releases.release_app(
             name=label,
             app=name,
             files=files,
             upcoming=[stage().written[path] for path in settings],
         )
-    return _kept(f"/var/www/{name}/current/.release", done)
+    return _kept(f"{base}/current/.release", done)
 
 
 def proof(label: str, condition: str, limit_s: int, complaint: str) -> None:

@@ -90,6 +90,11 @@ STACKS: Mapping[str, Sequence[Component]] = {
 }
 
 
+def order_of(role: str) -> list[str]:
+    """The names of a role's components, each after those that it needs."""
+    return [item.name for item in STACKS[role]]
+
+
 def needed_secrets(targets: Iterable[Target]) -> list[Needed]:
     """What the components of these targets need to be given or to have made."""
     return [

@@ -31,7 +31,7 @@ def smtp_password(target: Target) -> list[Needed]:
     return [Needed("SMTP_PASSWORD", f"the password of {smtp.username} at {smtp.host}")]
 
 
-@component(needs=["base"], packages=["prometheus-alertmanager"], secrets=smtp_password)
+@component(needs=["base"], packages=["prometheus-alertmanager"], secrets=smtp_password, data=[DATA])
 def alertmanager(site: Site) -> None:
     """Debian's package under a user of its own, checked by its own amtool, without a cluster."""
     unit = "prometheus-alertmanager"

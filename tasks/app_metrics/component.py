@@ -9,12 +9,13 @@ from tasks.resources import directory, file, timer
 @component(needs=["node_exporter", "redis", "mariadb", "releases"])
 def app_metrics(site: Site) -> None:
     """A timer writes them down, whole, and node_exporter shows them."""
+    written = f"{TEXTFILES}/applications.prom"
     directory(TEXTFILES)
     file(
         "/etc/systemd/system/chom-app-metrics.service",
         "metrics.service.j2",
         program=PROGRAM,
-        written=f"{TEXTFILES}/applications.prom",
+        written=written,
     )
     path = file("/etc/systemd/system/chom-app-metrics.timer", "metrics.timer.j2")
-    timer("chom-app-metrics", runs=path)
+    timer("chom-app-metrics", runs=path, makes=[written])

@@ -25,6 +25,7 @@ SECRET_KEY = Needed(
 )
 UNIT = "grafana-server"
 CONFIG = "/etc/grafana"
+DATA, LOGS = "/var/lib/grafana", "/var/log/grafana"
 DASHBOARDS = f"{FOLDER}/dashboards"
 HOME = "chom-fleet.json"
 
@@ -34,6 +35,7 @@ HOME = "chom-fleet.json"
     packages=lambda site: [vendors.pinned("grafana", site.settings.grafana.version)],
     repositories=lambda site: [vendors.grafana(site)],
     secrets=[ADMIN_PASSWORD, SECRET_KEY],
+    data=[DATA, LOGS],
 )
 def grafana(site: Site) -> None:
     """Upstream's package, on loopback: Nginx is before it.
@@ -77,7 +79,7 @@ def grafana(site: Site) -> None:
         # Its first start makes a database of some hundred tables.
         limit_s=120,
         # Some plugins are compiled while they run.
-        sandbox=Sandbox(jit=True, writes=("/var/lib/grafana", "/var/log/grafana")),
+        sandbox=Sandbox(jit=True, writes=(DATA, LOGS)),
     )
     login = secret_text(LOGIN, f"user = {curl(f'{ADMIN}:{password}')}")
     with noted("Password of Grafana's admin") as label:

@@ -7,9 +7,19 @@ from tasks import sizing
 from tasks.component import Site, component
 from tasks.laravel import secrets
 from tasks.laravel.environment import environment
-from tasks.laravel.places import STATUS_PATH, logs, root, slow_log, socket, status_socket
+from tasks.laravel.places import (
+    BACKUPS,
+    STATUS_PATH,
+    dumps,
+    logs,
+    root,
+    slow_log,
+    socket,
+    status_socket,
+)
 from tasks.nginx.sites import public_sites
-from tasks.resources import database, directory, file, secret, secret_file, user
+from tasks.php.component import log as fpm_log
+from tasks.resources import database, directory, file, log_file, secret, secret_file, user
 
 # Beside the releases; a release itself is never written to.
 STORAGE = ("app", "app/public", "framework", "framework/cache", "framework/sessions")
@@ -21,17 +31,21 @@ LOGIN_TRIES = "10r/m"
 @component(
     needs=["base", "mariadb", "redis", "tls"],
     secrets=secrets.of_apps,
-    packages=lambda site: [*_packages(site), "logrotate"],
+    packages=lambda site: _packages(site),
+    data=lambda site: _data(site),
     version=lambda site: (
         "; ".join(f"dpkg-query -W -f='${{Version}}' {name}" for name in _packages(site)) or "true"
     ),
 )
 def laravel(site: Site) -> None:
     """Each runs as a system user of its own, whom MariaDB knows by its socket."""
+    directory(BACKUPS, mode="700")
     for name, app in site.target.apps.items():
         _folders(name)
         _settings(site, name, app)
         _pool(site, name, app)
+    for version in site.settings.php.versions:
+        log_file(fpm_log(version))
     # One that is no longer wanted is not served any more; what it holds stays.
     public_sites("apps", "site.conf.j2", _pages(site))
 
@@ -42,12 +56,22 @@ def _packages(site: Site) -> list[str]:
     return ["php-laravel-framework"] if pages else []
 
 
+def _data(site: Site) -> list[str]:
+    """What the applications have written, and what PHP-FPM says of them."""
+    return [
+        *(f"{root(name)}/shared/storage" for name in site.target.apps),
+        *(dumps(name) for name in site.target.apps),
+        *(slow_log(name) for name in site.target.apps),
+        *(fpm_log(version) for version in site.settings.php.versions),
+    ]
+
+
 def _folders(name: str) -> None:
     base = root(name)
     user(name, home=base)
     directory(base)
     # Nginx reads them, and the application itself; other applications do not.
-    directory(f"{base}/releases", owner=name, group="www-data", mode="550")
+    directory(f"{base}/releases", owner=name, group="www-data", mode="550", kind="artifacts")
     directory(f"{base}/shared")
     # Those who read logs may pass, and whatever is made there is theirs to read.
     directory(f"{base}/shared/storage", owner=name, mode="751")

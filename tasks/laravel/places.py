@@ -3,6 +3,8 @@
 from configs import Target
 from tasks.component import Site
 
+# A folder for each application, of dumps.
+BACKUPS = "/var/backups/chom"
 # PHP-FPM tells of a pool here, by a socket of its own.
 STATUS_PATH = "/fpm-status"
 
@@ -15,6 +17,11 @@ def root(name: str) -> str:
 def logs(name: str) -> str:
     """An application's own logs, as a shell pattern."""
     return f"{root(name)}/shared/storage/logs/laravel*.log"
+
+
+def dumps(name: str) -> str:
+    """The database as it was before each migration."""
+    return f"{BACKUPS}/{name}"
 
 
 def socket(name: str, version: str) -> str:

@@ -56,9 +56,10 @@ SHIPPERS = {
     packages=lambda site: [pinned(site.settings.logs.shipper, site.settings.logs.version)],
     repositories=lambda site: [grafana(site)],
     secrets=[logs.PASSWORD, logs.KEY, KEY],
+    data=lambda site: [SHIPPERS[site.settings.logs.shipper].data],
 )
 def log_shipper(site: Site) -> None:
-    """The other shipper, if it was there before, is stopped; its package stays."""
+    """The other shipper, if it was there before, is stopped; its package goes at the end."""
     name = site.settings.logs.shipper
     shipper = SHIPPERS[name]
     for other in SHIPPERS.keys() - {name}:

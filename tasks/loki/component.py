@@ -23,6 +23,7 @@ def address(site: Site) -> str:
     packages=lambda site: [pinned("loki", site.settings.loki.version)],
     repositories=lambda site: [grafana(site)],
     secrets=[KEY],
+    data=[DATA],
 )
 def loki(site: Site) -> None:
     """One process that keeps everything on its own disk; Nginx lends it TLS and the password."""

@@ -10,7 +10,7 @@ LOGS = "/var/log/mysql"
 SLOW_LOG = f"{LOGS}/mariadb-slow.log"
 
 
-@component(needs=["base"], packages=["mariadb-server"])
+@component(needs=["base"], packages=["mariadb-server"], data=["/var/lib/mysql", LOGS])
 def mariadb(site: Site) -> None:
     """Debian's package; its memory follows the machine's, and it listens on loopback only."""
     settings = site.settings.mariadb

@@ -7,10 +7,11 @@ from tasks.operations.services import answers
 from tasks.resources import allow, file, service
 from tasks.sandbox import Sandbox
 
-ACCESS_LOG = "/var/log/nginx/access.log"
+LOGS = "/var/log/nginx"
+ACCESS_LOG = f"{LOGS}/access.log"
 
 
-@component(needs=["base"], packages=["nginx"])
+@component(needs=["base"], packages=["nginx"], data=[LOGS])
 def nginx(site: Site) -> None:
     """Declared after the sites, so that one reload brings in all of them."""
     config = file(
@@ -28,5 +29,5 @@ def nginx(site: Site) -> None:
         reads=[config, f"{ENABLED}/*"],
         # Whatever the sites say: an application that is down is no fault of Nginx.
         ready=answers("nginx.service", "http://127.0.0.1/", any_status=True),
-        sandbox=Sandbox(writes=("/run", "/var/log/nginx", "/var/lib/nginx")),
+        sandbox=Sandbox(writes=("/run", LOGS, "/var/lib/nginx")),
     )

@@ -12,6 +12,10 @@ from facts.services import STARTED_WITH
 from tasks.operations.commands import Commands
 from tasks.operations.files import replace_script
 
+FOLDER = "/var/lib/chom"
+# What is installed just before a transaction of ours, and what all of them have brought along; a
+# name a line. The first outlives a transaction only if that was cut off.
+BEFORE, BROUGHT = f"{FOLDER}/packages.before", f"{FOLDER}/packages.brought"
 RELEASE = "trixie"
 APT_LOG = "/var/log/chom-apt.log"
 
@@ -73,6 +77,19 @@ def install_packages(names: Sequence[str], cache_hours: int, lock_timeout_s: int
         yield StringCommand(apt_script(missing, stale, lock_timeout_s))
 
 
+_INSTALLED = (
+    "dpkg-query -W -f='${db:Status-Status} ${Package}\\n' | sed -n 's/^installed //p' | sort -u"
+)
+_NOTE_BEFORE = (
+    f"{{ [ -e {BEFORE} ] || {{ mkdir -p {FOLDER} && {_INSTALLED} > {BEFORE}.new"
+    f" && sync {BEFORE}.new && mv {BEFORE}.new {BEFORE}; }}; }}"
+)
+_NOTE_BROUGHT = (
+    f"{{ {{ cat {BROUGHT} 2>/dev/null; {_INSTALLED} | comm -13 {BEFORE} -; }} | sort -u"
+    f" > {BROUGHT}.new && sync {BROUGHT}.new && mv {BROUGHT}.new {BROUGHT} && rm {BEFORE}; }}"
+)
+
+
 def apt_script(missing: Sequence[str], update: bool, lock_timeout_s: int) -> str:
     """The shell script of one apt transaction; prints the end of its log when it fails."""
     apt = (
@@ -88,10 +105,13 @@ def apt_script(missing: Sequence[str], update: bool, lock_timeout_s: int) -> str
         " || exit 1; sleep 2; done"
     )
     steps = [f'{{ [ -z "$(dpkg --audit)" ] || {{ {repair}; }}; }}']
+    if missing:
+        steps.append(_NOTE_BEFORE)
     if update:
         steps.append(f"{apt} update && touch /var/lib/apt/lists")
     if missing:
         steps.append(f"{apt} install {shlex.join(missing)}")
+        steps.append(_NOTE_BROUGHT)
         steps.append("systemctl start timers.target")
     work = " && ".join(steps)
     policy = "/usr/sbin/policy-rc.d"

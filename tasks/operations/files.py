@@ -12,6 +12,7 @@ from configs.secrets import Secret
 from facts.conditions import Condition
 from facts.files import FileNames, FileState, FileText
 from tasks.operations.commands import Commands
+from tasks.operations.originals import keep_original
 
 # Where a candidate stands while it is checked; what is mounted there is seen by its checker alone.
 CANDIDATES = "/run/chom/check"
@@ -19,13 +20,20 @@ CANDIDATES = "/run/chom/check"
 
 @operation()
 def put_text(
-    path: str, text: str | Secret, mode: str, user: str, group: str, check: str | None
+    path: str,
+    text: str | Secret,
+    mode: str,
+    user: str,
+    group: str,
+    check: str | None,
+    keep: bool = False,
 ) -> Commands:
     """Make ``path`` hold ``text``; the old file stays until the new one is whole and checked.
 
     ``check`` runs on the host in a mount namespace of its own where the new file already stands
     in its place, so that a checker sees what the service would see. ``text`` travels by standard
-    input, never on a command line; no diff prints a Secret.
+    input, never on a command line; no diff prints a Secret. ``keep``: what stands there may be
+    somebody else's, and is kept as the original.
     """
     found = host.get_fact(FileState, path=path)
     content = text.reveal() if isinstance(text, Secret) else text
@@ -34,21 +42,28 @@ def put_text(
     if same_text and found is not None:
         if (found["mode"], found["user"], found["group"]) != (mode.lstrip("0"), user, group):
             there = shlex.quote(path)
-            yield StringCommand(f"chown {user}:{group} {there} && chmod {mode} {there}")
+            kept = f"{keep_original(path)} && " if keep else ""
+            yield StringCommand(f"{kept}chown {user}:{group} {there} && chmod {mode} {there}")
         return
     if state.config.DIFF:
         _print_diff(path, None if isinstance(text, Secret) else content)
-    script = replace_script(path, mode, user, group, check, len(content.encode()))
+    script = replace_script(path, mode, user, group, check, len(content.encode()), keep)
     yield StringCommand(script, _stdin=content)
 
 
 def replace_script(
-    path: str, mode: str, user: str, group: str, check: str | None, size: int | None = None
+    path: str,
+    mode: str,
+    user: str,
+    group: str,
+    check: str | None,
+    size: int | None = None,
+    keep: bool = False,
 ) -> str:
     """A shell script that puts its standard input in the place of ``path``, checked first.
 
     A folder that is not there yet is made. ``size``: how many bytes of it there are; pyinfra ends
-    what it sends with a line end.
+    what it sends with a line end. ``keep``: the original is kept before.
     """
     folder, _, name = path.rpartition("/")
     new = shlex.quote(f"{folder}/.{name}.chom-new")
@@ -64,6 +79,8 @@ def replace_script(
     ]
     if check:
         steps.append(f"{_in_place(new, folder, name, check)} || exit 1")
+    if keep:
+        steps.append(f"{keep_original(path)} || exit 1")
     steps.append(f'mv -fT "$new" {shlex.quote(path)}')
     return "; ".join(steps)
 
@@ -107,10 +124,10 @@ def keep_previous(path: str, text: Secret, previous: str, group: str) -> Command
 
 
 @operation()
-def put_link(path: str, to: str, unless: str | None) -> Commands:
+def put_link(path: str, to: str, unless: str | None, keep: bool = False) -> Commands:
     """Have ``path`` be a symbolic link to ``to``, at once if it leads elsewhere.
 
-    One to ``unless`` stays, as long as that is there.
+    One to ``unless`` stays, as long as that is there. ``keep``: as of ``put_text``.
     """
     there, target = shlex.quote(path), shlex.quote(to)
     asked = f'[ "$(readlink {there})" = {target} ]'
@@ -119,19 +136,24 @@ def put_link(path: str, to: str, unless: str | None) -> Commands:
         asked += f' || {{ [ "$(readlink {there})" = {kept} ] && [ -e {kept} ]; }}'
     if not host.get_fact(Condition, shell=asked):
         new = shlex.quote(f"{path}.chom-new")
-        yield StringCommand(f"ln -sfnT {target} {new} && mv -fT {new} {there}")
+        kept = f"{keep_original(path)} && " if keep else ""
+        yield StringCommand(f"{kept}ln -sfnT {target} {new} && mv -fT {new} {there}")
 
 
 @operation()
-def remove_file(path: str) -> Commands:
-    """Have no file and no link at ``path``."""
+def remove_file(path: str, keep: bool = False) -> Commands:
+    """Have no file and no link at ``path``. ``keep``: as of ``put_text``."""
     if host.get_fact(FileState, path=path) is not None:
-        yield StringCommand(f"rm -f {shlex.quote(path)}")
+        kept = f"{keep_original(path)} && " if keep else ""
+        yield StringCommand(f"{kept}rm -f {shlex.quote(path)}")
 
 
 @operation()
 def remove_others(folder: str, pattern: str, names: Sequence[str]) -> Commands:
-    """Have no file in ``folder`` that matches ``pattern`` but these ``names``."""
+    """Have no file in ``folder`` that matches ``pattern`` but these ``names``.
+
+    The pattern is one that only files of ours match, so no original is kept.
+    """
     found = host.get_fact(FileNames, folder=folder, pattern=pattern)
     if others := sorted(set(found) - set(names)):
         yield StringCommand(f"cd {shlex.quote(folder)} && rm -f -- {shlex.join(others)}")

@@ -3,8 +3,11 @@
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
-from facts.firewall import Firewall, rule_tuple
+from facts.firewall import ENABLE, Firewall, rule_tuple
 from tasks.operations.commands import Commands
+from tasks.operations.originals import keep_original
+
+DEFAULTS = "/etc/default/ufw"
 
 
 @operation()
@@ -19,4 +22,5 @@ def enable_firewall() -> Commands:
     """Have ufw deny what comes in by default, and be in force."""
     found = host.get_fact(Firewall)
     if not (found["enabled"] and found["default_deny"] and found["loaded"]):
-        yield StringCommand("ufw default deny incoming >/dev/null && ufw --force enable >/dev/null")
+        kept = "" if found["default_deny"] else f"{keep_original(DEFAULTS)} && "
+        yield StringCommand(f"{kept}ufw default deny incoming >/dev/null && {ENABLE} >/dev/null")

@@ -13,11 +13,11 @@ from tasks.repositories import armour, distrust
 
 
 @operation()
-def trust_key(path: str, url: str, fingerprints: Sequence[str]) -> Commands:
+def trust_key(path: str, url: str, fingerprints: Sequence[str], keep: bool = False) -> Commands:
     """Have the key of ``url`` at ``path``, if it has one of the ``fingerprints``.
 
-    A key that is there and is still good stays. Raises OperationError with what was expected and
-    what came.
+    A key that is there and is still good stays. ``keep``: the one that stood there is kept. Raises
+    OperationError with what was expected and what came.
     """
     if not distrust(host.get_fact(KeyFile, path=path), fingerprints):
         return
@@ -26,5 +26,5 @@ def trust_key(path: str, url: str, fingerprints: Sequence[str]) -> Commands:
         raise OperationError(f"nothing came from {url}: is it reachable from this host?")
     if reason := distrust(offered, fingerprints):
         raise OperationError(f"{url}: {reason}; nothing is trusted, nothing was installed")
-    script = replace_script(path, "644", "root", "root", None)
+    script = replace_script(path, "644", "root", "root", None, keep=keep)
     yield StringCommand(script, _stdin=armour(offered))

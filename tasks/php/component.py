@@ -4,7 +4,7 @@ from tasks import sizing, vendors
 from tasks.component import Site, component, noted
 from tasks.operations import php as operations
 from tasks.php.versions import of_vendor, packages
-from tasks.resources import absent, file, log_file, service
+from tasks.resources import absent, file, service
 from tasks.sandbox import Sandbox
 
 
@@ -42,7 +42,6 @@ def _version(site: Site, version: str) -> None:
         check=f"php-fpm{version} -t",
         version=version,
     )
-    log_file(log(version))
     file(
         f"/etc/logrotate.d/php{version}-fpm",
         "logrotate.j2",

@@ -37,6 +37,7 @@ def listen_address(site: Site) -> str:
 
 @component(
     needs=["base", "metrics"],
+    data=[DATA],
     version=lambda site: f"{folder(site)}/prometheus --version | awk 'NR==1 {{print $3}}'",
 )
 def prometheus(site: Site) -> None:

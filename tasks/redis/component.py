@@ -13,10 +13,15 @@ from tasks.redis.users import (
     passwords,
     users,
 )
-from tasks.resources import file, previous_text, secret, secret_text, service
+from tasks.resources import file, is_anothers, previous_text, secret, secret_text, service
 
 
-@component(needs=["base"], packages=["redis-server"], secrets=passwords)
+@component(
+    needs=["base"],
+    packages=["redis-server"],
+    secrets=passwords,
+    data=["/var/lib/redis", "/var/log/redis"],
+)
 def redis(site: Site) -> None:
     """Debian's units, which are confined already; bounded by the machine's memory.
 
@@ -36,7 +41,13 @@ def redis(site: Site) -> None:
 def admit(site: Site, instance: Instance, *, keep: bool) -> None:
     """Have an instance know its users. ``keep``: and what their passwords were before."""
     with noted(f"Users of Redis' {instance.name}", ("files", instance.users)) as label:
-        done = put_users(name=label, path=instance.users, users=users(site, instance), keep=keep)
+        done = put_users(
+            name=label,
+            path=instance.users,
+            users=users(site, instance),
+            keep=keep,
+            original=is_anothers(instance.users),
+        )
     stage().written[instance.users] = done
     service(
         instance.unit,

@@ -5,7 +5,7 @@ from configs.secrets import Needed
 from tasks.component import Site, component
 from tasks.resources import directory, link, secret, secret_text, text_file
 from tasks.tls.own import own_certificate
-from tasks.tls.places import FOLDER, LIVE, OBTAINED, OWN, WEBROOT
+from tasks.tls.places import CERTBOT, FOLDER, LIVE, OBTAINED, OWN, WEBROOT
 
 
 def key(target: Target) -> Needed:
@@ -25,6 +25,7 @@ def certificate_of(site: Site, target: Target) -> str:
     needs=["base"],
     packages=lambda site: ["certbot"] if site.settings.tls.mode == "letsencrypt" else [],
     secrets=lambda target: [key(target)] if target.encrypted else [],
+    data=lambda site: [CERTBOT] if site.settings.tls.mode == "letsencrypt" else [],
 )
 def tls(site: Site) -> None:
     """Before the sites, which name these files; what comes from outside, comes after Nginx."""

@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from facts.firewall import ENABLE
 from tests.e2e.first import First
 from tests.e2e.machines import answer
 
@@ -73,7 +74,11 @@ def test_resources_created_names_what_is_new(first: First) -> None:
     )
     assert {"ufw allow 80/tcp", "ufw allow 22/tcp"} <= set(created.firewall_rules)
     assert {"mariadb-server", "redis-server", "nginx", "ufw"} <= set(created.packages)
-    assert {"/var/www/laravel", "/var/www/laravel/releases"} <= set(created.directories)
+    assert {"/var/www/laravel", "/var/www/laravel/shared"} <= set(created.directories)
+    assert "/var/www/laravel/releases" in created.artifacts
+    components = first.record.targets["vpsmanager"].components
+    kinds = {(each.kind, each.name) for each in components["mariadb"].created}
+    assert ("data", "/var/lib/mysql") in kinds and ("packages", "mariadb-server") in kinds
     assert "/etc/redis/redis.conf" in created.files
     assert created.databases == ["laravel"]
 
@@ -105,7 +110,8 @@ def test_resources_created_exist(first: First, machine: str) -> None:
     answer(lab, machine, f"systemctl cat {' '.join(created.services)}")
     answer(lab, machine, f"dpkg-query -W {' '.join(created.packages)}")
     rules = answer(lab, machine, "ufw show added").splitlines()
-    assert set(created.firewall_rules) <= set(rules)
+    assert set(created.firewall_rules) <= {*rules, ENABLE}
+    assert ENABLE in created.firewall_rules
 
 
 def test_config_is_the_inventory_that_was_deployed(first: First) -> None:

@@ -80,7 +80,8 @@ class Operation:
 
     hash: str
     label: str
-    creates: tuple[tuple[str, str], ...] = ()
+    creates: tuple[tuple[str, str, str], ...] = ()
+    removes: tuple[tuple[str, str, str], ...] = ()
     alone: bool = False
 
 
@@ -92,6 +93,7 @@ class Step:
     needs: tuple[str, ...] = ()
     version: str = "true"
     report: str = ""
+    alone: bool = False
     operations: list[Operation] = field(default_factory=list)
 
 

@@ -115,7 +115,7 @@ def test_every_version_has_its_packages_and_service(made: tuple[Declaration, Tex
     declaration, texts = made
     installed = {
         name for step in declaration.steps for each in step.operations
-        for kind, name in each.creates if kind == "packages"
+        for kind, name, _ in each.creates if kind == "packages"
     }  # fmt: skip
     for version in ("8.3", "8.4"):
         assert {f"php{version}-fpm", f"php{version}-cli", f"php{version}-redis"} <= installed
@@ -233,7 +233,7 @@ def test_debians_laravel_is_for_our_own_page_alone(folder: Path) -> None:
     ):
         declaration, _ = declared(folder, apps)
         [step] = [each for each in declaration.steps if each.component == "laravel"]
-        packages = {name for each in declaration.steps[0].operations for _, name in each.creates}
+        packages = {name for each in declaration.steps[0].operations for _, name, _ in each.creates}
         assert ("php-laravel-framework" in packages) == wanted
         assert ("php-laravel-framework" in step.version) == wanted
         assert ("git" in packages) == (not wanted)

@@ -34,9 +34,10 @@ class FakeRun:
         *arguments: str,
         responses: Mapping[str, Any] | None = None,
         delays: Mapping[str, float] | None = None,
+        action: str = "deploy",
         **environment: str,
     ) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "pyinfra", f"{FAKE}/inventory.py", f"{FAKE}/deploy.py"]
+        command = [sys.executable, "-m", "pyinfra", f"{FAKE}/inventory.py", f"{FAKE}/{action}.py"]
         return subprocess.Popen(
             [*command, *arguments],
             cwd=PROJECT,

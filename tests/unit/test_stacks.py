@@ -116,7 +116,7 @@ def test_all_packages_of_a_target_come_in_one_transaction(both: list[Declaration
             if each.label.startswith("Packages")
         ]
         assert len(installing) == 1
-        created = {name for kind, name in installing[0].creates if kind == "packages"}
+        created = {name for kind, name, _ in installing[0].creates if kind == "packages"}
         assert created >= {"ufw", "nginx", "prometheus-node-exporter"}
 
 

@@ -6,11 +6,13 @@ FAKE_FROM: the deployment whose settings these are said to be.
 
 import json
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
-from state import options, run, seam
+from state import confirming, options, run, seam
 from state.scrubbing import Scrubber
+from tasks.teardown.request import plans
 from tests.unit.fakerun.stacks import STACKS
 from tests.unit.helpers import configuration, made_secrets
 
@@ -29,10 +31,19 @@ _secrets = made_secrets(
 _scrubber = Scrubber({name: secret.reveal() for name, secret in _secrets.items()})
 _scrubber.guard_streams()
 _settings = replace(_settings, targets=_targets)
-_run = run.Run(_settings, options.read(), _folder, {}, _secrets, _scrubber)
+_options = options.read()
+_run = run.Run(_settings, _options, _folder, {}, _secrets, _scrubber)
 _run.settings_from = os.environ.get("FAKE_FROM")
 run.begin(_run)
 seam.install(_run)
+if _options.action == "teardown":
+    _plans = plans(_targets.values(), _run.owned_resources, _options.data, STACKS)
+    _plans = {name: found for name, found in _plans.items() if found.every}
+    try:
+        confirming.confirm(list(_plans), {} if _options.dry else _options.data)
+    except confirming.NotConfirmed as _problem:
+        sys.exit(str(_problem))
+    seam.confirmed()
 
 _delays = json.loads(os.environ.get("FAKE_DELAYS", "{}"))
 

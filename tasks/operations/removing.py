@@ -1,0 +1,192 @@
+"""Taking one thing away again: each asks one fact, and does nothing where there is nothing."""
+
+import shlex
+from pathlib import PurePosixPath
+
+from pyinfra import host
+from pyinfra.api import StringCommand, operation
+from pyinfra.api.exceptions import OperationError
+
+from facts.conditions import Condition
+from facts.firewall import ENABLE, rule_exists
+from tasks.operations.commands import Commands
+from tasks.operations.originals import FOLDER, kept_at, put_back
+from tasks.places import SYSTEM_FOLDERS
+from tasks.quoting import sql
+
+_UNITS = "/etc/systemd/system/"
+
+
+@operation()
+def remove_service(unit: str) -> Commands:
+    """Have a unit neither run, nor start by itself, nor be remembered as failed."""
+    asked = f"systemctl -q is-active {unit} || systemctl -q is-failed {unit}"
+    asked += f" || systemctl -q is-enabled {unit}"
+    if host.get_fact(Condition, shell=asked):
+        yield StringCommand(
+            f"systemctl -q disable {unit} 2>/dev/null; systemctl stop {unit} &&"
+            f" {{ systemctl reset-failed {unit} 2>/dev/null; true; }}"
+        )
+
+
+@operation()
+def restart_service(unit: str) -> Commands:
+    """Have a service that was there before us run without what we told it, if it runs at all."""
+    asked = f"systemctl -q is-active {unit} && [ -e /run/chom/{unit}.runs ]"
+    if host.get_fact(Condition, shell=asked):
+        yield StringCommand(f"systemctl restart {unit} && rm -f /run/chom/{unit}.*")
+
+
+@operation()
+def settle_services() -> Commands:
+    """Have no service run with a file that is gone: it reads what is left, or starts again."""
+    stale = (
+        "for f in /run/chom/*.reads /run/chom/*.runs; do u=${f##*/}; u=${u%.*};"
+        " { [ ! -s $f ] || ! systemctl -q is-active $u || sha256sum -c --status $f 2>/dev/null; }"
+        " || "
+    )
+    if host.get_fact(Condition, shell=f"( {stale} exit 0; done; exit 1 )"):
+        yield StringCommand(
+            f"{stale} {{ case $f in *.reads) systemctl reload $u ;; *) false ;; esac ||"
+            " systemctl restart $u || { journalctl -u $u -n 20 --no-pager -o cat >&2; exit 1; };"
+            " }; done"
+        )
+
+
+@operation()
+def remove_file(path: str) -> Commands:
+    """Have no file of ours at ``path``: the original that stood there, or none."""
+    there, copy = shlex.quote(path), shlex.quote(kept_at(path))
+    kept = f"[ -e {copy} ] || [ -L {copy} ]"
+    if host.get_fact(Condition, shell=f"[ -e {there} ] || [ -L {there} ] || {kept}"):
+        steps = f"if {kept}; then {put_back(path)}; else rm -f {there}; fi"
+        yield StringCommand(f"{steps} && {_read_again(path)}")
+
+
+@operation()
+def restore_original(path: str) -> Commands:
+    """Have the original at ``path`` again, where one was kept."""
+    copy = shlex.quote(kept_at(path))
+    if host.get_fact(Condition, shell=f"[ -e {copy} ] || [ -L {copy} ]"):
+        yield StringCommand(f"{put_back(path)} && {_read_again(path)}")
+
+
+def _read_again(path: str) -> str:
+    return "systemctl daemon-reload" if path.startswith(_UNITS) else "true"
+
+
+@operation()
+def remove_folders(paths: list[str]) -> Commands:
+    """Have none of these folders that is empty; the inner ones come first."""
+    for path in paths:
+        guard(path, levels=1)
+    listed = shlex.join(paths)
+    empty = '[ -d "$f" ] && [ ! -L "$f" ] && [ -z "$(ls -A "$f")" ]'
+    any_empty = f"( for f in {listed}; do {{ {empty}; }} && exit 0; done; exit 1 )"
+    if host.get_fact(Condition, shell=any_empty):
+        yield StringCommand(f'for f in {listed}; do {empty} && rmdir "$f"; done; true')
+
+
+@operation()
+def remove_tree(path: str) -> Commands:
+    """Have nothing at ``path``, and nothing below it; what is mounted there is emptied.
+
+    Raises OperationError for a path that is not ours by any means.
+    """
+    guard(path)
+    there = shlex.quote(path)
+    if host.get_fact(Condition, shell=f"[ -e {there} ] || [ -L {there} ]"):
+        yield StringCommand(tree_script(path))
+
+
+def tree_script(path: str) -> str:
+    """A shell script that follows no link: neither to the path, nor below it."""
+    there, folder = shlex.quote(path), shlex.quote(str(PurePosixPath(path).parent))
+    return (
+        f'[ "$(readlink -f {folder})" = {folder} ] || {{ echo "{path} was left alone: a link leads'
+        ' there; remove what it leads to by hand" >&2; exit 1; }; '
+        f"if mountpoint -q {there}; then find {there} -xdev -mindepth 1 -delete;"
+        f" else rm -rf --one-file-system {there}; fi"
+    )
+
+
+@operation()
+def remove_user(user: str) -> Commands:
+    """Have no user and no group of this name; nothing may run as that user any more."""
+    if host.get_fact(Condition, shell=f"getent passwd {user} || getent group {user}"):
+        yield StringCommand(
+            f"n=0; while pgrep -u {user} >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt 20 ] ||"
+            f' {{ echo "{user} still has processes: $(pgrep -lu {user} | xargs)" >&2; exit 1; }};'
+            " sleep 0.5; done;"
+            f" {{ ! getent passwd {user} >/dev/null || userdel {user}; }} &&"
+            f" {{ ! getent group {user} >/dev/null || groupdel {user}; }}"
+        )
+
+
+@operation()
+def remove_database(database: str) -> Commands:
+    """Have neither the database nor the user that it was made for."""
+    there = f"[ -d /var/lib/mysql/{shlex.quote(database)} ]"
+    if host.get_fact(Condition, shell=there):
+        user = f"{sql(database)}@'localhost'"
+        text = f"drop database if exists `{database}`;\ndrop user if exists {user};\n"
+        yield StringCommand("mariadb", _stdin=text)
+
+
+@operation()
+def remove_database_user(user: str) -> Commands:
+    """Have no MariaDB user of this name; where MariaDB does not run, nobody can come by it."""
+    query = shlex.quote(f"select 1 from mysql.global_priv where user = {sql(user)}")
+    found = f"mariadb -NBe {query}"
+    if host.get_fact(Condition, shell=f"{found} | grep -q 1"):
+        yield StringCommand("mariadb", _stdin=f"drop user if exists {sql(user)}@'localhost';\n")
+
+
+@operation()
+def remove_rule(rule: str) -> Commands:
+    """Have ufw without a rule of ours, or out of force.
+
+    A rule by which one logs in stays as long as the firewall is in force.
+    """
+    if rule == ENABLE:
+        if host.get_fact(Condition, shell=rule_exists(rule)):
+            yield StringCommand("ufw --force disable >/dev/null")
+        return
+    words = rule.split()
+    port = words[words.index("port") + 1] if "port" in words else words[2].removesuffix("/tcp")
+    listens = f"ss -Hltnp 'sport = :{port}' | grep -qE '\"(sshd|systemd)\"'"
+    needed = f"{{ {rule_exists(ENABLE)} && {listens}; }}"
+    if host.get_fact(Condition, shell=f"{rule_exists(rule)} && ! {needed}"):
+        yield StringCommand(f"{rule.replace('ufw ', 'ufw delete ', 1)} >/dev/null")
+
+
+@operation()
+def remove_traces(originals: list[str], purge: bool) -> Commands:
+    """Have nothing of what only served to deploy: stamps, lists, and originals of nobody's.
+
+    ``originals``: the paths of those that are still to be put back.
+    """
+    spared = " ".join(f"! -path {shlex.quote(kept_at(path))}" for path in originals)
+    stamps = " ".join(
+        f"/run/chom/{name}"
+        for name in ("*.runs", "*.reads", "releases-*.lock", "log-*", "apt.lock")
+    )
+    log = "/var/log/chom-apt.log" if purge else ""
+    asked = f"[ -e {FOLDER} ] || ls {stamps} {log} 2>/dev/null | grep -q ."
+    if host.get_fact(Condition, shell=asked):
+        yield StringCommand(
+            f"rm -f {stamps} {log};"
+            f" [ ! -d {FOLDER} ] || {{ find {FOLDER} ! -type d {spared} -delete;"
+            f" find {FOLDER} -depth -type d -empty -delete; }};"
+            " rmdir --ignore-fail-on-non-empty /var/lib/chom /run/chom/check /run/chom"
+            " 2>/dev/null; true"
+        )
+
+
+def guard(path: str, levels: int = 2) -> None:
+    """Raise OperationError for a path whose removal could never be meant."""
+    pure = PurePosixPath(path)
+    sound = pure.parts[:1] == ("/",) and ".." not in pure.parts and str(pure) == path
+    above = any(path in map(str, PurePosixPath(each).parents) for each in SYSTEM_FOLDERS)
+    if not sound or len(pure.parts) <= levels or path in SYSTEM_FOLDERS or above:
+        raise OperationError(f"{path} is never removed: it is a folder of the system")
