@@ -28,6 +28,7 @@ def prepare(target: Target) -> None:
     findings = check(target, hardware, health)
     findings += check_versions(target) if hardware else []
     if run.checked(host, hardware, findings) and hardware:
+        run.learn(host, health["records"])
         in_this_run = run.taking_part(host.state)
         ports = health["ssh_ports"]
         owned = run.owned(target.name)

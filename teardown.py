@@ -11,6 +11,7 @@ from pyinfra import host
 
 from configs import Target
 from facts.hardware import HardwareData
+from facts.records import Records
 from state.run import current
 from tasks.component import Site
 from tasks.stacks import STACKS
@@ -21,7 +22,10 @@ run = current()
 
 
 def prepare(target: Target) -> None:
-    """Declare what goes from one target. Nothing is checked: it may be half broken."""
+    """Declare what goes from one target; it may be half broken, but must be known."""
+    told: list[str] = host.get_fact(Records)
+    if not run.knows_all(host, told):
+        return
     unknown = cast(HardwareData, {})
     site = Site(target, unknown, run.targets, run.taking_part(host.state), [], run.secrets)
     found = plan_of(run.owned_resources(target.name), run.options.data, STACKS[target.role])

@@ -4,12 +4,15 @@ from typing import TypedDict
 
 from pyinfra.api import FactBase
 
+from facts.records import listing
+
 
 class HealthData(TypedDict):
     """``root``: commands run as root. ``resolves``: the package mirror's name has an address.
 
     ``mirror``: its name. ``broken_packages``: packages that dpkg cannot repair by configuring.
     ``ssh_ports``: where sshd is configured to listen, which need not be where we came in.
+    ``records``: the deployments that it has copies of the records of.
     """
 
     root: bool
@@ -17,10 +20,11 @@ class HealthData(TypedDict):
     resolves: bool
     broken_packages: list[str]
     ssh_ports: list[int]
+    records: list[str]
 
 
 class Health(FactBase[HealthData]):
-    """Ask for root, name resolution, dpkg's state and sshd's ports in one command."""
+    """Ask for root, name resolution, dpkg's state, sshd's ports and records in one command."""
 
     # `R` as dpkg's third letter means "reinstallation required": configuring cannot repair it.
     # While dpkg works, packages pass through that state, so it is not asked then; ours and
@@ -38,7 +42,8 @@ class Health(FactBase[HealthData]):
             'grep -q ":$i " /proc/locks || { [ -e /run/chom/apt.lock ]'
             " && ! flock -n /run/chom/apt.lock true; } "
             "|| dpkg-query -W -f='${db:Status-Abbrev}${Package}\\n' | sed -n 's/^..R/broken=/p'; "
-            "/usr/sbin/sshd -T 2>/dev/null | sed -n 's/^port /ssh_port=/p'"
+            "/usr/sbin/sshd -T 2>/dev/null | sed -n 's/^port /ssh_port=/p'; "
+            f"{listing()} | sed 's/^/record=/'"
         )
 
     def process(self, output: list[str]) -> HealthData:
@@ -50,4 +55,5 @@ class Health(FactBase[HealthData]):
             resolves=found.get("resolves") == "yes",
             broken_packages=[value for key, value in lines if key == "broken"],
             ssh_ports=[int(value) for key, value in lines if key == "ssh_port"],
+            records=[value for key, value in lines if key == "record"],
         )

@@ -9,18 +9,16 @@ import gevent
 from paramiko.ssh_exception import SSHException
 from pyinfra.api import Host
 
+from facts.records import FOLDER, SUFFIX
 from state.connection import run_command
 from state.store import Store
-from state.target_lock import RECORDS
 
-# A tenth of the room, and nobody there has to read them.
-SUFFIX = ".json.gz"
 _PUT = f"""\
 set -e
 umask 077
-install -d -m 755 {RECORDS.rpartition("/")[0]}
-install -d -m 700 {RECORDS}
-cd {RECORDS}
+install -d -m 755 {FOLDER.rpartition("/")[0]}
+install -d -m 700 {FOLDER}
+cd {FOLDER}
 while read -r id data; do
   [ -n "$id" ] || continue
   printf %s "$data" | base64 -d > ".$id.new"
@@ -30,7 +28,7 @@ sync -f .
 """
 # A corrupt one has a hash that is nobody's.
 _LIST = f"""\
-cd {RECORDS} 2>/dev/null || exit 0
+cd {FOLDER} 2>/dev/null || exit 0
 for file in *{SUFFIX}; do
   [ ! -e "$file" ] || echo "$(gzip -dc < "$file" | sha256sum | cut -d' ' -f1) $file"
 done
@@ -43,7 +41,7 @@ def put_copies(
 ) -> list[str]:
     """Have each host hold the closed records that concern it; returns what went wrong.
 
-    ``copies``: host → the names of the files that it has already.
+    ``copies``: host → the ids of those that it has already.
     """
     putting = [gevent.spawn(_put, store, host, has, limit_s) for host, has in copies.items()]
     gevent.joinall(putting)
@@ -54,7 +52,7 @@ def concerning(store: Store, target: str, without: Collection[str] = ()) -> dict
     """Id → content of the closed records that concern a target, less those that it has."""
     found = {}
     for deployment_id in store.ids():
-        if f"{deployment_id}{SUFFIX}" in without:
+        if deployment_id in without:
             continue
         content = store.path_of(deployment_id).read_bytes()
         # Most that a target does not have are another one's: they need not be understood.
@@ -79,7 +77,7 @@ def get_copies(host: Host, ids: Iterable[str]) -> dict[str, bytes]:
     """Id → content of copies on a host. Raises OSError where it does not answer."""
     wanted = " ".join(ids)
     command = (
-        f"cd {RECORDS} && for id in {wanted}; do"
+        f"cd {FOLDER} && for id in {wanted}; do"
         f' printf "%s " "$id"; base64 -w0 "$id{SUFFIX}"; echo; done'
     )
     succeeded, output = run_command(host, command, "", _LIMIT_S)

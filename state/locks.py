@@ -47,6 +47,12 @@ class Locks:
             self.release()
             raise
 
+    def describe(self, holder: Holder) -> None:
+        """Say otherwise who holds them all, and for what."""
+        self._checkout.describe(holder)
+        for lock in self.targets.values():
+            lock.describe(holder)
+
     def release(self) -> None:
         for lock in self.targets.values():
             lock.release()

@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from importlib.metadata import version
@@ -28,6 +28,7 @@ from state.locks import Locks
 from state.matching import note_matches
 from state.options import Options
 from state.owned import Owned
+from state.ownership import Ours, Ownership
 from state.reaching import become_root
 from state.record import Check, Config, Error, Record, Status
 from state.record import Target as TargetRecord
@@ -84,7 +85,7 @@ class Run(BaseStateCallback):
         self.checks: dict[str, Sequence[Check]] = {}
         self.verifiers: dict[Host, Verify] = {}
         self.announcements: list[tuple[Host, Announcement]] = []
-        self._owned: dict[str, Sequence[Owned]] = {}
+        self.ownership = Ownership(self.store)
         self.recorder: Recorder | None = None
         self.running: Lanes | None = None
         self.exit_code: int | None = None
@@ -94,15 +95,13 @@ class Run(BaseStateCallback):
     def targets(self) -> list[Target]:
         return list(self.configuration.targets.values())
 
-    def owned(self, target: str) -> frozenset[tuple[str, str]]:
+    def owned(self, target: str) -> Container[tuple[str, str]]:
         """What is ours on a target by the records: kind and name."""
-        return frozenset((each.kind, each.name) for each in self.owned_resources(target))
+        return Ours(self.ownership, target)
 
     def owned_resources(self, target: str) -> Sequence[Owned]:
-        """The same, whole, and in the order of creation; the history is read once."""
-        if target not in self._owned:
-            self._owned[target] = self.store.owned(target)
-        return self._owned[target]
+        """The same, whole, and in the order of creation."""
+        return self.ownership.of(target)
 
     # From inventory.py and pyinfra's beginning
 
@@ -173,6 +172,30 @@ class Run(BaseStateCallback):
         if failed:
             self.leave_out(host, self.errors[host.name])
         return not failed
+
+    def learn(self, host: Host, ids: Iterable[str]) -> None:
+        """Take over what others have deployed to a target: the records of these that we lack."""
+        if self.options.dry:
+            return
+        try:
+            got = self.ownership.learn(_itself(host), ids)
+        except OSError as error:
+            self.warnings.append(f"{host.name} did not hand out its records: {error}")
+            return
+        if got:
+            console.say(f"    note: {host.name} told of {_counted(got)} of others: {got[-1]} last")
+
+    def knows_all(self, host: Host, ids: Iterable[str]) -> bool:
+        """Whether the history has these deployments of a target; one that it lacks leaves it out.
+
+        What others have created would not be known to be ours.
+        """
+        unknown = sorted({*ids} - {*self.store.effects()} - {*self.store.ids()})
+        if unknown:
+            message = f"it tells of {_counted(unknown)} that this history lacks: {unknown[-1]} last"
+            remedy = "get them with python -m state sync, and run it again"
+            self.leave_out(host, Error(stage="prepare", message=message, remedy=remedy))
+        return not unknown
 
     def _note_machine(self, host: Host, hardware: Mapping[str, Any] | None) -> None:
         """Keep what a machine is; the last one lets the table of all be printed."""
@@ -321,9 +344,13 @@ class Run(BaseStateCallback):
         self.locks.take_checkout(holder)
         for left_open in self.store.close_left_open(deployer.hostname):
             console.say(f"    note: the deployment {left_open} was interrupted; going on")
+        holder = replace(holder, deployment_id=self.store.next_id())
+        self.locks.take_targets([lane.host for lane in lanes], holder)
+        for lock in self.locks.targets.values():
+            # Somebody may have been waited for.
+            self.learn(lock.host, lock.copies)
         deployment_id = self.store.next_id()
-        hosts = [lane.host for lane in lanes]
-        self.locks.take_targets(hosts, replace(holder, deployment_id=deployment_id))
+        self.locks.describe(replace(holder, deployment_id=deployment_id))
         settings = {target.name: target.settings.model_dump(mode="json") for target in self.targets}
         record = Record(
             deployment_id=deployment_id,
@@ -407,6 +434,10 @@ class Run(BaseStateCallback):
             note_matches(self.store, state, self.lanes, _sha256(settings))
         except OSError as error:
             console.say(f"    note: {self._unwritable(error)}", fg="yellow")
+
+
+def _counted(ids: Sequence[str]) -> str:
+    return "a deployment" if len(ids) == 1 else f"{len(ids)} deployments"
 
 
 def _sha256(settings: Mapping[str, Any]) -> str:

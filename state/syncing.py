@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 from pyinfra.api import Host
 
-from state.copies import SUFFIX, get_copies, list_copies, put_copies
+from facts.records import FOLDER, SUFFIX
+from state.copies import get_copies, list_copies, put_copies
 from state.reading import Unreadable, parse
 from state.store import Store
-from state.target_lock import RECORDS
 from state.writing import write_atomically
 
 
@@ -33,41 +33,51 @@ def sync(store: Store, hosts: Iterable[Host], pruned: Iterable[str] = ()) -> Syn
     for host in hosts:
         try:
             listed[host] = list_copies(host)
-            _get_missing(store, host, listed[host], forgotten, done)
+            done.problems += _differing(store, host, listed[host])
+            got, problems = get_missing(store, host, listed[host], forgotten)
+            done.got |= dict.fromkeys(got, host.name)
+            done.problems += problems
         except OSError as error:
             done.problems.append(f"{host.name} did not tell which records it has: {error}")
     if ids := store.ids():
         store.make_current(ids[-1])
     for host, has in listed.items():
-        names = [f"{name}{SUFFIX}" for name in has]
-        before = len(names)
-        done.problems += put_copies(store, {host: names})
-        done.put[host.name] = len(list_copies(host)) - before
+        done.problems += put_copies(store, {host: list(has)})
+        done.put[host.name] = len(list_copies(host)) - len(has)
     return done
 
 
-def _get_missing(
-    store: Store, host: Host, has: Mapping[str, str], forgotten: set[str], done: Synced
-) -> None:
-    here = set(store.ids())
-    for name in sorted(here & has.keys()):
-        own = hashlib.sha256(store.path_of(name).read_bytes()).hexdigest()
-        if own != has[name]:
-            done.problems.append(
-                f"{name} differs from its copy on {host.name}: one of them was changed; compare"
-                f" {store.path_of(name)} with what zcat {RECORDS}/{name}{SUFFIX} prints there"
-            )
-    missing = sorted(has.keys() - here - forgotten)
+def get_missing(
+    store: Store, host: Host, has: Iterable[str], pruned: Iterable[str] = ()
+) -> tuple[list[str], list[str]]:
+    """Get the records of a target that are not here: their ids, and what went wrong.
+
+    ``has``: the ids of those that it has. Raises OSError where it does not answer.
+    """
+    got, problems = [], []
+    missing = sorted({*has} - {*store.ids()} - {*pruned})
     for name, content in (get_copies(host, missing) if missing else {}).items():
         try:
             record = parse(content)
         except Unreadable as error:
-            done.problems.append(
-                f"the copy of {name} on {host.name}: {error.found}; {error.remedy}"
-            )
+            found = f"the copy of {name} on {host.name}: {error.found}"
+            problems.append(f"{found}; {error.remedy}")
             continue
         if record.deployment_id != name:
-            done.problems.append(f"the copy {name} on {host.name} is of {record.deployment_id}")
+            problems.append(f"the copy {name} on {host.name} is of {record.deployment_id}")
             continue
         write_atomically(store.path_of(name), content.decode())
-        done.got[name] = host.name
+        got.append(name)
+    return got, problems
+
+
+def _differing(store: Store, host: Host, has: Mapping[str, str]) -> list[str]:
+    problems = []
+    for name in sorted({*store.ids()} & has.keys()):
+        own = hashlib.sha256(store.path_of(name).read_bytes()).hexdigest()
+        if own != has[name]:
+            problems.append(
+                f"{name} differs from its copy on {host.name}: one of them was changed; compare"
+                f" {store.path_of(name)} with what zcat {FOLDER}/{name}{SUFFIX} prints there"
+            )
+    return problems

@@ -13,6 +13,8 @@ from paramiko import Channel
 from paramiko.ssh_exception import SSHException
 from pyinfra.api import Host
 
+from facts.records import FOLDER as RECORDS
+from facts.records import listing
 from state.connection import start_command
 from state.held import Held
 from state.holder import Holder, read_holder
@@ -20,13 +22,13 @@ from state.holder import Holder, read_holder
 LEASE_S = 60
 ANSWER_S = 30
 FOLDER = "/run/chom"
-RECORDS = "/var/lib/chom/records"
 
 # Prints who holds it, once, if it must wait; then `taken`, the names of the records that the
 # target has copies of, and a dot. `robbed` and by whom, if somebody took our place.
-_HOLD = """\
+_HOLD = f"""\
 umask 077
 dir=$1 lease=$2 wait=$3 id=$4 records=$5
+describe() {{ printf '%s\\n' "$1" > $dir/.deploy.json && mv $dir/.deploy.json $dir/deploy.json; }}
 mkdir -pm 700 $dir || exit 1
 exec 9>>$dir/deploy.lock || exit 1
 IFS= read -r holder || exit 1
@@ -37,14 +39,16 @@ if ! flock -n 9; then
   [ $wait != 0 ] && flock -w $wait 9 || exit 0
 fi
 by=$(sed -n "s/^$id //p" $dir/deploy.robbed 2>/dev/null)
-[ -z "$by" ] || { echo "robbed $by"; exit 0; }
+[ -z "$by" ] || {{ echo "robbed $by"; exit 0; }}
 trap 'echo "robbed $(sed -n "s/^$id //p" $dir/deploy.robbed)"; rm -f $dir/deploy.json; exit 0' TERM
 echo $$ > $dir/deploy.pid
-printf '%s\\n' "$holder" > $dir/.deploy.json && mv $dir/.deploy.json $dir/deploy.json
+describe "$holder"
 echo taken
-ls $records 2>/dev/null
+{listing("$records")}
 echo .
-while read -r -t $lease line && [ "$line" != release ]; do touch $dir/deploy.json; done
+while read -r -t $lease word new rest && [ "$word" != release ]; do
+  if [ "$word" = describe ]; then id=$new; describe "$rest"; else touch $dir/deploy.json; fi
+done
 rm -f $dir/deploy.json
 """
 
@@ -81,7 +85,7 @@ class NoAnswer(Exception):
 
 
 class TargetLock:
-    """The lock on one host. ``copies``: the records that it has copies of, once it is held."""
+    """The lock on one host. ``copies``: the ids of the records that it holds, once we hold it."""
 
     def __init__(self, host: Host, holder: Holder) -> None:
         self.host = host
@@ -111,6 +115,13 @@ class TargetLock:
         channel.settimeout(None)
         self._channel = channel
         self._greenlets = [gevent.spawn(self._watch, channel), gevent.spawn(self._renew, channel)]
+
+    def describe(self, holder: Holder) -> None:
+        """Say otherwise who holds it, and for what."""
+        self.holder = holder
+        if self._channel is not None:
+            text = f"describe {holder.deployment_id} {holder.to_json()}\n"
+            self._channel.sendall(text.encode())
 
     def keep(self) -> None:
         """See that it is still held, and hold it again if it got lost. Raises as ``take`` does."""

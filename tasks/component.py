@@ -2,7 +2,7 @@
 
 import inspect
 import socket
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ class Site:
     in_this_run: Sequence[str]
     ssh_ports: Sequence[int]
     secrets: Mapping[str, Secret]
-    owned: Collection[tuple[str, str]] = frozenset()
+    owned: Container[tuple[str, str]] = frozenset()
 
     @property
     def settings(self) -> Any:

@@ -186,9 +186,10 @@ def _put(
     return _kept(path, done)
 
 
-def is_anothers(path: str) -> bool:
-    """Whether what may stand at ``path`` is not ours, so that it must be kept for its owner."""
-    return ("files", path) not in stage().site.owned
+def is_anothers(path: str) -> Callable[[], bool]:
+    """Whether what stands at ``path`` then is not ours, so that it must be kept for its owner."""
+    owned = stage().site.owned
+    return lambda: ("files", path) not in owned
 
 
 def _folders(path: str, kind: str = "directories") -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from configs.secrets import Secret
 from facts.conditions import Condition
 from facts.files import FileNames, FileState, FileText
 from tasks.operations.commands import Commands
-from tasks.operations.originals import keep_original
+from tasks.operations.originals import Anothers, keep_original, never
 
 # Where a candidate stands while it is checked; what is mounted there is seen by its checker alone.
 CANDIDATES = "/run/chom/check"
@@ -26,7 +26,7 @@ def put_text(
     user: str,
     group: str,
     check: str | None,
-    keep: bool = False,
+    keep: Anothers = never,
 ) -> Commands:
     """Make ``path`` hold ``text``; the old file stays until the new one is whole and checked.
 
@@ -42,12 +42,12 @@ def put_text(
     if same_text and found is not None:
         if (found["mode"], found["user"], found["group"]) != (mode.lstrip("0"), user, group):
             there = shlex.quote(path)
-            kept = f"{keep_original(path)} && " if keep else ""
+            kept = f"{keep_original(path)} && " if keep() else ""
             yield StringCommand(f"{kept}chown {user}:{group} {there} && chmod {mode} {there}")
         return
     if state.config.DIFF:
         _print_diff(path, None if isinstance(text, Secret) else content)
-    script = replace_script(path, mode, user, group, check, len(content.encode()), keep)
+    script = replace_script(path, mode, user, group, check, len(content.encode()), keep())
     yield StringCommand(script, _stdin=content)
 
 
@@ -124,7 +124,7 @@ def keep_previous(path: str, text: Secret, previous: str, group: str) -> Command
 
 
 @operation()
-def put_link(path: str, to: str, unless: str | None, keep: bool = False) -> Commands:
+def put_link(path: str, to: str, unless: str | None, keep: Anothers = never) -> Commands:
     """Have ``path`` be a symbolic link to ``to``, at once if it leads elsewhere.
 
     One to ``unless`` stays, as long as that is there. ``keep``: as of ``put_text``.
@@ -136,15 +136,15 @@ def put_link(path: str, to: str, unless: str | None, keep: bool = False) -> Comm
         asked += f' || {{ [ "$(readlink {there})" = {kept} ] && [ -e {kept} ]; }}'
     if not host.get_fact(Condition, shell=asked):
         new = shlex.quote(f"{path}.chom-new")
-        kept = f"{keep_original(path)} && " if keep else ""
+        kept = f"{keep_original(path)} && " if keep() else ""
         yield StringCommand(f"{kept}ln -sfnT {target} {new} && mv -fT {new} {there}")
 
 
 @operation()
-def remove_file(path: str, keep: bool = False) -> Commands:
+def remove_file(path: str, keep: Anothers = never) -> Commands:
     """Have no file and no link at ``path``. ``keep``: as of ``put_text``."""
     if host.get_fact(FileState, path=path) is not None:
-        kept = f"{keep_original(path)} && " if keep else ""
+        kept = f"{keep_original(path)} && " if keep() else ""
         yield StringCommand(f"{kept}rm -f {shlex.quote(path)}")
 
 

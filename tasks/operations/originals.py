@@ -1,8 +1,17 @@
 """Files of others that ours replace: kept once on the host, and put back by a teardown."""
 
 import shlex
+from collections.abc import Callable
+
+# Whether what stands at a path is another's; asked when it is about to be replaced.
+Anothers = Callable[[], bool]
 
 FOLDER = "/var/lib/chom/originals"
+
+
+def never() -> bool:
+    """Nothing that stands there is another's."""
+    return False
 
 
 def kept_at(path: str) -> str:
@@ -19,7 +28,8 @@ def keep_original(path: str) -> str:
     folder = shlex.quote(kept_at(path).rpartition("/")[0])
     return (
         f"{{ {{ [ ! -e {there} ] && [ ! -L {there} ]; }} || [ -e {copy} ] || [ -L {copy} ]"
-        f" || {{ mkdir -p {folder} && chmod 700 {FOLDER} && rm -rf {copy}.chom-new"
+        f" || {{ install -d -m 755 {FOLDER.rpartition('/')[0]} && mkdir -p {folder}"
+        f" && chmod 700 {FOLDER} && rm -rf {copy}.chom-new"
         f" && cp -aT {there} {copy}.chom-new && {{ [ -L {there} ] || sync {copy}.chom-new; }}"
         f" && mv -T {copy}.chom-new {copy}; }}; }}"
     )

@@ -8,11 +8,12 @@ from pyinfra.api import StringCommand, operation
 from facts.files import FileState, FileText
 from tasks.operations.commands import Commands
 from tasks.operations.files import replace_script
+from tasks.operations.originals import Anothers, never
 
 
 @operation()
 def put_users(
-    path: str, users: Mapping[str, tuple[str, str]], keep: bool, original: bool = False
+    path: str, users: Mapping[str, tuple[str, str]], keep: bool, original: Anothers = never
 ) -> Commands:
     """Have the file of Redis' users at ``path`` name these, and nobody by default.
 
@@ -24,7 +25,7 @@ def put_users(
     found = host.get_fact(FileState, path=path)
     state = found and (found["mode"], found["user"], found["group"])
     if there != text.splitlines() or state != ("640", "redis", "redis"):
-        script = replace_script(path, "640", "redis", "redis", None, len(text), original)
+        script = replace_script(path, "640", "redis", "redis", None, len(text), original())
         yield StringCommand(script, _stdin=text)
 
 

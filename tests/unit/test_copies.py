@@ -10,11 +10,11 @@ import pytest
 from pyinfra.api import Host
 from pyinfra.connectors.util import CommandOutput, OutputLine
 
+from facts.records import FOLDER as RECORDS
 from state import copies
 from state.record import Target
 from state.store import Store
 from state.syncing import sync
-from state.target_lock import RECORDS
 from tests.unit.helpers import fake_state
 from tests.unit.test_record import record
 
@@ -83,7 +83,7 @@ def test_what_is_there_or_still_open_is_not_sent(tmp_path: Path, targets: Target
     store = filled(tmp_path / "s", d01=["web"], d02=["web"])
     opened: dict[str, Any] = {"@fake/web": Target(role="r", address="a")}
     store.save(record(THREE, status="running", targets=opened))
-    assert list(copies.concerning(store, "@fake/web", [f"{ONE}.json.gz"])) == [TWO]
+    assert list(copies.concerning(store, "@fake/web", [ONE])) == [TWO]
 
 
 def test_a_target_that_cannot_take_them_fails_nothing(

@@ -25,7 +25,12 @@ def target(tmp_path: Path) -> Target:
 
 def health(**changes: Any) -> HealthData:
     fit = HealthData(
-        root=True, mirror="mirror.example", resolves=True, broken_packages=[], ssh_ports=[22]
+        root=True,
+        mirror="mirror.example",
+        resolves=True,
+        broken_packages=[],
+        ssh_ports=[22],
+        records=[],
     )
     return HealthData(**{**fit, **changes})  # type: ignore[typeddict-item]
 
@@ -86,5 +91,5 @@ def test_health_is_read_from_what_a_host_says() -> None:
     lines.append("ssh_port=22")
     assert Health().process(lines) == health(broken_packages=["foo", "bar"])
     assert Health().process(["uid=1000", "mirror="]) == health(
-        root=False, mirror="", resolves=False, ssh_ports=[]
+        root=False, mirror="", resolves=False, ssh_ports=[], records=[]
     )

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import gevent
@@ -80,10 +81,10 @@ def ends(pipe: Pipe) -> None:
 
 def test_one_at_a_time_and_the_second_is_told_who(pipes: list[Pipe], tmp_path: Path) -> None:
     (tmp_path / "records").mkdir()
-    (tmp_path / "records" / "20260101-000000-cccccc.json").touch()
+    (tmp_path / "records" / "20260101-000000-cccccc.json.gz").touch()
     first = lock(ALICE)
     first.take()
-    assert first.copies == ["20260101-000000-cccccc.json"]
+    assert first.copies == ["20260101-000000-cccccc"]
     with pytest.raises(Held) as caught:
         lock(BOB).take()
     assert caught.value.holder == ALICE
@@ -193,3 +194,25 @@ def test_what_holds_is_for_root_alone(pipes: list[Pipe], tmp_path: Path) -> None
     lock(ALICE).take()
     modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "run").iterdir()}
     assert modes["deploy.json"] == 0o600
+
+
+def test_who_holds_it_may_say_more_later(pipes: list[Pipe]) -> None:
+    first = lock(ALICE)
+    first.take()
+    later = replace(ALICE, deployment_id="20261126-031500-dddddd")
+    first.describe(later)
+    held: Held | None = None
+    for _ in range(50):
+        try:
+            lock(BOB).take()
+        except Held as problem:
+            held = problem
+        if held and held.holder == later:
+            break
+        gevent.sleep(0.1)
+    assert held is not None and held.holder == later
+    assert rob(first.host, "bob@desk") == (True, later)
+    ends(pipes[0])
+    gevent.sleep(0.05)
+    with pytest.raises(Robbed, match="bob@desk took over"):
+        first.keep()

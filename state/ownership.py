@@ -1,0 +1,56 @@
+"""What is ours on each target, as the history has it by now."""
+
+from collections.abc import Container, Iterable, Sequence
+
+from pyinfra.api import Host
+
+from state.owned import Owned
+from state.pruning import read_pruned
+from state.reading import Unreadable
+from state.store import Store
+from state.syncing import get_missing
+
+
+class Ownership:
+    """Reads the history once, and again when records of others have come to it."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._owned: dict[str, Sequence[Owned]] = {}
+
+    def of(self, target: str) -> Sequence[Owned]:
+        """What is ours on a target, in the order of its creation."""
+        if target not in self._owned:
+            self._owned[target] = self.store.owned(target)
+        return self._owned[target]
+
+    def learn(self, host: Host, ids: Iterable[str]) -> list[str]:
+        """Get what others have done to a host: the records of these that the history lacks.
+
+        Returns their ids. Raises OSError where the host does not answer.
+        """
+        try:
+            pruned = read_pruned(self.store.folder).records.keys()
+        except Unreadable:
+            return []  # nobody knows what was taken away on purpose
+        got, _ = get_missing(self.store, host, ids, pruned)
+        if got:
+            self._owned.clear()
+        return got
+
+
+class Ours(Container[tuple[str, str]]):
+    """Whether a resource, kind and name, is ours on a target; asked when it matters."""
+
+    def __init__(self, ownership: Ownership, target: str) -> None:
+        self._ownership = ownership
+        self._target = target
+        self._source: Sequence[Owned] | None = None
+        self._keys: frozenset[tuple[str, str]] = frozenset()
+
+    def __contains__(self, item: object) -> bool:
+        owned = self._ownership.of(self._target)
+        if owned is not self._source:
+            self._source = owned
+            self._keys = frozenset((each.kind, each.name) for each in owned)
+        return item in self._keys
