@@ -67,7 +67,8 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 def no_command_outlives_its_test(request: pytest.FixtureRequest) -> Iterator[None]:
     """A failed test may leave a deployment running, which must not work on the next one's."""
     yield
-    shared = request.node.funcargs.get("platform")
+    # Of a test that Ctrl-C ended, nothing is known any more.
+    shared = (request.node.funcargs or {}).get("platform")
     if isinstance(shared, Platform):
         shared.project.kill_all()
 
