@@ -1,6 +1,6 @@
 """What is ours on each target, as the history has it by now."""
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from pyinfra.api import Host
 
@@ -12,17 +12,28 @@ from state.syncing import get_missing
 
 
 class Ownership:
-    """Reads the history once, and again when records of others have come to it."""
+    """Reads the history once, and again when records of others have come to it.
+
+    ``noted``: target → what this run has listed as ours besides.
+    """
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.noted: Mapping[str, Container[tuple[str, str]]] = {}
         self._owned: dict[str, Sequence[Owned]] = {}
+        self._keys: dict[str, frozenset[tuple[str, str]]] = {}
 
     def of(self, target: str) -> Sequence[Owned]:
         """What is ours on a target, in the order of its creation."""
         if target not in self._owned:
             self._owned[target] = self.store.owned(target)
         return self._owned[target]
+
+    def has(self, target: str, item: object) -> bool:
+        """Whether a resource, kind and name, is ours by now."""
+        if target not in self._keys:
+            self._keys[target] = frozenset((each.kind, each.name) for each in self.of(target))
+        return item in self._keys[target] or item in self.noted.get(target, ())
 
     def learn(self, host: Host, ids: Iterable[str]) -> list[str]:
         """Get what others have done to a host: the records of these that the history lacks.
@@ -36,6 +47,7 @@ class Ownership:
         got, _ = get_missing(self.store, host, ids, pruned)
         if got:
             self._owned.clear()
+            self._keys.clear()
         return got
 
 
@@ -45,12 +57,6 @@ class Ours(Container[tuple[str, str]]):
     def __init__(self, ownership: Ownership, target: str) -> None:
         self._ownership = ownership
         self._target = target
-        self._source: Sequence[Owned] | None = None
-        self._keys: frozenset[tuple[str, str]] = frozenset()
 
     def __contains__(self, item: object) -> bool:
-        owned = self._ownership.of(self._target)
-        if owned is not self._source:
-            self._source = owned
-            self._keys = frozenset((each.kind, each.name) for each in owned)
-        return item in self._keys
+        return self._ownership.has(self._target, item)

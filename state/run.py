@@ -370,6 +370,7 @@ class Run(BaseStateCallback):
             targets={name: self._target_record(name) for name in self.taking_part(state)},
         )
         recorder = Recorder(state, record, self.store, links, self.owned_resources)
+        self.ownership.noted = recorder.owners
         recorder.open(lanes)
         return recorder
 

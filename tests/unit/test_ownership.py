@@ -44,6 +44,8 @@ def test_what_others_created_is_ours_as_soon_as_it_is_learnt(
     assert ("files", "/etc/two") in ours and ("files", "/etc/three") not in ours
     assert [each.name for each in ownership.of("@fake/web")] == ["/etc/one", "/etc/two"]
     assert ownership.learn(host, [ONE, TWO]) == []
+    ownership.noted = {"@fake/web": {("files", "/etc/three")}}
+    assert ("files", "/etc/three") in ours
 
 
 def test_a_new_checkout_knows_what_it_deployed_before(tmp_path: Path, targets: Targets) -> None:
