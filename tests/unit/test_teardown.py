@@ -355,9 +355,12 @@ def test_folders_with_configuration_that_stays_are_no_reason_to_ask_again() -> N
         ours("data", "/var/lib/mysql", "database"),
         ours("remains", "mariadb-server", "database"),
         ours("directories", "/etc/mysql", "database"),
+        ours("data", "/var/www/shop/shared/storage", "shop"),
+        ours("directories", "/var/www/shop", "shop"),
     ]
     assert plan(done, ORDER).every == []
-    assert names(plan(done, ORDER, purge=True).folders) == ["/etc/mysql"]
+    purged = plan(done, ORDER, purge=True)
+    assert names(purged.folders) == ["/var/www/shop", "/etc/mysql"]
     # One that was killed before it came to the folders goes on.
     cut_off = [*done, ours("directories", "/etc/chom", "base")]
     assert names(plan(cut_off, ORDER).folders) == ["/etc/chom"]
