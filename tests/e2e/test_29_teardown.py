@@ -31,6 +31,7 @@ KEPT = {
     "/var/lib/grafana": "data",
     "/var/lib/alloy": "data",
     "/var/www": "data: the applications' storage",
+    "/var/backups/chom": "data: dumps of databases",
     "/var/log": "logs",
 }
 OF_DEBIAN = {
@@ -276,7 +277,14 @@ def _is_part_of(path: str, files: set[str], before: Listing) -> bool:
     if path in before:
         return False
     made_of_it = path.startswith(
-        ("/etc/rc", "/etc/inputrc", "/etc/python3", "/usr/lib/python3/dist-packages")
+        (
+            "/etc/rc",
+            "/etc/inputrc",
+            "/etc/python3",
+            "/usr/lib/python3/dist-packages",
+            "/usr/local/lib/python3",
+            "/var/lib/python",
+        )
     )
     return made_of_it or any(
         path == each or (each.count("/") > 1 and each not in before and path.startswith(f"{each}/"))
