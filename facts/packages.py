@@ -66,6 +66,7 @@ class Offered(FactBase[list[str]]):
     """
 
     default = list
+    asked_alone = True
 
     def command(self, url: str, suite: str, names: list[str]) -> StringCommand:
         options = (

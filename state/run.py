@@ -258,9 +258,8 @@ class Run(BaseStateCallback):
             if name not in running
         }
         try:
-            self.running = Lanes(
-                state, lanes, [self.breaths, self.recorder, watcher], slots, links, left_out
-            )
+            observers = [self.breaths, self.recorder, watcher]
+            self.running = Lanes(state, lanes, observers, slots, links, left_out)
             self.running.run()
             self.running = None
             if self.exit_code is not None:
