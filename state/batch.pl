@@ -27,7 +27,7 @@ sub leave { kill 'KILL', map { -$_ } keys %running; exit 1 }
 $SIG{$_} = \&leave for qw(ALRM HUP INT PIPE TERM);
 alarm $limit;
 
-sub tell {
+sub hand_over {
     my ($data) = @_;
     while (length $data) {
         my $sent = syswrite STDOUT, $data;
@@ -83,10 +83,10 @@ sub finish {
     waitpid $job->{pid}, 0;
     my $status = $job->{size} > $most ? 0xffff : $?;
     delete $running{ $job->{pid} };
-    tell(pack 'N/a*', pack('N n', $job->{number}, $status) . $job->{said});
+    hand_over(pack 'N/a*', pack('N n', $job->{number}, $status) . $job->{said});
 }
 
-tell($mark);
+hand_over($mark);
 my $at_once = (qx(nproc) || 1) + 0;
 while (@waiting || %running) {
     start(shift @waiting) while @waiting && keys %running < $at_once;
@@ -96,4 +96,4 @@ while (@waiting || %running) {
     leave() if vec $awaited, 0, 1;    # nobody is there any more
     vec($awaited, $_, 1) && hear($_) for keys %open;
 }
-tell(pack 'N/a*', $mark);
+hand_over(pack 'N/a*', $mark);

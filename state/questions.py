@@ -17,7 +17,7 @@ LONGEST = 30_000
 LARGEST_FILE = 1_000_000
 
 # What a question has whose answer is more than what a command prints: it is asked alone.
-_OUT_OF_THE_ORDINARY = ("_get_pty", "_stdin", "_success_exit_codes", "_timeout")
+_OUT_OF_THE_ORDINARY = ("_get_pty", "_stdin", "_timeout", "_su_user", "_dzdo")
 _BECOMING = (
     "_sudo",
     "_sudo_user",
@@ -26,7 +26,6 @@ _BECOMING = (
     "_doas",
     "_doas_user",
 )
-_NEVER = ("_su_user", "_dzdo")
 
 Way = Annotated[
     tuple[tuple[Literal[_BECOMING], bool | str], ...],  # type: ignore[valid-type]
@@ -43,7 +42,7 @@ class Question(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     text: str = Field(max_length=LONGEST)
-    shell: str = Field(default="sh", pattern=r"^[\w./-]+\Z", max_length=100)
+    shell: str = Field(default="sh", pattern=r"^[\w./-]+$", max_length=100)
     become: Way = ()
 
 
@@ -61,7 +60,9 @@ def question_of(
     host: Host, command: StringCommand | str, arguments: Mapping[str, Any]
 ) -> Question | None:
     """What a fact asks by running this; None for what can only be asked alone."""
-    if any(arguments.get(each) for each in (*_OUT_OF_THE_ORDINARY, *_NEVER)):
+    if any(arguments.get(each) for each in _OUT_OF_THE_ORDINARY):
+        return None
+    if (arguments.get("_success_exit_codes") or [0]) != [0]:
         return None
     usual = usual_arguments(host)
     if arguments.get("_sudo_password") != usual.get("_sudo_password"):
