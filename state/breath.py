@@ -14,7 +14,12 @@ from gevent.local import local
 from pyinfra import logger
 from pyinfra.api import FactBase, Host, StringCommand
 from pyinfra.api.output import echo, format_text
-from pyinfra.connectors.util import CommandOutput, OutputLine, make_unix_command_for_host
+from pyinfra.connectors.util import (
+    CommandOutput,
+    OutputLine,
+    extract_control_arguments,
+    make_unix_command_for_host,
+)
 
 from state.batch import Answer, ask
 from state.connection import has_connection
@@ -154,6 +159,7 @@ class Breath:
         """Show what pyinfra shows of a command that it runs, where that is wanted."""
         prefix = self.host.print_prefix
         if print_input:
+            extract_control_arguments(arguments)  # type: ignore[arg-type]
             whole = make_unix_command_for_host(self.host.state, self.host, command, **arguments)
             echo(f"{prefix}>>> {whole}", err=True)
         for line in answer.lines if print_output else ():
