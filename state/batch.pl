@@ -53,7 +53,8 @@ sub start {
         # sudo tells a command what it was asked for; of this one that would be another thing.
         if (exists $ENV{SUDO_COMMAND}) {
             my ($program) = grep { -x } map { "$_/$job->{shell}" } split /:/, $ENV{PATH};
-            $ENV{SUDO_COMMAND} = ($program || $job->{shell}) . " -c $job->{text}";
+            my $arguments = substr "-c $job->{text}", 0, 4096;
+            $ENV{SUDO_COMMAND} = ($program || $job->{shell}) . " $arguments";
         }
         exec { $job->{shell} } $job->{shell}, '-c', $job->{text} or exit 127;
     }

@@ -17,15 +17,16 @@ LONGEST = 30_000
 LARGEST_FILE = 1_000_000
 
 # What a question has whose answer is more than what a command prints: it is asked alone.
-_OUT_OF_THE_ORDINARY = ("_get_pty", "_stdin", "_timeout", "_su_user", "_dzdo")
-_BECOMING = (
-    "_sudo",
-    "_sudo_user",
+# A login shell would read the batch itself in its own way.
+_OUT_OF_THE_ORDINARY = (
+    "_get_pty",
+    "_stdin",
+    "_timeout",
+    "_su_user",
+    "_dzdo",
     "_use_sudo_login",
-    "_preserve_sudo_env",
-    "_doas",
-    "_doas_user",
 )
+_BECOMING = ("_sudo", "_sudo_user", "_preserve_sudo_env", "_doas", "_doas_user")
 
 Way = Annotated[
     tuple[tuple[Literal[_BECOMING], bool | str], ...],  # type: ignore[valid-type]

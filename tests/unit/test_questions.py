@@ -52,6 +52,7 @@ def test_a_question_is_the_whole_command(host: Host) -> None:
         {"_success_exit_codes": [0, 1]},
         {"_su_user": "bob"},
         {"_dzdo": True},
+        {"_sudo": True, "_use_sudo_login": True},
         {"_sudo": True, "_sudo_password": "one of its own"},
         {"_shell_executable": None},
         {"_shell_executable": "sh -e"},
