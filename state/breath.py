@@ -8,6 +8,7 @@ The lock on a target goes another way, past here: what it writes, no fact reads.
 
 import time
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from gevent.local import local
@@ -22,7 +23,7 @@ from pyinfra.connectors.util import (
 )
 
 from state.batch import Answer, ask
-from state.connection import has_connection
+from state.connection import has_connection, usual_arguments
 from state.questions import Question, Questions, question_of, united
 
 # For how long an answer is as good as a new one, counted from when it was asked.
@@ -77,6 +78,10 @@ class Breath:
 
         return run
 
+    @cached_property
+    def _usual(self) -> dict[str, Any]:
+        return usual_arguments(self.host)
+
     def draw(self) -> None:
         """Ask all at once what is going to be asked now, by what was asked last time."""
         self.forget()
@@ -127,7 +132,9 @@ class Breath:
         fact, self._asking.fact = getattr(self._asking, "fact", None), None
         if fact is None:
             self.forget()
-        elif not _is_asked_alone(fact) and (question := question_of(self.host, command, arguments)):
+        elif not _is_asked_alone(fact) and (
+            question := question_of(command, arguments, self._usual)
+        ):
             self._remember(question)
             if answer := self._answer(question):
                 self._print(command, answer, print_output, print_input, arguments)

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pyinfra.api import Host, StringCommand
+from pyinfra.api import StringCommand
 from pyinfra.connectors.util import make_unix_command
 
-from state.connection import usual_arguments
 from state.writing import write_atomically
 
 # More than ten times of what both stacks ask.
@@ -58,14 +57,16 @@ class Questions(BaseModel):
 
 
 def question_of(
-    host: Host, command: StringCommand | str, arguments: Mapping[str, Any]
+    command: StringCommand | str, arguments: Mapping[str, Any], usual: Mapping[str, Any]
 ) -> Question | None:
-    """What a fact asks by running this; None for what can only be asked alone."""
+    """What a fact asks by running this; None for what can only be asked alone.
+
+    ``arguments``: all of pyinfra's; ``usual``: those of the host where nothing else is said.
+    """
     if any(arguments.get(each) for each in _OUT_OF_THE_ORDINARY):
         return None
     if (arguments.get("_success_exit_codes") or [0]) != [0]:
         return None
-    usual = usual_arguments(host)
     if arguments.get("_sudo_password") != usual.get("_sudo_password"):
         return None
     shown = command if isinstance(command, StringCommand) else StringCommand(command)

@@ -49,8 +49,9 @@ COMMANDS = [
 
 def _unlike(host: Host, way: Mapping[str, Any]) -> Iterator[str]:
     """What differs, and an empty text for each answer that is the same."""
-    arguments = {**usual_arguments(host), **way}
-    questions = {each: question_of(host, StringCommand(each), arguments) for each in COMMANDS}
+    usual = usual_arguments(host)
+    arguments = {**usual, **way}
+    questions = {each: question_of(StringCommand(each), arguments, usual) for each in COMMANDS}
     found = ask(host, [each for each in questions.values() if each])
     for command, question in questions.items():
         succeeded, output = host.run_shell_command(StringCommand(command), **arguments)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.bench.round_trips import opened
 from tests.e2e.command import Outcome
 from tests.e2e.disks import differences, listing
 from tests.e2e.machines import answer
@@ -28,12 +29,6 @@ ALONE = {"CHOM_FACTS": "alone"}
 MOST_ROUND_TRIPS = 7
 # A question that takes so long can only be one of a test's.
 SLEEP = "sleep 3.0625"
-
-
-def channels(outcome: Outcome) -> int:
-    """How many SSH channels a run with --debug-all opened, to all machines."""
-    lines = outcome.err.splitlines()
-    return sum("Sesch channel" in line and "request ok" in line for line in lines)
 
 
 def plan(platform: Platform, env: dict[str, str] | None = None) -> Any:
@@ -112,8 +107,8 @@ def test_few_round_trips_do_for_a_run_without_changes(deployed: Platform) -> Non
     together = nothing_done(deployed, "-y", "--debug-all")
     alone = deployed.project.deploy("-y", "--debug-all", env=ALONE)
     machines = len(deployed.lab.machines)
-    assert channels(together) <= MOST_ROUND_TRIPS * machines, channels(together)
-    assert channels(alone) > 100 * machines
+    assert opened(together.err) <= MOST_ROUND_TRIPS * machines, opened(together.err)
+    assert opened(alone.err) > 100 * machines
     assert "asked one by one" not in together.err
     # What is asked has not changed, and so neither have the files.
     assert {name: path.stat().st_ino for name, path in before.items()} == inodes

@@ -29,7 +29,8 @@ def host() -> Host:
 
 
 def asked(host: Host, command: Any = "id", **arguments: Any) -> Question | None:
-    return question_of(host, command, {**usual_arguments(host), **arguments})
+    usual = usual_arguments(host)
+    return question_of(command, {**usual, **arguments}, usual)
 
 
 def test_a_question_is_the_whole_command(host: Host) -> None:
