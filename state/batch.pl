@@ -71,7 +71,7 @@ sub hear {
     my $got = sysread $handle, my $data, 65536;
     if ($got) {
         $job->{size} += $got;
-        $job->{said} .= pack 'a N/a*', $stream, $data if $job->{size} <= $most;
+        $job->{said} .= pack 'N/a*', $stream . $data if $job->{size} <= $most;
         kill 'KILL', -$job->{pid} if $job->{size} > $most;
     } else {
         delete $open{$descriptor};
@@ -88,7 +88,8 @@ sub finish {
 }
 
 hand_over($mark);
-my $at_once = (qx(nproc) || 1) + 0;
+my $at_once = (qx(nproc 2>&1) =~ /^(\d+)$/) ? $1 : 1;
+$at_once = 32 if $at_once > 32;
 while (@waiting || %running) {
     start(shift @waiting) while @waiting && keys %running < $at_once;
     my $awaited = '';

@@ -17,6 +17,7 @@ from paramiko import Channel
 from paramiko.ssh_exception import SSHException
 from pyinfra import logger
 from pyinfra.api import Host
+from pyinfra.api.exceptions import PyinfraError
 from pyinfra.connectors.util import OutputLine
 
 from state.connection import start_command
@@ -55,7 +56,7 @@ def ask(
     for way, together in by_way(questions).items():
         try:
             found |= _ask_in_one_way(host, way, together, limit_s)
-        except (Broken, OSError, EOFError, SSHException) as error:
+        except (Broken, PyinfraError, OSError, EOFError, SSHException) as error:
             reason = str(error) or type(error).__name__
             logger.debug("%s is asked one by one: %s", host.name, reason)
     return found
@@ -124,15 +125,13 @@ def _answer(status: int, printed: bytes) -> Answer | None:
     """None where it has to be asked alone."""
     if status:
         return None
-    chunks = []
-    while printed:
-        stream, (size,) = _STREAMS[printed[:1]], struct.unpack(">I", printed[1:5])
-        chunks.append((stream, printed[5 : 5 + size]))
-        printed = printed[5 + size :]
     try:
+        chunks = [(_STREAMS[each[:1]], each[1:]) for each in _frames(printed)]
         return Answer([OutputLine(name, line.decode()) for name, line in _lines(chunks)])
     except UnicodeDecodeError:
         return None
+    except KeyError:
+        raise Broken("an answer came in no stream") from None
 
 
 def _lines(chunks: Sequence[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:

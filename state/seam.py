@@ -74,7 +74,8 @@ def install(hooks: Hooks) -> None:
 def _leave_out_source_lines() -> None:
     """Tell pyinfra of its callers' frames without their source text, which it does not use.
 
-    It looks at them at each operation; reading the text was a third of a run without changes.
+    It looks at them at each operation; reading the text took a quarter of the processor's time of
+    a run without changes.
     """
     for name in ("stack", "getframeinfo"):
         setattr(util, name, partial(getattr(inspect, name), context=0))

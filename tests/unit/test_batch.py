@@ -1,5 +1,6 @@
 """The batch by its own script, run here by sh: each answer is what asking alone gives."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -292,6 +293,10 @@ def test_what_is_cut_off_anywhere_or_goes_on_is_no_answer() -> None:
     for other in (whole + b"\0", whole + whole, b"\n" + whole, whole.replace(b"mark", b"mask")):
         with pytest.raises(Broken):
             answers(b"the mark", questions, other)
+    for at in range(len(whole)):
+        for byte in (0, 1, 255):
+            with contextlib.suppress(Broken):
+                answers(b"the mark", questions, whole[:at] + bytes([byte]) + whole[at + 1 :])
     for asked in (questions[:1], [*questions, Question(text="echo 3")], []):
         with pytest.raises(Broken):
             answers(b"the mark", asked, whole)
