@@ -31,7 +31,10 @@ class Sources(FactBase[dict[str, str]]):
 
 
 class Packages(FactBase[PackagesData]):
-    """Which of ``names`` are installed, and how fresh apt's lists are, in one command."""
+    """Which of ``names`` are installed, and how fresh apt's lists are, in one command.
+
+    Their age is counted in hours; some seconds more or less decide nothing.
+    """
 
     def command(self, names: list[str]) -> StringCommand:
         wanted = " ".join(names)

@@ -31,7 +31,7 @@ class Breaths(Observer):
 
     def attach(self, host: Host) -> None:
         """Let what a host is asked from now on pass here."""
-        if self._wanted:
+        if self._wanted and host.name not in self._breaths:
             self._breaths[host.name] = Breath(host, load(self._path(host.name)), self._scrub)
 
     def draw(self, host: Host) -> None:
