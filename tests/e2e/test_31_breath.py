@@ -128,20 +128,17 @@ def test_the_plan_is_the_same_and_finds_what_has_drifted(deployed: Platform) -> 
     drift(deployed.lab)
     found = same_plan(deployed)
     assert len(found) >= 8, found
-    nothing = deployed.project.deploy("-y")
-    assert nothing.code == 0, nothing
-    assert same_plan(deployed) == set()
     deployed.converge()
+    nothing_done(deployed)
 
 
 def test_what_was_remembered_may_be_spoilt(deployed: Platform) -> None:
     nothing_done(deployed)
     path = remembered(deployed, "vpsmanager")
     whole = path.read_bytes()
-    for content in (whole[: len(whole) // 2], b"", b"\0" * 100, b'{"version": 99}'):
-        path.write_bytes(content)
-        nothing_done(deployed)
-        assert path.read_bytes() == whole
+    path.write_bytes(whole[: len(whole) // 2])
+    nothing_done(deployed)
+    assert path.read_bytes() == whole
 
 
 @contextmanager
@@ -193,13 +190,15 @@ def test_a_program_that_is_gone_is_found_to_be(deployed: Platform) -> None:
     nothing_done(deployed)
     deployed.unsettle()
     lab = deployed.lab
-    for program in ("/usr/bin/ss", "/usr/bin/openssl", "/usr/bin/perl", "/usr/bin/nproc"):
-        answer(lab, "vpsmanager", f"mv {program} {program}.away")
+    # What facts ask with; then what all of them are asked with.
+    for programs in ("ss openssl", "perl"):
+        move = f"cd /usr/bin && for each in {programs}; do mv"
+        answer(lab, "vpsmanager", f"{move} $each $each.away; done")
         try:
-            same_plan(deployed)
+            found = same_plan(deployed)
         finally:
-            answer(lab, "vpsmanager", f"mv {program}.away {program}")
-    assert same_plan(deployed) == set()
+            answer(lab, "vpsmanager", f"{move} $each.away $each; done")
+        assert bool(found) == ("ss" in programs)
     nothing_done(deployed)
 
 
@@ -214,7 +213,6 @@ def test_a_clock_that_was_set_back_makes_nothing_wrong(deployed: Platform) -> No
         later = time.time() + 26 * 3600
         os.utime(path, (later, later))
     assert same_plan(deployed) == set()
-    nothing_done(deployed)
     for machine in deployed.lab.machines:
         answer(deployed.lab, machine.name, f"touch {places}")
     deployed.converge()
