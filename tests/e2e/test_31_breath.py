@@ -46,9 +46,9 @@ def same_plan(platform: Platform) -> set[str]:
 
 
 def commands(outcome: Outcome) -> dict[str, list[str]]:
-    """Machine → what operations ran there, by what -vv shows."""
+    """Machine → what was asked and done there up to the verification, as -vv shows it."""
     found: dict[str, list[str]] = {}
-    for line in outcome.err.splitlines():
+    for line in outcome.err.partition("--> Verifying")[0].splitlines():
         machine, mark, command = line.partition(">>> ")
         if mark:
             found.setdefault(machine.strip(), []).append(command)
