@@ -34,6 +34,8 @@ _SCRIPT = "\n".join(
     if line and not line.startswith("#")
 )
 COMMAND = f"PERL_BADLANG=0 exec perl -e {shlex.quote(_SCRIPT)}"
+# What else there may be is in each question.
+_PLAIN = {"_env": None, "_chdir": None, "_shell_executable": "sh"}
 _STREAMS = {b"o": "stdout", b"e": "stderr"}
 
 
@@ -66,7 +68,7 @@ def _ask_in_one_way(
     host: Host, way: Way, questions: Sequence[Question], limit_s: float
 ) -> dict[Question, Answer]:
     mark = secrets.token_bytes(16)
-    channel = start_command(host, COMMAND, dict(way))
+    channel = start_command(host, COMMAND, {**_PLAIN, **dict(way)})
     try:
         channel.settimeout(limit_s)
         end = time.monotonic() + limit_s

@@ -44,11 +44,7 @@ def state_of(lab: Lab, machine: str) -> State:
         "groups": set(_lines(lab, machine, "getent group | awk -F: '{print $1, $4}'")),
         # Somebody's session is none.
         "enabled": set(
-            _lines(
-                lab,
-                machine,
-                "systemctl list-unit-files --no-legend | grep -v '[.]scope *transient'",
-            )
+            _lines(lab, machine, "systemctl list-unit-files --no-legend | grep -v '[.]scope'")
         ),
         "running": set(
             _lines(

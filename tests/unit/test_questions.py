@@ -58,9 +58,10 @@ def test_a_question_is_the_whole_command(host: Host) -> None:
         {"_shell_executable": None},
         {"_shell_executable": "sh -e"},
         {"command": "x" * (LONGEST + 1)},
+        {"command": "echo \udcff"},
         {"command": StringCommand("login", HiddenValue("hidden"))},
     ],
-    ids=lambda arguments: " ".join(arguments),
+    ids=lambda arguments: " ".join(arguments) + str(len(str(arguments))),
 )
 def test_what_cannot_be_asked_with_others_is_no_question(
     host: Host, arguments: dict[str, Any]
