@@ -15,8 +15,8 @@ MOST = 2000
 LONGEST = 30_000
 LARGEST_FILE = 1_000_000
 
-# What a question has whose answer is more than what a command prints: it is asked alone.
-# A login shell would read the batch itself in its own way.
+# What has one of these is asked alone: its answer is more than what a command prints, or another
+# program, a login shell for one, would read the batch itself in its own way.
 _OUT_OF_THE_ORDINARY = (
     "_get_pty",
     "_stdin",
