@@ -20,6 +20,8 @@ class Answer(FactBase[AnswerData]):
     ``data``: what is sent along, by POST, as JSON. ``login``: a file of curl's with the user.
     """
 
+    asked_alone = True
+
     def command(self, url: str, data: Any = None, login: str | None = None) -> StringCommand:
         options = ["curl -sS -m 10 -w '\\n%{http_code}'"]
         if login:

@@ -15,6 +15,12 @@ class Condition(FactBase[bool]):
         return output == ["yes"]
 
 
+class ConditionNow(Condition):
+    """The same at this very moment: of a command that waits, leaves a trace, or asks others."""
+
+    asked_alone = True
+
+
 class Choice(FactBase[list[str]]):
     """What a read-only shell command prints: a line; if it fails, nothing, and its own words."""
 

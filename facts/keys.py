@@ -25,6 +25,7 @@ class OfferedKey(FactBase[bytes]):
     """
 
     default = bytes
+    asked_alone = True
 
     def command(self, url: str) -> StringCommand:
         return StringCommand(

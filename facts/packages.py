@@ -31,7 +31,10 @@ class Sources(FactBase[dict[str, str]]):
 
 
 class Packages(FactBase[PackagesData]):
-    """Which of ``names`` are installed, and how fresh apt's lists are, in one command."""
+    """Which of ``names`` are installed, and how fresh apt's lists are, in one command.
+
+    Their age is counted in hours; some seconds more or less decide nothing.
+    """
 
     def command(self, names: list[str]) -> StringCommand:
         wanted = " ".join(names)
@@ -66,6 +69,7 @@ class Offered(FactBase[list[str]]):
     """
 
     default = list
+    asked_alone = True
 
     def command(self, url: str, suite: str, names: list[str]) -> StringCommand:
         options = (

@@ -1,5 +1,6 @@
 """Connections: what pyinfra drops of them, and what to do about those that fail."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from paramiko import Channel
@@ -44,12 +45,13 @@ def run_command(host: Host, command: str, stdin: str, limit_s: int) -> tuple[boo
     return host.run_shell_command(StringCommand(command), **arguments)
 
 
-def start_command(host: Host, command: str) -> Channel:
+def start_command(host: Host, command: str, become: Mapping[str, Any] | None = None) -> Channel:
     """Start a shell command as the same user; it ends with what it is written to or told by.
 
-    Raises SSHException and OSError where there is no connection.
+    ``become``: pyinfra's arguments for becoming another one. Raises SSHException and OSError
+    where there is no connection.
     """
-    arguments = _arguments(host, {})
+    arguments = {**usual_arguments(host), **(become or {})}
     whole = make_unix_command_for_host(host.state, host, StringCommand(command), **arguments)
     transport = host.connector.client.get_transport()  # type: ignore[attr-defined]
     if transport is None:
@@ -70,6 +72,11 @@ def is_lost(host: Host) -> bool:
         return False
     transport = host.connector.client.get_transport()  # type: ignore[attr-defined]
     return transport is None or not transport.is_active()
+
+
+def usual_arguments(host: Host) -> dict[str, Any]:
+    """How commands of a host are run where nothing else is said, by pyinfra's names."""
+    return _arguments(host, {})
 
 
 def _arguments(host: Host, given: dict[str, Any]) -> dict[str, Any]:

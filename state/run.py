@@ -17,6 +17,7 @@ from pyinfra.api.state import BaseStateCallback
 from configs import Configuration, Target
 from configs.secrets import Secret
 from state import console, sudo
+from state.breaths import Breaths
 from state.connection import connect_remedy
 from state.copies import put_copies
 from state.deployer import identify
@@ -76,6 +77,7 @@ class Run(BaseStateCallback):
         self.secrets = secrets
         self.scrubber = scrubber
         self.store = Store(root / FOLDER, scrubber)
+        self.breaths = Breaths(self.store.folder / "questions", scrubber.scrub)
         self.locks = Locks(self.store.folder, options.lock_wait_s, console.print_wait)
         self.hardware: dict[str, Mapping[str, Any] | None] = {}
         self.errors: dict[str, Error] = {}
@@ -112,6 +114,8 @@ class Run(BaseStateCallback):
         state.add_callback_handler(self)
 
     def host_connect(self, state: State, host: Host) -> None:  # type: ignore[override]
+        if self.options.action == "deploy":
+            self.breaths.attach(host)
         try:
             self._prepare_link(host)
         except sudo.Refused as refusal:
@@ -146,6 +150,7 @@ class Run(BaseStateCallback):
                 self._note_machine(host, None)
                 self.leave_out(host, self.errors[host.name])
             else:
+                self.breaths.draw(_itself(host))
                 declare(self.configuration.targets[host.name])
         except PyinfraError:
             raise
@@ -292,7 +297,8 @@ class Run(BaseStateCallback):
             if name not in running
         }
         try:
-            self.running = Lanes(state, lanes, [self.recorder, watcher], slots, links, left_out)
+            observers = [self.breaths, self.recorder, watcher]
+            self.running = Lanes(state, lanes, observers, slots, links, left_out)
             self.running.run()
             self.running = None
             if self.exit_code is not None:
@@ -410,7 +416,16 @@ class Run(BaseStateCallback):
             elif self.options.dry and self.options.action == "deploy":
                 self._note_matches(state)
         finally:
+            self._remember_questions()
             self.locks.release()
+
+    def _remember_questions(self) -> None:
+        """Only where there is a history: a dry run of a bare project leaves nothing behind."""
+        if self.store.folder.is_dir():
+            targets = self.recorder.record.targets if self.recorder else {}
+            self.breaths.remember(
+                [name for name, each in targets.items() if each.status == "completed"]
+            )
 
     def _close(self, recorder: Recorder) -> None:
         record = recorder.record

@@ -7,7 +7,7 @@ from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
 from pyinfra.api.operation import OperationMeta
 
-from facts.conditions import Condition
+from facts.conditions import Condition, ConditionNow
 from tasks.operations.commands import Commands
 from tasks.tls.places import CHALLENGES
 
@@ -53,7 +53,7 @@ def present(certificate: str, upcoming: Sequence[OperationMeta]) -> Commands:
     # A reload has ended before its new workers answer.
     soon = f"(n=0; until {shell}; do n=$((n + 1)); [ $n -lt 15 ] || exit 1; sleep 0.2; done)"
     planned = not state.is_executing and any(each.will_change for each in upcoming)
-    if planned or not host.get_fact(Condition, shell=soon):
+    if planned or not host.get_fact(ConditionNow, shell=soon):
         yield StringCommand(
             f"systemctl reload nginx || {{ nginx -t; exit 1; }}\n"
             f"end=$(($(date +%s) + 10))\n"

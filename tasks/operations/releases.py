@@ -8,7 +8,7 @@ from pyinfra.api import StringCommand, operation
 from pyinfra.api.exceptions import OperationError
 from pyinfra.api.operation import OperationMeta
 
-from facts.conditions import Choice, Condition
+from facts.conditions import Choice, Condition, ConditionNow
 from facts.services import STARTED_WITH
 from tasks.archives import Archive
 from tasks.operations.commands import Commands
@@ -29,7 +29,9 @@ def release_app(app: str, files: Archive | None, upcoming: Sequence[OperationMet
     operations that write what is wanted; before they ran, a plan asks them. Fails with the step
     and its output: the release is bad, and the one before serves.
     """
-    if host.get_fact(Condition, shell=f"cd / && {PROGRAM} is-live {app}") and (
+    # Of what is in a repository, its server is asked.
+    asked = Condition if files else ConditionNow
+    if host.get_fact(asked, shell=f"cd / && {PROGRAM} is-live {app}") and (
         state.is_executing or not any(each.will_change for each in upcoming)
     ):
         return

@@ -5,7 +5,7 @@ import shlex
 from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
 
-from facts.conditions import Condition
+from facts.conditions import ConditionNow
 from tasks.operations.commands import Commands
 
 
@@ -21,5 +21,5 @@ def wait_until(condition: str, limit_s: int, complaint: str) -> Commands:
         " [ $(date +%s) -lt $end ] || exit 1; sleep 0.5; done"
     )
     shell = f"( {wait} )" if state.is_executing else condition
-    if not host.get_fact(Condition, shell=shell):
+    if not host.get_fact(ConditionNow, shell=shell):
         yield StringCommand(f"{condition}; echo {shlex.quote(complaint)} >&2; exit 1")

@@ -5,7 +5,7 @@ import shlex
 
 from pyinfra import host
 
-from facts.conditions import Condition
+from facts.conditions import ConditionNow
 
 TAG = "chom-verify"
 RUN = secrets.token_hex(6)
@@ -18,4 +18,5 @@ def marker(target: str) -> str:
 
 def log_marker(target: str) -> bool:
     """Log it on this host; whether its journal took it."""
-    return bool(host.get_fact(Condition, shell=f"logger -t {TAG} {shlex.quote(marker(target))}"))
+    logged = f"logger -t {TAG} {shlex.quote(marker(target))}"
+    return bool(host.get_fact(ConditionNow, shell=logged))

@@ -16,6 +16,7 @@ from tasks.stacks import STACKS
 from tests.bench import history, uptime
 from tests.bench.measure import Measured, machine, measure
 from tests.bench.memory import Held, held
+from tests.bench.round_trips import per_machine
 from tests.lab import Lab, LabError
 from tests.unit.helpers import hardware
 
@@ -32,16 +33,25 @@ class Bench:
         self.logs = logs
         self.inventory = lab.inventory
 
-    def pyinfra(self, name: str, *arguments: str) -> Measured:
-        """Run pyinfra against the lab as it is; its output goes to a log called ``name``."""
+    def pyinfra(self, name: str, *arguments: str, **more: str) -> Measured:
+        """Run pyinfra against the lab as it is; its output goes to a log called ``name``.
+
+        ``more``: of the environment.
+        """
         command = [sys.executable, "-m", "pyinfra", "inventory.py", *arguments, "-y"]
         environment = {
             "CHOM_INVENTORY": str(self.inventory),
             "CHOM_SECRETS_FILE": str(self.logs / "secrets.env"),
             "CHOM_SECRETS_KEY_FILE": str(self.logs / "secrets.key"),
             "CI": "",
+            **more,
         }
         return measure(command, self.logs / f"{name}.log", environment)
+
+    def round_trips(self, name: str, **more: str) -> float:
+        """How often a run that changes nothing waits for each machine."""
+        self.pyinfra(name, "deploy.py", "--debug-all", **more)
+        return per_machine(self.logs / f"{name}.log", len(self.lab.machines))
 
     def first_deploy(self, name: str, *arguments: str) -> Measured:
         """Deploy to fresh machines."""
@@ -114,6 +124,9 @@ def report(bench: Bench) -> Sequence[str]:
     bench.pyinfra("settled", "deploy.py")
     empty = bench.pyinfra("empty", EMPTY)
     unchanged = bench.pyinfra("unchanged", "deploy.py")
+    one_by_one = bench.pyinfra("one-by-one", "deploy.py", CHOM_FACTS="alone")
+    trips = bench.round_trips("trips")
+    trips_alone = bench.round_trips("trips-one-by-one", CHOM_FACTS="alone")
     services = held(bench.lab, "observability")
     bench.inventory = uptime.inventory(bench.lab, bench.logs)
     visitors = uptime.through_releases(bench.lab, bench.logs, bench.pyinfra)
@@ -127,6 +140,10 @@ def report(bench: Bench) -> Sequence[str]:
             both.seconds, by_hand.seconds, "s", 1.25),
         row("no-change run, against an empty deploy",
             unchanged.seconds, empty.seconds, "s", 4.0),
+        row("no-change run, against facts asked one by one",
+            unchanged.seconds, one_by_one.seconds, "s", None),
+        row("… its round trips for each target, against the same", trips, trips_alone, "", None),
+        row("… against 6 of them", trips, 6, "", 1.0),
         row("peak memory of the controller, against 150 MB", both.peak_mb, 150, "MB", 1.0),
         row(f"slowest of {visitors.requests} requests through {uptime.RELEASES} releases, median",
             visitors.slowest_ms, visitors.median_ms, "ms", 60.0),

@@ -42,6 +42,7 @@ def state_of(lab: Lab, machine: str) -> State:
         "packages": set(_lines(lab, machine, "dpkg-query -W -f='${Package} ${Version}\\n'")),
         "users": set(_lines(lab, machine, "getent passwd | awk -F: '{print $1, $6, $7}'")),
         "groups": set(_lines(lab, machine, "getent group | awk -F: '{print $1, $4}'")),
+        # Somebody's session is none.
         "enabled": set(
             _lines(lab, machine, "systemctl list-unit-files --no-legend | grep -v transient")
         ),

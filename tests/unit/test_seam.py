@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 import pytest
-from pyinfra.api import State
+from pyinfra.api import State, util
 from pyinfra_cli import cli
 
 from configs import PROJECT, ConfigurationError
@@ -191,3 +191,24 @@ gevent.sleep(30)
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, timeout=20)
     assert done.returncode == 128 + second
+
+
+def test_callers_are_told_apart_as_before_without_their_source(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("stack", "getframeinfo"):
+        monkeypatch.setattr(util, name, getattr(inspect, name))
+    state = fake_state(["a"])
+
+    def seen() -> tuple[list[int], list[tuple[str, int]], bool]:
+        order = util.get_operation_order_from_stack(state)
+        frames = util.stack()
+        read = any(each.code_context for each in frames)
+        return order, [(each.filename, each.lineno) for each in frames[2:]], read
+
+    results = []
+    for prepare in (lambda: None, seam._leave_out_source_lines):
+        prepare()  # type: ignore[no-untyped-call]
+        results.append(seen())
+    assert results[0][:2] == results[1][:2]
+    assert (results[0][2], results[1][2]) == (True, False)

@@ -1,0 +1,161 @@
+"""Many questions to a host in one channel, and their answers in pyinfra's own form.
+
+What is not certain is no answer, and will be asked alone: what failed, printed more than
+``LONGEST`` or no UTF-8, as pyinfra has words of its own for that. A batch that does not come
+through to its end gives no answer at all.
+"""
+
+import secrets
+import shlex
+import struct
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from paramiko import Channel
+from paramiko.ssh_exception import SSHException
+from pyinfra import logger
+from pyinfra.api import Host
+from pyinfra.api.exceptions import PyinfraError
+from pyinfra.connectors.util import OutputLine
+
+from state.connection import start_command
+from state.questions import Question, Way, by_way
+
+LIMIT_S = 20
+LONGEST = 1_000_000
+# Of all answers together: a controller may have many hosts.
+LARGEST = 8_000_000
+# perl is part of every Debian; a shell could keep the outputs apart in files alone.
+_SCRIPT = "\n".join(
+    line
+    for line in Path(__file__).with_name("batch.pl").read_text().splitlines()
+    if line and not line.startswith("#")
+)
+COMMAND = f"PERL_BADLANG=0 exec perl -e {shlex.quote(_SCRIPT)}"
+# What else there may be is in each question.
+_PLAIN = {"_env": None, "_chdir": None, "_shell_executable": "sh"}
+_STREAMS = {b"o": "stdout", b"e": "stderr"}
+
+
+class Broken(Exception):
+    """What a host answered is not what was asked for."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command that succeeded printed, line by line, in the order in which it came."""
+
+    lines: Sequence[OutputLine]
+
+
+def ask(
+    host: Host, questions: Sequence[Question], limit_s: float = LIMIT_S
+) -> dict[Question, Answer]:
+    """The answers that can be relied on; those who ask as another user get a channel of theirs."""
+    found: dict[Question, Answer] = {}
+    for way, together in by_way(questions).items():
+        try:
+            found |= _ask_in_one_way(host, way, together, limit_s)
+        except (Broken, PyinfraError, OSError, EOFError, SSHException) as error:
+            reason = str(error) or type(error).__name__
+            logger.debug("%s is asked one by one: %s", host.name, reason)
+    return found
+
+
+def _ask_in_one_way(
+    host: Host, way: Way, questions: Sequence[Question], limit_s: float
+) -> dict[Question, Answer]:
+    mark = secrets.token_bytes(16)
+    channel = start_command(host, COMMAND, {**_PLAIN, **dict(way)})
+    try:
+        channel.settimeout(limit_s)
+        end = time.monotonic() + limit_s
+        channel.sendall(request(mark, questions, limit_s))
+        said = _read(channel, end)
+    finally:
+        channel.close()
+    return answers(mark, questions, said)
+
+
+def _read(channel: Channel, end: float) -> bytes:
+    """All that a channel's command prints. Raises Broken where it complains, fails or hangs."""
+    said = bytearray()
+    while more := channel.recv(65536):
+        said += more
+        if len(said) > LARGEST:
+            raise Broken("the answers are too long")
+        if time.monotonic() > end:
+            raise Broken("the answers take too long")
+    if complaint := channel.recv_stderr(1000):
+        raise Broken(complaint.decode(errors="replace").strip())
+    if not channel.status_event.wait(max(0, end - time.monotonic())):
+        raise Broken("there is no end")
+    if channel.exit_status != 0:
+        raise Broken(f"exit code {channel.exit_status}")
+    return bytes(said)
+
+
+def request(mark: bytes, questions: Sequence[Question], limit_s: float) -> bytes:
+    """What batch.pl reads."""
+    words = [mark, b"%d" % max(1, limit_s), b"%d" % LONGEST]
+    for each in questions:
+        words += [each.shell.encode(), each.text.encode()]
+    return _framed(b"".join(map(_framed, words)))
+
+
+def answers(mark: bytes, questions: Sequence[Question], said: bytes) -> dict[Question, Answer]:
+    """What batch.pl has printed. Raises Broken unless it is all there, and nothing else."""
+    if not said.startswith(mark):
+        raise Broken("something else came first")
+    *frames, last = _frames(said[len(mark) :]) or [b""]
+    if last != mark or len(frames) != len(questions):
+        raise Broken("not all answers came")
+    found = {}
+    for frame in frames:
+        if len(frame) < 6:
+            raise Broken("an answer is cut off")
+        number, status = struct.unpack(">IH", frame[:6])
+        if number >= len(questions) or questions[number] in found:
+            raise Broken("an answer is to nothing that was asked")
+        found[questions[number]] = _answer(status, frame[6:])
+    return {question: answer for question, answer in found.items() if answer}
+
+
+def _answer(status: int, printed: bytes) -> Answer | None:
+    """None where it has to be asked alone."""
+    if status:
+        return None
+    try:
+        chunks = [(_STREAMS[each[:1]], each[1:]) for each in _frames(printed)]
+        return Answer([OutputLine(name, line.decode()) for name, line in _lines(chunks)])
+    except UnicodeDecodeError:
+        return None
+    except KeyError:
+        raise Broken("an answer came in no stream") from None
+
+
+def _lines(chunks: Sequence[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+    """Lines as pyinfra splits them: at line feeds alone, the last one with or without."""
+    begun = dict.fromkeys(_STREAMS.values(), b"")
+    for stream, data in chunks:
+        *whole, begun[stream] = (begun[stream] + data).split(b"\n")
+        yield from ((stream, line) for line in whole)
+    yield from ((stream, line) for stream, line in begun.items() if line)
+
+
+def _framed(data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + data
+
+
+def _frames(data: bytes) -> list[bytes]:
+    found = []
+    at = 0
+    while at < len(data):
+        (size,) = struct.unpack(">I", data[at : at + 4].ljust(4, b"\xff"))
+        if at + 4 + size > len(data):
+            raise Broken("an answer is cut off")
+        found.append(data[at + 4 : at + 4 + size])
+        at += 4 + size
+    return found

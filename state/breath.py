@@ -1,0 +1,182 @@
+"""A host's facts in one breath: what its last run asked is asked at once, and kept for a while.
+
+Operations and facts do not know. What a fact asks is answered from memory until the first command
+that is not a fact's, as that may change the host; then facts are asked one by one, as always.
+
+The lock on a target goes another way, past here: what it writes, no fact reads.
+"""
+
+import time
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+from gevent.local import local
+from pyinfra import logger
+from pyinfra.api import FactBase, Host, StringCommand
+from pyinfra.api.output import echo, format_text
+from pyinfra.connectors.util import (
+    CommandOutput,
+    OutputLine,
+    extract_control_arguments,
+    make_unix_command_for_host,
+)
+
+from state.batch import Answer, ask
+from state.connection import has_connection, usual_arguments
+from state.questions import Question, Questions, question_of, united
+
+# For how long an answer is as good as a new one, counted from when it was asked.
+FRESH_S = 30
+
+Ask = Callable[[Host, list[Question]], dict[Question, Answer]]
+
+
+class Breath:
+    """Stands between one host's facts and its connector.
+
+    ``remembered``: what its last run asked. ``scrub``: takes secrets out of a text; a question
+    that holds one is not remembered.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        remembered: Questions,
+        scrub: Callable[[str], str],
+        ask: Ask = ask,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.host = host
+        self.remembered = remembered
+        self._scrub = scrub
+        self._ask = ask
+        self._clock = clock
+        self._answers: dict[Question, Answer] = {}
+        self._asked_at = 0.0
+        self._changes = 0
+        self._before: dict[Question, None] = {}
+        self._during: dict[Question, None] = {}
+        # What is asked in this greenlet; another one of the same host may change it meanwhile.
+        self._asking = local()
+        self._get_fact = host.get_fact
+        self._run_shell_command = host.connector.run_shell_command
+        self._install()
+
+    def _install(self) -> None:
+        connector = self.host.connector
+        setattr(self.host, "get_fact", self.get_fact)  # noqa: B010
+        setattr(connector, "run_shell_command", self.run_shell_command)  # noqa: B010
+        for name in ("connect", "disconnect", "put_file", "get_file", "rsync"):
+            if plain := getattr(connector, name, None):
+                setattr(connector, name, self._forgetting(plain))
+
+    def _forgetting(self, plain: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            self.forget()
+            return plain(*args, **kwargs)
+
+        return run
+
+    @cached_property
+    def _usual(self) -> dict[str, Any]:
+        return usual_arguments(self.host)
+
+    def draw(self) -> None:
+        """Ask all at once what is going to be asked now, by what was asked last time."""
+        self.forget()
+        state = self.host.state
+        wanted = [] if state.is_executing else self.remembered.before
+        if state.is_executing or state.should_check_for_changes():
+            wanted = united(wanted, self.remembered.during)
+        if not wanted or not has_connection(self.host):
+            return
+        asked_at, changes = self._clock(), self._changes
+        answers = self._ask(self.host, wanted)
+        seconds = self._clock() - asked_at
+        logger.debug(
+            "%s answered %d of %d in %.2f s", self.host, len(answers), len(wanted), seconds
+        )
+        if changes == self._changes:
+            self._answers, self._asked_at = answers, asked_at
+
+    def forget(self) -> None:
+        """Take no answer from memory any more, nor those that are on their way."""
+        self._answers = {}
+        self._changes += 1
+
+    def questions(self, completed: bool) -> Questions:
+        """What the next run should ask; of one that was not ``completed``, the last one's, too."""
+        last = self.remembered
+        before = self._before if completed else united(self._before, last.before)
+        during = self._during if completed else united(self._during, last.during)
+        return Questions(before=united(before, ()), during=united(during, ()))
+
+    def get_fact(self, fact: type[FactBase[Any]], *args: Any, **kwargs: Any) -> Any:
+        """In the place of the host's own: whatever it runs first is a question."""
+        outer = getattr(self._asking, "fact", None)
+        self._asking.fact = fact
+        try:
+            return self._get_fact(fact, *args, **kwargs)
+        finally:
+            self._asking.fact = outer
+
+    def run_shell_command(
+        self,
+        command: StringCommand,
+        print_output: bool = False,
+        print_input: bool = False,
+        **arguments: Any,
+    ) -> tuple[bool, CommandOutput]:
+        """In the place of the connector's own."""
+        fact, self._asking.fact = getattr(self._asking, "fact", None), None
+        if fact is None:
+            self.forget()
+        elif not _is_asked_alone(fact) and (
+            question := question_of(command, arguments, self._usual)
+        ):
+            self._remember(question)
+            if answer := self._answer(question):
+                self._print(command, answer, print_output, print_input, arguments)
+                return True, CommandOutput(list(answer.lines))
+        return self._run_shell_command(
+            command, print_output=print_output, print_input=print_input, **arguments
+        )
+
+    def _answer(self, question: Question) -> Answer | None:
+        if self._answers and self._clock() - self._asked_at > FRESH_S:
+            self.forget()
+        return self._answers.get(question)
+
+    def _remember(self, question: Question) -> None:
+        said = [question.text, *(value for _, value in question.become if isinstance(value, str))]
+        if any(self._scrub(each) != each for each in said):
+            return
+        during = self.host.state.is_executing or self.host.in_op
+        (self._during if during else self._before)[question] = None
+
+    def _print(
+        self,
+        command: StringCommand,
+        answer: Answer,
+        print_output: bool,
+        print_input: bool,
+        arguments: dict[str, Any],
+    ) -> None:
+        """Show what pyinfra shows of a command that it runs, where that is wanted."""
+        prefix = self.host.print_prefix
+        if print_input:
+            extract_control_arguments(arguments)  # type: ignore[arg-type]
+            whole = make_unix_command_for_host(self.host.state, self.host, command, **arguments)
+            echo(f"{prefix}>>> {whole}", err=True)
+        for line in answer.lines if print_output else ():
+            echo(f"{prefix}{_coloured(line)}", err=True)
+
+
+def _coloured(line: OutputLine) -> str:
+    return line.line if line.buffer_name == "stdout" else str(format_text(line.line, "red"))
+
+
+def _is_asked_alone(fact: type[Any]) -> bool:
+    """Whether a fact, or the one behind a short fact, says so of itself."""
+    return bool(getattr(getattr(fact, "fact", fact), "asked_alone", False))
