@@ -305,4 +305,5 @@ def test_a_run_remembers_and_a_dry_run_of_a_bare_project_does_not(fake: FakeRun)
     (folder / "vpsmanager.json").write_text("{")
     assert fake("--dry").returncode == 0
     assert fake("-y").returncode == 0
-    assert load(folder / "vpsmanager.json").during == asked
+    # What stood before is known by now.
+    assert load(folder / "vpsmanager.json").during == asked[1:]
