@@ -28,8 +28,9 @@ from state.record import (
 from state.store import Store, now
 
 OUTPUT_LINES = 30
-# Removing one of these may end well and leave it: it is not empty, or others need it.
-KEPT_AT_TIMES = ("directories", "packages", "firewall_rules")
+# Removing one of these may end well and leave it, as somebody needs it. A folder that is not empty
+# is no longer ours, either: what is in it is not.
+KEPT_AT_TIMES = ("packages", "firewall_rules")
 
 
 class Recorder(Observer):

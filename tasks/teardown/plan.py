@@ -120,10 +120,6 @@ def plan(
         item for item in packages if not purge and (not item.owners or {*item.owners} & {*keepers})
     ]
     folders = [item for item in going if item.kind == "directories" and not _holds(item, stays)]
-    if not purge and all(item.kind == "directories" for item in going):
-        # Nothing else is left: in these is the configuration that packages were not purged of.
-        remaining = {owner for item in every if item.kind == "remains" for owner in item.owners}
-        folders = [item for item in folders if not {*item.owners} & remaining]
     return Plan(
         removed=[item for item in going if item.kind not in _AT_LAST],
         purged=[

@@ -89,11 +89,21 @@ def test_all_that_was_created_is_taken_away_and_recorded(fake: FakeRun) -> None:
     assert "Teardown" in done.stderr and "Verifying" not in done.stderr
 
 
-def test_what_is_still_there_is_still_ours(fake: FakeRun) -> None:
-    """A folder that is not empty stays."""
+def test_what_somebody_needs_is_still_ours_but_no_folder_with_others_things(
+    fake: FakeRun,
+) -> None:
     fake("-y")
-    tear_down(fake, responses={"directories=%s": ["directories=/house"], **THERE})
-    assert owned(fake) == [("directories", "/house")]
+    store = Store(fake.folder / ".deploy-state")
+    record = fake.records[-1]
+    rule = Resource(kind="firewall_rules", name="ufw allow 22/tcp")
+    record.targets[VPS].components["ground"].created.append(rule)
+    store.save(record)
+    stands = {
+        "directories=%s": ["directories=/house"],
+        "firewall_rules=ufw": [f"{rule.kind}={rule.name}"],
+    }
+    tear_down(fake, responses={**stands, **THERE})
+    assert owned(fake) == [(rule.kind, rule.name)]
 
 
 def test_what_fails_keeps_nothing_else_from_going_and_is_tried_again(fake: FakeRun) -> None:

@@ -348,19 +348,3 @@ def test_each_component_goes_at_once_whatever_it_shared_its_time_with() -> None:
     found = plan([*mixed, *HISTORY], ORDER)
     assert [item.component for item in found.removed[:4]] == ["older"] * 2 + ["old"] * 2
     assert names(found.removed[:2]) == ["/etc/2", "/etc/0"]
-
-
-def test_folders_with_configuration_that_stays_are_no_reason_to_ask_again() -> None:
-    done = [
-        ours("data", "/var/lib/mysql", "database"),
-        ours("remains", "mariadb-server", "database"),
-        ours("directories", "/etc/mysql", "database"),
-        ours("data", "/var/www/shop/shared/storage", "shop"),
-        ours("directories", "/var/www/shop", "shop"),
-    ]
-    assert plan(done, ORDER).every == []
-    purged = plan(done, ORDER, purge=True)
-    assert names(purged.folders) == ["/var/www/shop", "/etc/mysql"]
-    # One that was killed before it came to the folders goes on.
-    cut_off = [*done, ours("directories", "/etc/chom", "base")]
-    assert names(plan(cut_off, ORDER).folders) == ["/etc/chom"]
