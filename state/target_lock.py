@@ -7,6 +7,7 @@ lost its power closes no connection), it ends as well.
 
 import shlex
 from collections.abc import Callable
+from contextlib import suppress
 
 import gevent
 from paramiko import Channel
@@ -121,7 +122,8 @@ class TargetLock:
         self.holder = holder
         if self._channel is not None:
             text = f"describe {holder.deployment_id} {holder.to_json()}\n"
-            self._channel.sendall(text.encode())
+            with suppress(OSError, EOFError, SSHException):  # lost, as the next `keep` finds
+                self._channel.sendall(text.encode())
 
     def keep(self) -> None:
         """See that it is still held, and hold it again if it got lost. Raises as ``take`` does."""
