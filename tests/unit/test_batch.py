@@ -260,7 +260,7 @@ def test_a_batch_that_is_killed_gives_no_answer(channels: list[LocalChannel]) ->
         f"echo 'cannot change locale' >&2; {batch.COMMAND}",
         f"({batch.COMMAND}); exit 4",
         f"({batch.COMMAND}); echo more",
-        f"({batch.COMMAND}) | head -c 60",
+        f"({batch.COMMAND}) | head -c 40",
     ],
 )
 def test_a_host_that_says_anything_else_gives_no_answer(
