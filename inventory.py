@@ -43,7 +43,8 @@ def _confirm_teardown(targets: list[configs.Target]) -> None:
     if not concerned:
         sys.exit(0)
     if not _options.dry:
-        confirming.confirm(concerned, _options.data)
+        done = [name for name in found if name not in concerned]
+        confirming.confirm(concerned, _options.data, done)
         seam.confirmed()
 
 

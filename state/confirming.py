@@ -12,14 +12,15 @@ class NotConfirmed(Exception):
     """What was to be confirmed was not, or something else was."""
 
 
-def confirm(names: Sequence[str], data: Mapping[str, str]) -> None:
+def confirm(names: Sequence[str], data: Mapping[str, str], done: Sequence[str] = ()) -> None:
     """Have the name of each target typed, unless ``--data yes_teardown=`` names them all.
 
+    It may also name targets where all is ``done``: the same command goes on after an interruption.
     Raises NotConfirmed.
     """
     if KEY in data:
         given = {name for each in data[KEY].split(",") if (name := each.strip())}
-        if given != set(names):
+        if not set(names) <= given <= {*names, *done}:
             raise NotConfirmed(
                 f"{KEY} names {_listed(given)}, but {_listed(names)} would go; nothing"
                 f" was changed. Confirm it by --data {KEY}={','.join(names)}, or choose by --limit."

@@ -251,6 +251,15 @@ def test_all_names_confirm() -> None:
     confirm(["observability", "vpsmanager"], {"yes_teardown": "vpsmanager, observability"})
 
 
+def test_the_same_command_goes_on_where_one_target_is_done() -> None:
+    both = {"yes_teardown": "observability,vpsmanager"}
+    confirm(["vpsmanager"], both, done=["observability"])
+    with pytest.raises(NotConfirmed):
+        confirm(["vpsmanager"], both)
+    with pytest.raises(NotConfirmed):
+        confirm(["vpsmanager"], {"yes_teardown": "observability"}, done=["observability"])
+
+
 def test_without_a_terminal_names_must_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
     with pytest.raises(NotConfirmed, match="yes_teardown=web"):

@@ -40,7 +40,7 @@ if _options.action == "teardown":
     _plans = plans(_targets.values(), _run.owned_resources, _options.data, STACKS)
     _plans = {name: found for name, found in _plans.items() if found.every}
     try:
-        confirming.confirm(list(_plans), {} if _options.dry else _options.data)
+        confirming.confirm(list(_plans), {} if _options.dry else _options.data, list(_targets))
     except confirming.NotConfirmed as _problem:
         sys.exit(str(_problem))
     seam.confirmed()
