@@ -1,95 +1,16 @@
-"""The history of deployments: what was done, by whom, what is ours, and whether it is true.
+"""``python -m state``: Ctrl-C ends it without a word, also while it still loads."""
 
-It reads .deploy-state of this project. Only `sync` and `unlock` connect to targets.
-"""
-
-import argparse
-import io
 import os
+import signal
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 
-from configs.paths import PROJECT
-from state.commands import (
-    diff,
-    history,
-    prune,
-    resources,
-    schema,
-    show,
-    sync,
-    unlock,
-    verify,
-)
-from state.refusing import Refusal
-from state.store import FOLDER, Store
+signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
-# By the name that they are called by. What takes long to import is imported by `run`.
-COMMANDS = {
-    "history": history,
-    "show": show,
-    "diff": diff,
-    "resources": resources,
-    "verify": verify,
-    "prune": prune,
-    "sync": sync,
-    "unlock": unlock,
-    "schema": schema,
-}
-
-
-def parser() -> argparse.ArgumentParser:
-    """All commands with their options."""
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--json", action="store_true", help="for programs, on standard output")
-    common.add_argument(
-        "--folder",
-        type=Path,
-        metavar="DIR",
-        default=PROJECT / FOLDER,
-        help=f"another {FOLDER} than that of this project",
-    )
-    whole = argparse.ArgumentParser(prog="python -m state", description=__doc__)
-    commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, command in COMMANDS.items():
-        one = commands.add_parser(
-            name,
-            help=command.HELP,
-            description=command.__doc__,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            parents=[common],
-        )
-        command.arguments(one)
-        one.set_defaults(run=command.run)
-    return whole
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0, 1 with a problem or a refusal, 2 for a wrong call, 130 after Ctrl-C."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal of another age has no arrows
-    chosen = parser().parse_args(arguments)
-    try:
-        code: int = chosen.run(chosen, Store(chosen.folder))
-        sys.stdout.flush()
-        return code
-    except Refusal as refusal:
-        print(refusal, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        # Whoever read it has enough; Python would complain of that once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except OSError as error:
-        found = f"{error.filename or chosen.folder}: {(error.strerror or str(error)).lower()}"
-        remedy = "correct that and run it again; no record is lost by it"
-        print(Refusal(found, "a folder that you can read and write", remedy), file=sys.stderr)
-        return 1
-
+from state.command_line import main  # noqa: E402
 
 if __name__ == "__main__":
-    sys.exit(main())
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -36,9 +37,11 @@ class Owned:
 class Effects(BaseModel):
     """What one deployment did to what is ours on one target: kind, name and component of each.
 
-    In order; all that was created comes before all that was removed.
+    In order; all that was created comes before all that was removed. ``machine``: to which one;
+    empty where that is not known.
     """
 
+    machine: str = ""
     created: list[tuple[str, str, str | None]] = []
     removed: list[tuple[str, str, str]] = []
 
@@ -48,7 +51,12 @@ class _Component(BaseModel):
     removed: list[Resource] = []
 
 
+class _Hardware(BaseModel):
+    machine: str = ""
+
+
 class _Target(BaseModel):
+    hardware: _Hardware | None = None
     components: dict[str, _Component] = {}
     resources_created: ResourcesCreated = ResourcesCreated()
 
@@ -76,8 +84,15 @@ def effects(record: Record | Made) -> dict[str, Effects]:
             for each in component.removed
         ]
         if created or removed:
-            found[name] = Effects(created=created, removed=removed)
+            machine = _machine(target.hardware)
+            found[name] = Effects(machine=machine, created=created, removed=removed)
     return found
+
+
+def _machine(hardware: "dict[str, Any] | _Hardware | None") -> str:
+    if isinstance(hardware, _Hardware):
+        return hardware.machine
+    return str((hardware or {}).get("machine", ""))
 
 
 def owned(records: Iterable[Record], target: str) -> list[Owned]:
@@ -86,15 +101,27 @@ def owned(records: Iterable[Record], target: str) -> list[Owned]:
     return add_up((each_id, each[target]) for each_id, each in told if target in each)
 
 
-def add_up(told: Iterable[tuple[str, Effects]]) -> list[Owned]:
-    """What is ours after these deployments, each with its id, oldest first."""
+def add_up(told: Iterable[tuple[str, Effects]], machine: str = "") -> list[Owned]:
+    """What is ours after these deployments, each with its id, oldest first.
+
+    What was created on a machine that has been replaced since, is not. ``machine``: the present
+    one, where that is known.
+    """
     found: dict[tuple[str, str], Owned] = {}
+    last = ""
     for deployment_id, each in told:
+        if _is_another(last, each.machine):
+            found.clear()
+        last = each.machine or last
         for kind, name, component in each.created:
             _add(found, kind, name, component, deployment_id)
         for kind, name, component in each.removed:
             _remove(found, kind, name, component)
-    return list(found.values())
+    return [] if _is_another(last, machine) else list(found.values())
+
+
+def _is_another(machine: str, other: str) -> bool:
+    return bool(machine and other and machine != other)
 
 
 def _remove(found: dict[tuple[str, str], Owned], kind: str, name: str, component: str) -> None:

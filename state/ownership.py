@@ -14,20 +14,27 @@ from state.syncing import get_missing
 class Ownership:
     """Reads the history once, and again when records of others have come to it.
 
-    ``noted``: target → what this run has listed as ours besides.
+    ``noted``: target → what this run has listed as ours besides. ``machines``: target → which one
+    it was seen to be; nothing on a new one is ours.
     """
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.noted: Mapping[str, Container[tuple[str, str]]] = {}
+        self.machines: dict[str, str] = {}
         self._owned: dict[str, Sequence[Owned]] = {}
         self._keys: dict[str, frozenset[tuple[str, str]]] = {}
 
     def of(self, target: str) -> Sequence[Owned]:
         """What is ours on a target, in the order of its creation."""
         if target not in self._owned:
-            self._owned[target] = self.store.owned(target)
+            machine = self.machines.get(target, "")
+            self._owned[target] = self.store.owned(target, machine=machine)
         return self._owned[target]
+
+    def is_another(self, target: str) -> bool:
+        """Whether it is another machine than the one of which the history tells."""
+        return not self.of(target) and bool(self.store.owned(target))
 
     def has(self, target: str, item: object) -> bool:
         """Whether a resource, kind and name, is ours by now."""

@@ -163,6 +163,8 @@ class Run(BaseStateCallback):
         self, host: Host, hardware: Mapping[str, Any] | None, findings: Sequence[Finding]
     ) -> bool:
         """Take the preflight's result; returns whether the target can be deployed to."""
+        if hardware:
+            self.ownership.machines[host.name] = hardware["machine"]
         if hardware and not self.options.dry:
             self.store.save_hardware(host.name, hardware)
         failed = [finding for finding in findings if not finding.warning]
@@ -190,17 +192,23 @@ class Run(BaseStateCallback):
         if got:
             console.say(f"    note: {host.name} told of {_counted(got)} of others: {got[-1]} last")
 
-    def knows_all(self, host: Host, ids: Iterable[str]) -> bool:
-        """Whether the history has these deployments of a target; one that it lacks leaves it out.
+    def knows_all(self, host: Host, ids: Iterable[str], machine: str) -> bool:
+        """Whether the history has these deployments of a target, and is of this machine.
 
-        What others have created would not be known to be ours.
+        If not, the target is left out: what is ours there would not be known.
         """
+        self.ownership.machines[host.name] = machine
         unknown = sorted({*ids} - {*self.store.effects()} - {*self.store.ids()})
         if unknown:
             message = f"it tells of {_counted(unknown)} that this history lacks: {unknown[-1]} last"
             remedy = "get them with python -m state sync, and run it again"
-            self.leave_out(host, Error(stage="prepare", message=message, remedy=remedy))
-        return not unknown
+        elif self.ownership.is_another(host.name):
+            message = "it is another machine than the one that was deployed to"
+            remedy = "nothing on it is ours, so there is nothing to do; deploy to it to begin anew"
+        else:
+            return True
+        self.leave_out(host, Error(stage="prepare", message=message, remedy=remedy))
+        return False
 
     def _note_machine(self, host: Host, hardware: Mapping[str, Any] | None) -> None:
         """Keep what a machine is; the last one lets the table of all be printed."""

@@ -130,14 +130,18 @@ class Store:
                 found[deployment_id] = effects(made)
         return dict(sorted(found.items()))
 
-    def owned(self, target: str, until: str | None = None) -> list[Owned]:
-        """What is ours on a target, in the order of its creation: now, or after one deployment."""
+    def owned(self, target: str, until: str | None = None, machine: str = "") -> list[Owned]:
+        """What is ours on a target, in the order of its creation: now, or after one deployment.
+
+        ``machine``: the one that it is now, where that is known; another's are not ours.
+        """
         told = self.effects().items()
-        return add_up(
+        chosen = (
             (key, each[target])
             for key, each in told
             if target in each and (until is None or key <= until)
         )
+        return add_up(chosen, machine)
 
     def close_left_open(self, hostname: str) -> list[str]:
         """Close as interrupted what a crash left open on this computer; returns their ids.

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from state.__main__ import main
+from state.command_line import main
 from state.record import Component, Record, Resource, Target
 from state.store import Store
 from tests.unit.test_record import record

@@ -19,6 +19,7 @@ os_version=13
 debian_version=13.8
 os_name=Debian GNU/Linux
 virtualisation=systemd-nspawn
+machine=0f3a5c7e9b1d2f46
 """
 
 DEBIAN_12 = """\
@@ -51,6 +52,7 @@ def test_a_debian_13_machine() -> None:
         "os_version": "13",
         "kernel": "6.18.44-fc-v669",
         "virtualisation": "systemd-nspawn",
+        "machine": "0f3a5c7e9b1d2f46",
         "detected_at": "2026-11-23T15:04:05Z",
     }
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from configs import PROJECT
-from state.__main__ import COMMANDS, main
+from state.command_line import COMMANDS, main
 from state.commands import words
 from state.commands.table import Column, lines
 from state.record import Check, Ci, Component, Deployer, Error, Event, Release
@@ -511,7 +511,9 @@ def test_every_command_has_help(capsys: Any) -> None:
 
 
 def test_they_start_without_what_deploys() -> None:
-    script = "import sys, state.__main__; print(*{'pyinfra', 'gevent', 'yaml'} & {*sys.modules})"
+    script = (
+        "import sys, state.command_line; print(*{'pyinfra', 'gevent', 'yaml'} & {*sys.modules})"
+    )
     done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True)
     assert b"pyinfra" not in done.stdout and b"gevent" not in done.stdout and not done.stderr
 

@@ -7,6 +7,7 @@ import pytest
 
 from state import copies
 from state.ownership import Ours, Ownership
+from state.pruning import prune
 from state.record import Component, Resource, Target
 from state.store import Store
 from state.syncing import sync
@@ -56,3 +57,46 @@ def test_a_new_checkout_knows_what_it_deployed_before(tmp_path: Path, targets: T
     ownership.learn(targets.hosts["web"], [ONE])
     assert new.ids() == [ONE]
     assert ("files", "/etc/one") in Ours(ownership, "@fake/web")
+
+
+def on_machine(store: Store, deployment_id: str, path: str, machine: str) -> None:
+    """A deployment to a target that was this machine then."""
+    component = Component(created=[Resource(kind="files", name=path)])
+    target = Target(
+        role="r", address="a", hardware={"machine": machine}, components={"c": component}
+    )
+    targets: Any = {"@fake/web": target}
+    store.save(record(deployment_id, status="completed", targets=targets))
+
+
+def test_nothing_is_ours_on_a_machine_that_was_installed_anew(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    on_machine(store, ONE, "/etc/one", "a" * 16)
+    ownership = Ownership(store)
+    ownership.machines["@fake/web"] = "b" * 16
+    ours = Ours(ownership, "@fake/web")
+    assert ownership.is_another("@fake/web")
+    assert ("files", "/etc/one") not in ours
+    on_machine(store, TWO, "/etc/two", "b" * 16)
+    assert [each.name for each in store.owned("@fake/web")] == ["/etc/two"]
+    assert [each.name for each in store.owned("@fake/web", until=ONE)] == ["/etc/one"]
+    again = Ownership(store)
+    again.machines["@fake/web"] = "b" * 16
+    assert not again.is_another("@fake/web")
+    assert ("files", "/etc/two") in Ours(again, "@fake/web")
+
+
+def test_a_machine_that_nothing_is_known_of_is_the_same(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    on_machine(store, ONE, "/etc/one", "")
+    on_machine(store, TWO, "/etc/two", "b" * 16)
+    assert [each.name for each in store.owned("@fake/web")] == ["/etc/one", "/etc/two"]
+    assert len(store.owned("@fake/web", machine="b" * 16)) == 2
+
+
+def test_what_was_pruned_tells_its_machine_as_well(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    on_machine(store, ONE, "/etc/one", "a" * 16)
+    on_machine(store, TWO, "/etc/two", "b" * 16)
+    assert prune(store, keep=1).removed == [ONE]
+    assert [each.name for each in store.owned("@fake/web")] == ["/etc/two"]
