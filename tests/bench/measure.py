@@ -27,12 +27,25 @@ def measure(command: Sequence[str], log: Path, environment: Mapping[str, str]) -
             stderr=subprocess.STDOUT,
             env={**os.environ, **environment},
         )
-        _, status, usage = os.wait4(process.pid, 0)
+        peak_kb = 0
+        while process.poll() is None:
+            peak_kb = max(peak_kb, _peak_kb(process.pid))
+            time.sleep(0.01)
     seconds = time.monotonic() - started
-    if os.waitstatus_to_exitcode(status) != 0:
+    if process.returncode != 0:
         tail = "\n".join(log.read_text().splitlines()[-20:])
         raise RuntimeError(f"{' '.join(command)} failed:\n{tail}")
-    return Measured(seconds, usage.ru_maxrss / 1024)
+    return Measured(seconds, peak_kb / 1024)
+
+
+def _peak_kb(pid: int) -> int:
+    """What a process held at most since it became this command: its parent's is not counted."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    found = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(found[0]) if found else 0
 
 
 def machine() -> str:
