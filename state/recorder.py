@@ -28,9 +28,9 @@ from state.record import (
 from state.store import Store, now
 
 OUTPUT_LINES = 30
-# Removing one of these may end well and leave it, as somebody needs it. A folder that is not empty
-# is no longer ours, either: what is in it is not.
-KEPT_AT_TIMES = ("packages", "firewall_rules")
+# Removing one of these may end well and leave it: it is how one logs in. A folder that is not empty,
+# or a package that somebody else's needs, is no longer ours.
+KEPT_AT_TIMES = ("firewall_rules",)
 
 
 class Recorder(Observer):

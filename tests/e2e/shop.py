@@ -30,8 +30,11 @@ class Shop:
         shutil.copytree(SOURCE, folder)
 
     def changes(self, **settings: Any) -> dict[str, Any]:
-        """The changes of the inventory that give the target this application."""
-        return {"settings.apps": {"shop": {**self.settings, **settings}}}
+        """The changes of the inventory that give the target this application.
+
+        Our own page stays beside it: with that goes Debian's Laravel, which the shop needs.
+        """
+        return {"settings.apps": {"laravel": {}, "shop": {**self.settings, **settings}}}
 
     def edit(self) -> None:
         """Change what is of no consequence, so that there is something to release."""

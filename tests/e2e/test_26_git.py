@@ -61,7 +61,10 @@ class Repository:
             self.shop.platform.lab, SERVER, "cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub"
         )
         app = {**self.settings, **settings}
-        return {"settings.git": {"host_keys": {host: key}}, "settings.apps": {"shop": app}}
+        return {
+            "settings.git": {"host_keys": {host: key}},
+            "settings.apps": {"laravel": {}, "shop": app},
+        }
 
     def deploy(self, host_key: str | None = None, **settings: Any) -> Any:
         """Deploy the application's target, whatever comes of it."""
