@@ -28,8 +28,8 @@ from state.record import (
 from state.store import Store, now
 
 OUTPUT_LINES = 30
-# Removing one of these may end well and leave it: it is how one logs in. A folder that is not empty,
-# or a package that somebody else's needs, is no longer ours.
+# Removing one of these may end well and leave it: it is how one logs in. A folder that is not
+# empty, or a package that somebody else's needs, is no longer ours.
 KEPT_AT_TIMES = ("firewall_rules",)
 
 
