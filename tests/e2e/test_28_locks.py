@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -39,9 +40,12 @@ def test_of_two_at_the_same_instant_one_runs_every_time(
 
 def test_who_waits_comes_second(deployed: Platform, colleague: Project) -> None:
     first = deployed.project.start(*DEPLOY, "-y", "--data", "message=the first")
-    _wait_until_begun(first)
-    outcome = colleague.deploy("-y", "--data", "lock_wait=120", "--data", "message=the second")
+    with _halted(first):
+        message = ("--data", "message=the second")
+        second = colleague.start(*DEPLOY, "-y", "--data", "lock_wait=120", *message)
+        wait_for("the second", lambda: not second.running() or "waiting:" in second.printed())
     assert first.wait(LIMIT_S).code == 0
+    outcome = second.wait(LIMIT_S)
     assert outcome.code == 0, outcome
     assert f"waiting: observability {HELD}" in outcome.text
     assert '"the first"' in outcome.text
@@ -66,24 +70,21 @@ def test_a_run_that_hangs_is_found_out_and_its_place_can_be_taken(
     deployed: Platform, colleague: Project
 ) -> None:
     command = deployed.project.start(*DEPLOY, "-y", "--data", "message=it hangs")
-    _wait_until_begun(command)
-    command.signal(signal.SIGSTOP)
-    refused = colleague.deploy("-y", "--limit", "vpsmanager")
-    assert refused.code == 1, refused
-    assert f"vpsmanager {HELD}" in refused.text and "it hangs" in refused.text
-    assert "python -m state unlock vpsmanager" in refused.text
+    with _halted(command):
+        refused = colleague.deploy("-y", "--limit", "vpsmanager")
+        assert refused.code == 1, refused
+        assert f"vpsmanager {HELD}" in refused.text and "it hangs" in refused.text
+        assert "python -m state unlock vpsmanager" in refused.text
 
-    for target in ("vpsmanager", "observability"):
-        taken = colleague.state_command("unlock", target)
-        assert taken.code == 0, taken
-        said = " ".join(taken.out.split())
-        assert "it hangs" in said and "its next operation there is refused" in said
-    assert colleague.deploy("-y").code == 0
-
-    command.signal(signal.SIGCONT)
+        for target in ("vpsmanager", "observability"):
+            taken = colleague.state_command("unlock", target)
+            assert taken.code == 0, taken
+            said = " ".join(taken.out.split())
+            assert "it hangs" in said and "its next operation there is refused" in said
+        assert colleague.deploy("-y").code == 0
     outcome = command.wait(LIMIT_S)
     assert outcome.code == 1, outcome
-    assert "took over the lock on vpsmanager" in outcome.text
+    assert "took over the lock on " in outcome.text
     assert deployed.project.record().status == "failed"
     deployed.settle()
     assert "nobody holds" in colleague.state_command("unlock", "vpsmanager").out
@@ -105,8 +106,10 @@ def test_interrupted_it_ends_what_it_does_and_frees_the_target(
 
 def test_a_lost_connection_is_made_again(deployed: Platform) -> None:
     command = deployed.project.start(*DEPLOY, "-y")
-    _wait_until_begun(command)
-    answer(deployed.lab, "vpsmanager", "(sleep 0.1; pkill -9 sshd) >/dev/null 2>&1 &")
+    with _halted(command):
+        # Its session ends with the others, so the end is not told.
+        answer(deployed.lab, "vpsmanager", "(sleep 0.2; pkill -9 sshd) >/dev/null 2>&1 &")
+        time.sleep(1)
     outcome = command.wait(LIMIT_S)
     assert outcome.code == 0, outcome
     assert "the connection is lost" in outcome.text and "connected again" in outcome.text
@@ -117,8 +120,8 @@ def test_a_lost_connection_is_made_again(deployed: Platform) -> None:
 @pytest.mark.drill
 def test_a_machine_may_be_restarted_meanwhile(deployed: Platform) -> None:
     command = deployed.project.start(*DEPLOY, "-y")
-    _wait_until_begun(command)
-    deployed.lab.reboot("vpsmanager")
+    with _halted(command):
+        deployed.lab.reboot("vpsmanager")
     outcome = command.wait(LIMIT_S)
     assert outcome.code == 0, outcome
     assert "connected again" in outcome.text
@@ -168,6 +171,17 @@ def _race(platform: Platform, colleague: Project, rounds: int) -> None:
         assert sorted(outcome.code for outcome in outcomes) == [0, 1], outcomes
         [refused] = [outcome for outcome in outcomes if outcome.code == 1]
         assert f"Nothing was changed: observability {HELD} root@" in refused.text
+
+
+@contextmanager
+def _halted(command: Command) -> Iterator[None]:
+    """A run that is in the middle of it, and does not go on meanwhile."""
+    _wait_until_begun(command)
+    command.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        command.signal(signal.SIGCONT)
 
 
 def _wait_until_begun(command: Command) -> None:
