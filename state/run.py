@@ -185,10 +185,11 @@ class Run(BaseStateCallback):
         if self.options.dry:
             return
         try:
-            got = self.ownership.learn(_itself(host), ids)
+            got, problems = self.ownership.learn(_itself(host), ids)
         except OSError as error:
-            self.warnings.append(f"{host.name} did not hand out its records: {error}")
-            return
+            got, problems = [], [f"{host.name} did not hand out its records: {error}"]
+        for problem in problems:
+            console.say(f"    note: {problem}", fg="yellow")
         if got:
             console.say(f"    note: {host.name} told of {_counted(got)} of others: {got[-1]} last")
 

@@ -41,12 +41,19 @@ def test_what_others_created_is_ours_as_soon_as_it_is_learnt(
     ownership = Ownership(mine)
     ours = Ours(ownership, "@fake/web")
     assert ("files", "/etc/one") in ours and ("files", "/etc/two") not in ours
-    assert ownership.learn(host, [ONE, TWO]) == [TWO]
+    assert ownership.learn(host, [ONE, TWO]) == ([TWO], [])
     assert ("files", "/etc/two") in ours and ("files", "/etc/three") not in ours
     assert [each.name for each in ownership.of("@fake/web")] == ["/etc/one", "/etc/two"]
-    assert ownership.learn(host, [ONE, TWO]) == []
+    assert ownership.learn(host, [ONE, TWO]) == ([], [])
     ownership.noted = {"@fake/web": {("files", "/etc/three")}}
     assert ("files", "/etc/three") in ours
+
+
+def test_a_copy_that_cannot_be_read_is_told(tmp_path: Path, targets: Targets) -> None:
+    targets.records("web").mkdir(parents=True)
+    (targets.records("web") / f"{ONE}.json.gz").write_bytes(b"no gzip")
+    got, [problem] = Ownership(Store(tmp_path / "mine")).learn(targets.hosts["web"], [ONE])
+    assert got == [] and f"the copy of {ONE} on @fake/web: an empty file" in problem
 
 
 def test_a_new_checkout_knows_what_it_deployed_before(tmp_path: Path, targets: Targets) -> None:
