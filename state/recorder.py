@@ -12,6 +12,7 @@ from pyinfra.connectors.util import CommandOutput
 from facts.existing import Existing
 from facts.reports import Report
 from facts.versions import Versions
+from state.again import command_for
 from state.connection import last_exit_code
 from state.lanes import Lane, Observer, Operation, Step
 from state.links import Links
@@ -25,6 +26,7 @@ from state.record import (
     ResourcesCreated,
     Status,
 )
+from state.remedies import remedy_for
 from state.store import Store, now
 
 OUTPUT_LINES = 30
@@ -225,8 +227,8 @@ class Recorder(Observer):
             command=command,
             exit_code=last_exit_code(lane.host) if command else None,
             output=output,
-            remedy="mend what the output names, then run this target again: "
-            f"pyinfra inventory.py {self.record.action}.py --limit {lane.host.name}",
+            remedy=f"{remedy_for([message, *output])}; then run this target again: "
+            f"{command_for(lane.host.name)}",
         )
         self.store.save(self.record)
 

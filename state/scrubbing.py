@@ -10,7 +10,7 @@ import sys
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TextIO, cast
 
 from configs.secrets.providing import SHORTEST
 
@@ -63,9 +63,15 @@ class Scrubber:
                 errors=old.errors,
                 line_buffering=True,
             )
-            setattr(sys, name, new)
-            for handler in _handlers_of(old):
-                handler.setStream(new)
+            replace_stream(name, new)
+
+
+def replace_stream(name: str, new: TextIO) -> None:
+    """Let ``sys.stdout`` or ``sys.stderr`` be another stream, for log handlers, too."""
+    old = getattr(sys, name)
+    setattr(sys, name, new)
+    for handler in _handlers_of(old):
+        handler.setStream(new)
 
 
 def _handlers_of(stream: object) -> Iterator["logging.StreamHandler[Any]"]:

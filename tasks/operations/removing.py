@@ -169,7 +169,7 @@ def remove_traces(originals: list[str], purge: bool) -> Commands:
     spared = " ".join(f"! -path {shlex.quote(kept_at(path))}" for path in originals)
     stamps = " ".join(
         f"/run/chom/{name}"
-        for name in ("*.runs", "*.reads", "releases-*.lock", "log-*", "apt.lock")
+        for name in ("*.runs", "*.reads", "releases-*.lock", "log-*", "apt.lock", "apt.status")
     )
     log = "/var/log/chom-apt.log" if purge else ""
     asked = f"[ -e {FOLDER} ] || ls {stamps} {log} 2>/dev/null | grep -q ."
