@@ -18,7 +18,7 @@ def told(line: str) -> str | None:
         return None
     said = line.removeprefix(MARK).strip()
     if found := _APT.fullmatch(said):
-        return f"{found['words'].strip()}, {float(found['percent']):.0f} %"
+        return f"{float(found['percent']):.0f} %, {found['words'].strip()}"
     return said
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import click
 
-from state.columns import cut, pad, printable
+from state.columns import cut, pad, printable, width
 from state.graph import Node
 from state.lanes import Lane, Observer, Operation, Step
 from state.overhearing import forget, heard
@@ -25,7 +25,7 @@ class _Row:
     since: float
     text: str = "waits for its turn"
     state: str = "waits"
-    done: int = 0
+    position: int = 0
     changed: int = 0
     operation: str = ""
 
@@ -50,15 +50,15 @@ class LaneView(Observer):
     def lines(self, columns: int) -> list[str]:
         """The lines as they are now, none wider than this."""
         now = self._clock()
-        names = max(map(len, self._rows), default=0)
-        head = cut(f"{_INDENT}{_span(now - self._began)}", columns)
+        names = max(map(width, self._rows), default=0)
+        head = cut(f"{_INDENT}{_span(now - self._began)} so far", columns)
         return [click.style(head, bold=True)] + [
             self._line(name, row, names, columns, now) for name, row in self._rows.items()
         ]
 
     def _line(self, name: str, row: _Row, names: int, columns: int, now: float) -> str:
         total = str(len(row.lane.steps))
-        place = f"{row.done:>{len(total)}}/{total}"
+        place = f"{row.position:>{len(total)}}/{total}"
         told = [f"{row.text}: {row.operation}" if row.operation else row.text]
         if row.state != "completed":
             seconds = now - row.since
@@ -66,7 +66,7 @@ class LaneView(Observer):
         if row.operation and (said := heard(row.lane.host)):
             told.append(self._clean(str(said)))
         left = cut(f"{_INDENT}{pad(name, names)}", columns)
-        right = cut(f"  {place}  {', '.join(told)}", columns - len(left))
+        right = cut(f"  {place}  {', '.join(told)}", columns - width(left))
         return click.style(left, bold=True) + click.style(right, fg=_COLOURS.get(row.state))
 
     def verifying(self) -> None:
@@ -80,7 +80,7 @@ class LaneView(Observer):
     def lane_ended(self, lane: Lane, completed: bool) -> None:
         row = self._row(lane)
         if completed:
-            row.done = len(lane.steps)
+            row.position = len(lane.steps)
             seconds = self._clock() - self._began
             self._now(row, f"completed: {row.changed} changes, {_span(seconds)}", "completed")
         elif row.state != "failed":
@@ -88,12 +88,14 @@ class LaneView(Observer):
 
     def step_started(self, lane: Lane, step: Step) -> None:
         row = self._row(lane)
-        row.done = [each.component for each in lane.steps].index(step.component)
+        row.position = _position(lane, step)
         self._now(row, step.component, "working")
 
     def step_waits(self, lane: Lane, step: Step, nodes: Sequence[Node]) -> None:
         names = ", ".join(f"{component} of {target}" for target, component in nodes)
-        self._now(self._row(lane), f"{step.component} waits for {names}", "waits")
+        row = self._row(lane)
+        row.position = _position(lane, step)
+        self._now(row, f"{step.component} waits for {names}", "waits")
 
     def step_interrupted(self, lane: Lane, step: Step) -> None:
         self._now(self._row(lane), f"{step.component}: interrupted", "waits")
@@ -133,6 +135,11 @@ class LaneView(Observer):
     def _clean(self, text: str) -> str:
         """A secret must be found before it is cut."""
         return printable(self._scrub(text).replace("\n", " ").replace("\t", " "))
+
+
+def _position(lane: Lane, step: Step) -> int:
+    """Which one of its lane's components a step is, counted from 1."""
+    return [each.component for each in lane.steps].index(step.component) + 1
 
 
 def _span(seconds: float) -> str:

@@ -95,19 +95,21 @@ class Versions(Extract):
 
 def new_versions(record: Record, store: Store) -> dict[str, list[str]]:
     """Target → versions that a deployment brought, with those that were there before."""
-    now = {
-        (target, name): component.version
+    components = {
+        (target, name): component
         for target, each in record.targets.items()
         for name, component in each.components.items()
-        if component.changed and component.version
     }
+    if not any(each.changed for each in components.values()):
+        return {}
+    now = {key: each.version for key, each in components.items() if each.version}
     before = _before(now, record.deployment_id, store)
     found: dict[str, list[str]] = {target: [] for target, _ in now}
     for (target, name), version in now.items():
         old = before.get((target, name))
-        if old is None:
+        if old is None and components[target, name].changed:
             found[target].append(f"{name} {version}")
-        elif old != version:
+        elif old not in (None, version):
             found[target].append(f"{name} {old} → {version}")
     return {target: lines for target, lines in found.items() if lines}
 

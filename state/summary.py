@@ -1,8 +1,8 @@
 """The last words of a run: the cause first where it failed, then what was done and what is next."""
 
-import textwrap
 from collections.abc import Iterable, Mapping
 
+from state.columns import width
 from state.console import print_failure, say
 from state.outcome import Outcome
 
@@ -29,17 +29,17 @@ def print_summary(found: Outcome, again: Mapping[str, str]) -> None:
         fg=_COLOURS.get(record.status, "yellow"),
         bold=True,
     )
-    width = max(map(len, record.targets), default=0)
+    names = max(map(len, record.targets), default=0)
     for name in record.targets:
-        say(f"    {name.ljust(width)}  {found.line(name)}")
+        say(f"    {name.ljust(names)}  {found.line(name)}")
     for name in record.targets:
-        _list(f"{name.ljust(width)}  changed: ", found.changes(name))
+        _list(f"{name.ljust(names)}  changed: ", found.changes(name))
     for name, versions in found.versions.items():
-        _list(f"{name.ljust(width)}  versions: ", versions)
+        _list(f"{name.ljust(names)}  versions: ", versions)
     for name, told in found.releases:
-        say(f"    {name.ljust(width)}  {told}")
+        say(f"    {name.ljust(names)}  {told}")
     if (record.duration_s or 0) >= LONG_RUN_S:
-        _print_slowest(found, width)
+        _print_slowest(found, names)
     for warning in found.warnings:
         say(f"    note: {warning}", fg="yellow")
     say(f"    record: {found.path}")
@@ -62,19 +62,22 @@ def _passwords(found: Outcome) -> list[str]:
     return [secret for component, secret in PASSWORDS.items() if component in deployed]
 
 
-def _print_slowest(found: Outcome, width: int) -> None:
+def _print_slowest(found: Outcome, names: int) -> None:
     for each in found.timings.slowest(SLOWEST, LONG_OPERATION_S):
-        say(f"    {each.target.ljust(width)}  took {each.seconds:.1f} s:"
+        say(f"    {each.target.ljust(names)}  took {each.seconds:.1f} s:"
             f" {each.component} | {each.label}")  # fmt: skip
 
 
 def _list(label: str, items: Iterable[str]) -> None:
-    if text := ", ".join(items):
-        indent = " " * (4 + len(label))
-        whole = f"    {label}{text}"
-        lines = textwrap.wrap(
-            whole, WIDTH, subsequent_indent=indent, drop_whitespace=True, break_long_words=False,
-            break_on_hyphens=False,
-        )  # fmt: skip
-        for line in lines:
-            say(line)
+    """Items after a label, in as many lines as they need; none without any."""
+    lines: list[str] = []
+    for item in items:
+        if lines and width(lines[-1]) + width(item) + 2 <= WIDTH:
+            lines[-1] += f" {item},"
+        else:
+            start = " " * width(label) if lines else label
+            lines.append(f"    {start}{item},")
+    for line in lines[:-1]:
+        say(line)
+    for line in lines[-1:]:
+        say(line.removesuffix(","))

@@ -48,9 +48,8 @@ def run_timer(unit: str, upcoming: OperationMeta | None = None) -> Commands:
     )
     planned = upcoming is not None and not state.is_executing and upcoming.will_change
     if planned or not host.get_fact(Condition, shell=asked):
-        yield StringCommand(
-            f"systemctl daemon-reload; systemctl -q enable {unit}; systemctl restart {unit}"
-        )
+        steps = f"systemctl -q enable {unit} && systemctl restart {unit}"
+        yield StringCommand(f"systemctl daemon-reload; {explained(unit, steps)}")
 
 
 @operation()
@@ -58,7 +57,7 @@ def stop_service(unit: str) -> Commands:
     """Have ``unit`` neither run nor start by itself; one that is not there needs nothing."""
     found = host.get_fact(ServiceState, unit=unit, runs=[], reads=[], ready=None)
     if found["exists"] and (found["enabled"] or found["active"]):
-        yield StringCommand(f"systemctl -q disable --now {unit}")
+        yield StringCommand(explained(unit, f"systemctl -q disable --now {unit}"))
 
 
 def service_steps(unit: str, found: ServiceData, reads: Sequence[str]) -> list[str]:
@@ -90,8 +89,7 @@ def service_script(unit: str, steps: Sequence[str], ready: str | None, limit_s: 
     # A unit that systemd's own condition keeps off (a clock daemon in a container) is no failure.
     return "\n".join(
         [
-            f'explain() {{ echo "{unit}: $1; the last lines of its journal:" >&2;'
-            f" journalctl -u {unit} -n 20 --no-pager -o cat >&2; exit 1; }}",
+            f"explain() {{ {_explain(unit, '$1')} }}",
             *(f"{{ {step}; }} || explain 'systemctl failed'" for step in steps),
             f"end=$(($(date +%s) + {limit_s}))",
             f"until systemctl -q is-active {unit} && {{ {ready or 'true'}; }} >/dev/null 2>&1; do",
@@ -103,6 +101,18 @@ def service_script(unit: str, steps: Sequence[str], ready: str | None, limit_s: 
             "sleep 0.2",
             "done",
         ]
+    )
+
+
+def explained(unit: str, command: str) -> str:
+    """A shell command whose failure is explained by the end of the unit's journal."""
+    return f"{{ {command}; }} || {{ {_explain(unit, 'systemctl failed')} }}"
+
+
+def _explain(unit: str, problem: str) -> str:
+    return (
+        f'echo "{unit}: {problem}; the last lines of its journal:" >&2;'
+        f" journalctl -u {unit} -n 20 --no-pager -o cat >&2; exit 1;"
     )
 
 

@@ -37,22 +37,33 @@ class FakeRun:
         action: str = "deploy",
         **environment: str,
     ) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "pyinfra", f"{FAKE}/inventory.py", f"{FAKE}/{action}.py"]
         return subprocess.Popen(
-            [*command, *arguments],
+            [*self.command(action), *arguments],
             cwd=PROJECT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={
-                **os.environ,
-                **environment,
-                "FAKE_FOLDER": str(self.folder),
-                "FAKE_RESPONSES": json.dumps(responses or {}),
-                "FAKE_DELAYS": json.dumps(delays or {}),
-            },
+            env={**self.environment(responses, delays), **environment},
         )
+
+    def command(self, action: str = "deploy") -> list[str]:
+        """What is run, but for its arguments."""
+        return [sys.executable, "-m", "pyinfra", f"{FAKE}/inventory.py", f"{FAKE}/{action}.py"]
+
+    def environment(
+        self,
+        responses: Mapping[str, Any] | None = None,
+        delays: Mapping[str, float] | None = None,
+    ) -> dict[str, str]:
+        """What the connector is told; no CI system is known of."""
+        plain = {k: v for k, v in os.environ.items() if k not in ("GITHUB_ACTIONS", "GITLAB_CI")}
+        return {
+            **plain,
+            "FAKE_FOLDER": str(self.folder),
+            "FAKE_RESPONSES": json.dumps(responses or {}),
+            "FAKE_DELAYS": json.dumps(delays or {}),
+        }
 
     def __call__(self, *arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":
         process = self.start(*arguments, **options)
