@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 import click
 import gevent
 
+from state.columns import printable
 from state.console import say
 from state.graph import Node
 from state.lanes import Lane, Observer, Operation, Step
+from state.overhearing import forget, heard
 
 SLOW_S = 2.0
 HEARTBEAT_S = 15
@@ -54,13 +56,16 @@ class Plain(Observer):
 
     def _start_beat(self, lane: Lane, label: str) -> None:
         self._stop_beat(lane)
+        forget(lane.host)
         self.heartbeats[lane.host.name] = gevent.spawn(self._beat, lane, label)
 
     def _beat(self, lane: Lane, label: str) -> None:
         """Say now and then that what takes long still goes on."""
         for seconds in itertools.count(HEARTBEAT_S, HEARTBEAT_S):
             gevent.sleep(HEARTBEAT_S)
-            self._line(lane, f"  {label}: {seconds} s so far …")
+            said = heard(lane.host)
+            told = f", {printable(str(said))}" if said else ""
+            self._line(lane, f"  {label}: {seconds} s so far …{told}")
 
     def lane_ended(self, lane: Lane, completed: bool) -> None:
         self._stop_beat(lane)
