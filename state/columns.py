@@ -37,6 +37,8 @@ def cut(text: str, columns: int) -> str:
     """As much of a text as fits; an ellipsis stands for the rest."""
     if width(text) <= columns:
         return text
+    if text.isascii():
+        return f"{text[: columns - 1]}…" if columns > 0 else ""
     room, kept = columns - 1, ""
     for each in text:
         room -= _columns(each)

@@ -45,11 +45,18 @@ class LaneView(Observer):
         self._scrub = scrub
         self._clock = clock
         self._began = clock()
+        self._drawn_at = self._began
+        self._changed = True
         self._rows = {lane.host.name: _Row(lane, self._began) for lane in lanes}
+
+    def is_stale(self) -> bool:
+        """Whether there is anything new to see: something happened, or a second has passed."""
+        return self._changed or int(self._clock()) != int(self._drawn_at)
 
     def lines(self, columns: int) -> list[str]:
         """The lines as they are now, none wider than this."""
-        now = self._clock()
+        now = self._drawn_at = self._clock()
+        self._changed = False
         names = max(map(width, self._rows), default=0)
         head = cut(f"{_INDENT}{_span(now - self._began)} so far", columns)
         return [click.style(head, bold=True)] + [
@@ -131,6 +138,7 @@ class LaneView(Observer):
     def _now(self, row: _Row, text: str, state: str) -> None:
         row.text, row.state, row.operation = self._clean(text), state, ""
         row.since = self._clock()
+        self._changed = True
 
     def _clean(self, text: str) -> str:
         """A secret must be found before it is cut."""

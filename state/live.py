@@ -15,7 +15,10 @@ FRAME_S = 0.5
 
 
 class Live(LaneView):
-    """Draws the view twice a second; what fails, is skipped or is lost is said above it, too."""
+    """Draws the view each second, and up to twice where something happens.
+
+    What fails, is skipped or is lost is said above it, too.
+    """
 
     def __init__(self, lanes: Sequence[Lane], scrubber: Scrubber) -> None:
         super().__init__(lanes, scrubber.scrub)
@@ -30,7 +33,8 @@ class Live(LaneView):
     def _draw(self) -> None:
         while True:
             gevent.sleep(FRAME_S)
-            self._shown.screen.draw()
+            if self.is_stale() or self._shown.screen.is_resized:
+                self._shown.screen.draw()
 
     def end(self) -> None:
         if self._drawing is not None:

@@ -45,6 +45,11 @@ class Screen:
         finally:
             self._drawing = False
 
+    @property
+    def is_resized(self) -> bool:
+        """Whether the window has another size than when it was drawn."""
+        return self._measure() != self._size
+
     def show_above(self, text: str) -> None:
         """Print whole lines above."""
         self._above += text

@@ -67,6 +67,19 @@ def test_a_lane_waits_works_and_is_done() -> None:
     assert other.host.name == "@fake/db"
 
 
+def test_it_is_drawn_again_when_something_happens_or_a_second_has_passed() -> None:
+    found, (lane,), clock = view("web")
+    lines(found)
+    assert not found.is_stale()
+    found.lane_started(lane)
+    assert found.is_stale()
+    lines(found)
+    clock.now += 0.9
+    assert not found.is_stale()
+    clock.now += 0.1
+    assert found.is_stale()
+
+
 def test_what_failed_stays_to_be_seen() -> None:
     found, (lane,), _ = view("web")
     found.lane_started(lane)
