@@ -23,13 +23,18 @@ def _installs(session: Session) -> bool:
     return any("%, " in line for line in _rows(session.terminal.shown))
 
 
+def _waits(session: Session) -> bool:
+    """Whether one lane waits for the other, as far as a narrow window shows it."""
+    return any("scraping w" in line for line in _rows(session.terminal.shown))
+
+
 def test_a_first_deploy_on_a_terminal(fresh: Platform) -> None:
     """Both lanes are shown while they work, in a window that becomes narrower, and not later."""
     session = fresh.project.on_terminal(*DEPLOY, "-y")
     session.wait_for(_installs, 120)
     session.resize(40, 12)
     wide, wrapped = len(session.frames), len(session.terminal.wrapped)
-    session.wait_for(lambda its: any(" waits for" in line for line in _rows(its.frames[-1])), 300)
+    session.wait_for(_waits, 300)
     narrow = len(session.frames)
     session.resize(100, 30)
     assert session.wait(LIMIT_S) == 0, session.terminal.shown
