@@ -1,5 +1,6 @@
 """The last words of a run: the cause first where it failed, then what was done and what is next."""
 
+import shutil
 from collections.abc import Iterable, Mapping
 
 from state.columns import width
@@ -70,9 +71,10 @@ def _print_slowest(found: Outcome, names: int) -> None:
 
 def _list(label: str, items: Iterable[str]) -> None:
     """Items after a label, in as many lines as they need; none without any."""
+    columns = min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns)
     lines: list[str] = []
     for item in items:
-        if lines and width(lines[-1]) + width(item) + 2 <= WIDTH:
+        if lines and width(lines[-1]) + width(item) + 2 <= columns:
             lines[-1] += f" {item},"
         else:
             start = " " * width(label) if lines else label
