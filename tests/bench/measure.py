@@ -20,12 +20,21 @@ class Measured:
     cpu_s: float
 
 
-def measure(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> Measured:
-    """Run ``command`` to its end, its output to ``log``. Raises RuntimeError when it fails."""
+def measure(
+    command: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str],
+    folder: Path | None = None,
+) -> Measured:
+    """Run ``command`` to its end, its output to ``log``. Raises RuntimeError when it fails.
+
+    ``environment``: on top of ours. ``folder``: where it runs, if not here.
+    """
     started, cpu_before = time.monotonic(), _children_s()
     with log.open("w") as output:
         process = subprocess.Popen(
             list(command),
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

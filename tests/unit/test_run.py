@@ -219,7 +219,7 @@ def test_when_no_target_is_fit_nothing_is_changed_or_recorded(fake: FakeRun) -> 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_closes_the_record(fake: FakeRun, number: signal.Signals, code: int) -> None:
     process = fake.start("-y", delays={"observability": 30, "vpsmanager": 0.01})
-    fake.wait_for_record('      "status": "running"')  # a target's, not the record's own
+    fake.wait_for_record('"status": "running", "started_at"')  # of a target, not of the record
     process.send_signal(number)
     _, stderr = process.communicate(timeout=20)
     assert process.returncode == code
