@@ -1,10 +1,10 @@
-"""``python -m tests.bench.history``: what a history of 1,000 records costs; needs no root."""
+"""What a history of 1,000 records costs."""
 
 import hashlib
 import json
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,12 @@ from state.record import (
 )
 from state.store import Store
 from tasks.stacks import STACKS
-from tests.bench.measure import machine, measure
+from tests.bench.measure import measure
+from tests.bench.table import Row
 from tests.unit.helpers import configuration, hardware
 
 RECORDS = 1000
-GOAL_MB = 100.0
+GOAL_MB = 100
 # What is run, and how many seconds it may take.
 GOALS = {("history", "--all"): 1.0, ("verify",): 3.0}
 # What a first deployment of both targets creates, and how many files are written again later.
@@ -147,39 +148,17 @@ def _time(moment: datetime) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def report(folder: Path, count: int = RECORDS) -> Sequence[str]:
-    """Measure the commands on a history that is made in ``folder``; returns lines of a table."""
-    store = write_history(folder, count)
+def rows(folder: Path) -> list[Row]:
+    """What its commands take of ``folder``'s history, in time and memory; one run each."""
+    store = write_history(folder)
     size_mb = sum(each.stat().st_size for each in store.history.iterdir()) / 1e6
-    lines = [f"a history of {count} records, {size_mb:.0f} MB"]
+    found = []
     for command, goal_s in GOALS.items():
         arguments = [sys.executable, "-m", "state", *command, "--folder", str(store.folder)]
         measured = measure(arguments, folder / "history.log", {})
-        name = " ".join(command)
-        lines += [
-            _row(f"{name}, time", measured.seconds, "s", goal_s),
-            _row(f"{name}, peak memory", measured.peak_mb, "MB", GOAL_MB),
+        what = f"{' '.join(command)} of {RECORDS} records ({size_mb:.0f} MB), against"
+        found += [
+            Row(f"{what} {goal_s:.0f} s", measured.seconds, goal_s, goal=1),
+            Row(f"… its peak memory, against {GOAL_MB} MB", measured.peak_mb, GOAL_MB, "MB", 1),
         ]
-    return lines
-
-
-def _row(what: str, found: float, unit: str, goal: float) -> str:
-    verdict = "reached" if found < goal else "MISSED"
-    return f"  {what:<50} {found:8.2f} {unit:<3} < {goal:.0f}  {verdict}"
-
-
-def main() -> int:
-    """Measure and print; exit code 1 only when something could not be run."""
-    with tempfile.TemporaryDirectory(prefix="chom-history-") as folder:
-        try:
-            lines = report(Path(folder))
-        except RuntimeError as error:
-            print(f"bench: {error}", file=sys.stderr)
-            return 1
-    print(f"{machine()}; one run each\n")
-    print("\n".join(lines))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return found

@@ -5,24 +5,42 @@ Each side hears the other half a round trip later. Nothing is lost, and there is
 
 import asyncio
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from typing import TypeVar
 
 PIECE = 65536
 Address = tuple[str, int]
 
 
+Opened = TypeVar("Opened")
+
+
 @contextmanager
 def relaying(targets: Mapping[str, Address], round_trip_s: float) -> Iterator[dict[str, Address]]:
     """Relay to each of the ``targets`` while the block lasts; yields where, by the same names."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    with beside(lambda: _open(targets, round_trip_s / 2)) as places:
+        yield places
+
+
+@contextmanager
+def beside(open_all: Callable[[], Awaitable[Opened]]) -> Iterator[Opened]:
+    """Serve in a thread of its own while the block lasts; yields what was opened."""
+    opened: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event, Opened]] = Future()
+
+    async def serve() -> None:
+        end = asyncio.Event()
+        opened.set_result((asyncio.get_running_loop(), end, await open_all()))
+        await end.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
+    loop, end, found = opened.result(timeout=30)
     try:
-        opened = asyncio.run_coroutine_threadsafe(_open(targets, round_trip_s / 2), loop)
-        yield opened.result(timeout=30)
+        yield found
     finally:
-        loop.call_soon_threadsafe(loop.stop)
+        loop.call_soon_threadsafe(end.set)
         thread.join()
 
 
@@ -39,7 +57,11 @@ def _relay_to(target: Address, delay_s: float):  # type: ignore[no-untyped-def]
         # A connection is there one round trip after it was asked for.
         await asyncio.sleep(delay_s * 2)
         far_reader, far_writer = await asyncio.open_connection(*target)
-        await asyncio.gather(_pass(reader, far_writer, delay_s), _pass(far_reader, writer, delay_s))
+        there, back = _pass(reader, far_writer, delay_s), _pass(far_reader, writer, delay_s)
+        with suppress(OSError):
+            await asyncio.gather(there, back)
+        for each in (writer, far_writer):
+            each.close()
 
     return relay
 
@@ -67,4 +89,5 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, dela
             break
         writer.write(piece)
     await reading
-    writer.close()
+    # The other direction may have more to pass on.
+    writer.write_eof()

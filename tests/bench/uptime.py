@@ -9,6 +9,8 @@ from pathlib import Path
 
 import yaml
 
+from tests.bench.runs import Runs
+from tests.bench.table import Row
 from tests.e2e.load import Load
 from tests.e2e.shop import DOMAIN, SOURCE
 from tests.lab import Lab
@@ -24,6 +26,17 @@ class Uptime:
     failed: int
     median_ms: float
     slowest_ms: float
+
+
+def rows(runs: Runs) -> list[Row]:
+    """What visitors notice of releases, on machines that are deployed to."""
+    runs.inventory = inventory(runs.lab, runs.logs)
+    found = through_releases(runs.lab, runs.logs, runs.pyinfra)
+    what = f"slowest of {found.requests} requests through {RELEASES} releases, against the median"
+    return [
+        Row(what, found.slowest_ms, found.median_ms, "ms", 60),
+        Row("… of them failed, against none", found.failed, 1, "", 0),
+    ]
 
 
 def inventory(lab: Lab, folder: Path) -> Path:
