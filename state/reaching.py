@@ -10,7 +10,8 @@ from pyinfra.api.exceptions import ConnectError
 
 from configs import Target
 from state import sudo
-from state.connection import connect_remedy, keep_exit_codes
+from state.connection import keep_exit_codes
+from state.diagnosis import diagnose
 from state.transport import prompt_transport
 
 
@@ -81,7 +82,8 @@ def _connect(state: State, target: Target, passwords: Mapping[str, str]) -> Host
         host.connect(show_errors=False, raise_exceptions=True)
         become_root(host, target, passwords.get(target.name))
     except ConnectError as error:
-        return Unreachable(target.name, str(error), connect_remedy(target, str(error)))
+        finding = diagnose(host, target, error)
+        return Unreachable(target.name, str(finding), finding.remedy)
     except sudo.Refused as refusal:
-        return Unreachable(target.name, f"sudo: {refusal}", refusal.remedy)
+        return Unreachable(target.name, str(refusal), refusal.finding.remedy)
     return host

@@ -30,7 +30,7 @@ class Hooks(Protocol):
     itself soon.
     """
 
-    def before_connect(self, state: State) -> None: ...
+    def connect(self, state: State, usual: Callable[[], None]) -> None: ...
     def operate(self, state: State, serial: bool, usual: Callable[[], None]) -> None: ...
     def report(self, state: State, usual: Callable[[], None]) -> None: ...
     def finish(self, state: State) -> None: ...
@@ -48,8 +48,7 @@ def install(hooks: Hooks) -> None:
     connect_all, run_ops, print_results, disconnect_all = (getattr(cli, name) for name in NAMES)
 
     def connect(state: State) -> None:
-        hooks.before_connect(state)
-        connect_all(state)
+        hooks.connect(state, lambda: connect_all(state))
 
     def operate(state: State, serial: bool = False, no_wait: bool = False) -> None:
         hooks.operate(state, serial, lambda: run_ops(state, serial=serial, no_wait=no_wait))

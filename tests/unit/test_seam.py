@@ -26,8 +26,9 @@ class Witness:
     def __init__(self) -> None:
         self.calls: list[str] = []
 
-    def before_connect(self, state: State) -> None:
-        self.calls.append("before_connect")
+    def connect(self, state: State, usual: Callable[[], None]) -> None:
+        self.calls.append("connect")
+        usual()
 
     def operate(self, state: State, serial: bool, usual: Callable[[], None]) -> None:
         self.calls.append(f"operate serial={serial}")
@@ -77,7 +78,7 @@ def test_the_hooks_stand_around_what_pyinfra_does(monkeypatch: pytest.MonkeyPatc
     cli.run_ops(state, serial=True, no_wait=False)
     cli.print_results(state)
     cli.disconnect_all(state)
-    assert witness.calls == ["before_connect", "operate serial=True", "report", "finish"]
+    assert witness.calls == ["connect", "operate serial=True", "report", "finish"]
     assert done == ["connect_all", "run_ops", "disconnect_all"]
 
 
