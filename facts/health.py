@@ -37,11 +37,10 @@ class HealthData(TypedDict):
     free_mb: dict[str, int]
 
 
-# Who holds the lock of dpkg, of apt's lists, or ours for the apt that outlives a connection. In
+# Who holds a lock of dpkg or of apt's lists. In
 # /proc/locks a line with an arrow only waits; the time of a process's start is counted from boot.
 _HOLDINGS = (
-    "for f in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock"
-    " /run/chom/apt.lock; do "
+    "for f in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock; do "
     "i=$(stat -c %i $f 2>/dev/null) || continue; "
     'awk -v end=":$i" \'$2 != "->" && $5 > 0 && substr($6, length($6) - length(end) + 1) == end'
     " {print $5}' /proc/locks; done | sort -nu | while read -r p; do "

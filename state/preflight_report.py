@@ -20,7 +20,8 @@ def print_report(
     what else is worth knowing before a deploy.
     """
     bad = {name for name, its in findings.items() if not all(each.warning for each in its)}
-    console.print_hardware(machines, bad)
+    if any(machines.values()):
+        console.print_hardware(machines, bad)
     print_findings(findings)
     for note in notes:
         console.say(f"    note: {note}", fg="yellow")

@@ -9,10 +9,6 @@ from facts.health import HealthData
 CLOCK_WARNING_S, CLOCK_LIMIT_S = 30, 300
 
 
-# What holds the lock of our own packages, which go on when the connection is lost.
-_NAMES = {"flock": "that of an earlier deploy"}
-
-
 def check(
     target: Target,
     hardware: HardwareData | None,
@@ -131,7 +127,7 @@ def _clock(clock: float, begun: float, ended: float) -> list[Finding]:
     return [
         Finding(
             "clock",
-            f"{abs(off_s)} s {'before' if off_s > 0 else 'behind'} this computer's",
+            f"{abs(off_s)} s {'ahead of' if off_s > 0 else 'behind'} this computer's",
             f"at most {CLOCK_WARNING_S} s; from {CLOCK_LIMIT_S} s on TLS and apt's signatures fail",
             "let it follow the time servers: timedatectl set-ntp true; if this computer's clock is"
             " the wrong one (see: date -u), do it here",
@@ -145,8 +141,7 @@ def _apt_at_work(target: Target, health: HealthData) -> list[Finding]:
     return [
         Finding(
             "apt",
-            f"at work: {_NAMES.get(each.program, each.program)} (pid {each.pid}),"
-            f" running for {each.for_s} s",
+            f"at work: {each.program} (pid {each.pid}), running for {each.for_s} s",
             "nobody else at work with packages",
             f"nothing: the deploy waits for it, up to {limit_s} s (apt.lock_timeout_s)",
             warning=True,

@@ -112,15 +112,15 @@ def test_clock_locks_and_disks_are_read_too() -> None:
     ("began_before_s", "ended_after_s", "off_s", "found", "warning"),
     [
         (0, 0, 30, None, None),
-        (0, 0, 31, "31 s before this computer's", True),
+        (0, 0, 31, "31 s ahead of this computer's", True),
         (1, 0, -33, "31 s behind this computer's", True),
-        (0, 0, 299, "299 s before", True),
-        (0, 0, 301, "301 s before", False),
+        (0, 0, 299, "299 s ahead", True),
+        (0, 0, 301, "301 s ahead", False),
         (0, 0, -3600, "behind", False),
         # The answer took its time: nothing is sure of it.
         (100, 100, 120, None, None),
         (100, 100, -120, None, None),
-        (100, 100, 140, "40 s before", True),
+        (100, 100, 140, "40 s ahead", True),
     ],
 )
 def test_clock_that_is_off(
