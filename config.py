@@ -4,10 +4,10 @@ import sys
 
 import click
 
-from configs.arguments import unreadable_data
+from configs.given import unreadable
 from configs.problems import render
 
 _context = click.get_current_context(silent=True)
-if _problems := unreadable_data(_context.params.get("data", ()) if _context else ()):
+if _problems := [*unreadable(_context.params.get("data", ()) if _context else ())]:
     click.echo(render(_problems), err=True)
     sys.exit(1)

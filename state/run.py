@@ -37,6 +37,7 @@ from state.record import Check, Config, Error, Record, Stage, Status
 from state.record import Target as TargetRecord
 from state.recorder import Recorder
 from state.scrubbing import Scrubber
+from state.selecting import Selection
 from state.store import FOLDER, Store, now, was_interrupted
 from state.target_lock import NoAnswer, Robbed
 from state.telling import Announcement, tell
@@ -51,6 +52,7 @@ class Run(BaseStateCallback):
     ``passwords``: target → sudo password, for those whose sudo asks for one. ``secrets``: those of
     the components, by name. ``scrubber``: keeps all of these out of the records.
     ``settings_from``: the deployment whose settings are deployed, if not the inventory's.
+    ``selection``: the components that the run is about.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class Run(BaseStateCallback):
         self.running: Lanes | None = None
         self.exit_code: int | None = None
         self.settings_from: str | None = None
+        self.selection = Selection()
 
     @property
     def targets(self) -> list[Target]:
@@ -352,6 +355,10 @@ class Run(BaseStateCallback):
         if any(target.status != "completed" for target in record.targets.values()):
             console.say("--> Not verified: not every target was completed", fg="yellow")
             return
+        if not self.selection.whole:
+            rest = "pyinfra inventory.py verify.py proves all"
+            console.say(f"--> Not verified: only some components were deployed; {rest}")
+            return
         before = record.previous and self.store.read(record.previous.deployment_id)
         changed = any(
             each.changed for t in record.targets.values() for each in t.components.values()
@@ -402,6 +409,8 @@ class Run(BaseStateCallback):
                 settings=settings,
                 settings_sha256=_sha256(settings),
                 settings_from=self.settings_from,
+                only=list(self.options.only),
+                skip=list(self.options.skip),
             ),
             tools={"python": platform.python_version(), "pyinfra": version("pyinfra")},
             previous=self.store.newest(),
@@ -445,7 +454,7 @@ class Run(BaseStateCallback):
         try:
             if self.recorder is not None:
                 self._close(self.recorder)
-            elif self.options.dry and self.options.action == "deploy":
+            elif self.options.dry and self.options.action == "deploy" and self.selection.whole:
                 self._note_matches(state)
         finally:
             self._remember_questions()
@@ -454,7 +463,9 @@ class Run(BaseStateCallback):
     def _remember_questions(self) -> None:
         """Only where there is a history: a dry run of a bare project leaves nothing behind."""
         if self.store.folder.is_dir():
-            targets = self.recorder.record.targets if self.recorder else {}
+            # One that was asked for a few components was not asked all.
+            whole = self.recorder and self.selection.whole
+            targets = self.recorder.record.targets if self.recorder and whole else {}
             self.breaths.remember(
                 [name for name, each in targets.items() if each.status == "completed"]
             )

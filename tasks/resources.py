@@ -446,7 +446,8 @@ def app_release(name: str, files: archives.Archive | None, settings: Sequence[st
     """
     base = f"/var/www/{name}"
     made = [("files", f"{base}/{each}") for each in ("releases.jsonl", "current")]
-    made.append(("artifacts", f"{base}/repository.git"))
+    if files is None:
+        made.append(("artifacts", f"{base}/repository.git"))
     cache = _folders(f"/var/cache/chom/{name}", "artifacts")
     with noted(f"Release of {name}", *cache, *made, alone=True) as label:
         done = releases.release_app(

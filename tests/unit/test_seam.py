@@ -120,7 +120,7 @@ def read(**given: Any) -> options.Options:
 def test_options_are_those_of_the_command() -> None:
     found = read(yes=True, dry=False, verbosity=2, fail_percent=50, data=("php.children=8",))
     assert found == options.Options(
-        dry=False, verbosity=2, fail_percent=50, data={"php.children": "8"}
+        verbosity=2, fail_percent=50, data={"php.children": "8"}, yes=True
     )
 
 
