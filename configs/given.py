@@ -92,7 +92,7 @@ def _wrong_message(data: Mapping[str, str]) -> Iterator[Problem]:
 
 def _wrong_wait(data: Mapping[str, str]) -> Iterator[Problem]:
     text = data.get("lock_wait", "0")
-    if not (text.isascii() and text.isdecimal()) or int(text[:9]) > LONGEST_WAIT_S:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 9 or int(text) > LONGEST_WAIT_S:
         expected = f"a number of seconds, at most {LONGEST_WAIT_S}"
         remedy = "say for how long to wait for another deploy to end: --data lock_wait=300"
         yield Problem("--data", "lock_wait", f'"{text}"', expected, remedy)

@@ -61,7 +61,7 @@ def _unusable(written: str, command: str, content: bytes) -> Trouble | None:
     if not re.search(rb"^-----BEGIN [A-Z ]*PRIVATE KEY-----", content, re.MULTILINE):
         remedy = "write the path of the private key; ssh-keygen -y -f FILE tells whether it is one"
         return Trouble(f"{written}: no private key is in it", "a private key file", remedy)
-    if _has_passphrase(content) and not sys.stdin.isatty():
+    if has_passphrase(content) and not sys.stdin.isatty():
         return Trouble(
             f"{written}: a key with a passphrase, and no terminal to ask for it on",
             "a key without one, or a terminal",
@@ -71,7 +71,8 @@ def _unusable(written: str, command: str, content: bytes) -> Trouble | None:
     return None
 
 
-def _has_passphrase(content: bytes) -> bool:
+def has_passphrase(content: bytes) -> bool:
+    """Whether a private key's file is sealed with one."""
     if b"ENCRYPTED" in content:
         return True
     body = b"".join(line for line in content.splitlines() if not line.startswith(b"-----"))

@@ -14,7 +14,7 @@ from pyinfra.api import Host, State
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.state import BaseStateCallback
 
-from configs import Configuration, Target
+from configs import Configuration, ConfigurationError, Target
 from configs.findings import Finding
 from configs.secrets import Secret
 from state import console, sudo
@@ -32,6 +32,7 @@ from state.options import Options
 from state.owned import Owned
 from state.ownership import Ours, Ownership
 from state.preflight_report import print_findings, print_report
+from state.private_keys import read_keys
 from state.reaching import become_root
 from state.record import Check, Config, Error, Record, Stage, Status
 from state.record import Target as TargetRecord
@@ -112,6 +113,7 @@ class Run(BaseStateCallback):
         state.config.FAIL_PERCENT = self.options.fail_percent
         state.should_raise_failed_hosts = None
         state.add_callback_handler(self)
+        self._read_keys(state)
         quiet = console.NoAdvice()
         logger.addFilter(quiet)
         try:
@@ -123,6 +125,14 @@ class Run(BaseStateCallback):
             logger.removeFilter(quiet)
         if self.options.action != "deploy":
             print_findings(self.findings)
+
+    def _read_keys(self, state: State) -> None:
+        names = self.taking_part(state)
+        try:
+            read_keys(state, [each for each in self.targets if each.name in names])
+        except ConfigurationError as error:
+            console.say(str(error))
+            raise SystemExit(1) from None
 
     def host_connect(self, state: State, host: Host) -> None:  # type: ignore[override]
         if self.options.action == "deploy":
