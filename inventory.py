@@ -46,7 +46,6 @@ def _confirm_teardown(targets: list[configs.Target]) -> None:
     if not _options.dry:
         done = [name for name in found if name not in concerned]
         confirming.confirm(concerned, _options.data, done)
-        seam.confirmed()
 
 
 _selection = selecting.Selection()

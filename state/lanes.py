@@ -27,6 +27,23 @@ TRIES = 3
 UNANSWERED = "a question that it asks the host could not be answered; is the host still reachable?"
 
 
+class Effect(Protocol):
+    """One thing that an operation told it would do; see tasks/effects.py."""
+
+    @property
+    def verb(self) -> str: ...
+    @property
+    def what(self) -> str: ...
+    @property
+    def why(self) -> str: ...
+    @property
+    def diff(self) -> Sequence[str]: ...
+    @property
+    def old(self) -> str: ...
+    @property
+    def new(self) -> str: ...
+
+
 class Operation(Protocol):
     """One operation that pyinfra has queued for a host, by pyinfra's hash."""
 
@@ -40,6 +57,8 @@ class Operation(Protocol):
     def removes(self) -> tuple[tuple[str, str, str], ...]: ...
     @property
     def alone(self) -> bool: ...
+    @property
+    def effects(self) -> Sequence[Effect]: ...
 
 
 class Step(Protocol):

@@ -51,6 +51,12 @@ class Options:
     plan: Path | None = None
     junit: Path | None = None
 
+    @property
+    def makes_plan(self) -> bool:
+        """Whether targets are asked what would be changed; a teardown has shown its plan before."""
+        asks = not self.yes and self.action != "teardown"
+        return self.dry or asks or self.plan is not None
+
     def leave(self, name: str, role: str) -> bool:
         """Whether ``--limit`` and ``--exclude`` leave a target, as pyinfra understands them."""
 

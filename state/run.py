@@ -17,7 +17,7 @@ from pyinfra.api.state import BaseStateCallback
 from configs import Configuration, ConfigurationError, Target
 from configs.findings import Finding
 from configs.secrets import Secret
-from state import console, sudo
+from state import console, proposing, sudo
 from state.breaths import Breaths
 from state.copies import put_copies
 from state.deployer import identify
@@ -31,6 +31,8 @@ from state.matching import note_matches
 from state.options import Options
 from state.owned import Owned
 from state.ownership import Ours, Ownership
+from state.plan import ComponentPlan, Plan, TargetPlan
+from state.planning import components_of, counts
 from state.preflight_report import print_findings, print_report
 from state.private_keys import read_keys
 from state.reaching import become_root
@@ -80,6 +82,7 @@ class Run(BaseStateCallback):
         self.reported = False
         self.told: str | None = None
         self.lanes: list[Lane] = []
+        self.plans: dict[str, dict[str, ComponentPlan]] = {}
         self.urls: dict[str, Sequence[str]] = {}
         self.checks: dict[str, Sequence[Check]] = {}
         self.verifiers: dict[Host, Verify] = {}
@@ -112,6 +115,7 @@ class Run(BaseStateCallback):
         """
         state.config.FAIL_PERCENT = self.options.fail_percent
         state.should_raise_failed_hosts = None
+        state.check_for_changes = self.options.makes_plan
         state.add_callback_handler(self)
         self._read_keys(state)
         quiet = console.NoAdvice()
@@ -284,10 +288,64 @@ class Run(BaseStateCallback):
         verify: Verify | None = None,
     ) -> None:
         """Take what deploy.py declared for one target; ``verify`` proves that it works."""
-        self.lanes.append(Lane(_itself(host), role, steps))
+        lane = Lane(_itself(host), role, steps)
+        self.lanes.append(lane)
+        if self.options.makes_plan:
+            self.plans[host.name] = components_of(host.state, lane)
         self.urls[host.name] = urls
         if verify:
             self.verifiers[_itself(host)] = verify
+
+    def prepared(self, state: State) -> bool:
+        """Show what would be done, and have it confirmed; returns whether that is settled now.
+
+        Raises SystemExit at the end of a dry run, where nothing is to be done, and where it was not
+        confirmed.
+        """
+        if not self.lanes:
+            return False
+        if not self.options.makes_plan:
+            return True
+        plan = self._make_plan(state)
+        try:
+            proposing.propose(plan, self.options, state.config.DIFF, self.scrubber.scrub)
+        except OSError as error:
+            console.print_refusal(f"the plan could not be written: {error}", "name another file")
+            raise SystemExit(1) from None
+        if self.options.dry:
+            raise SystemExit(proposing.exit_code(plan, self.options.detailed_exitcode))
+        if not self.options.yes:
+            self._confirm(plan)
+        return True
+
+    def _make_plan(self, state: State) -> Plan:
+        targets = {}
+        for name in self.taking_part(state):
+            target, its = self.configuration.targets[name], self.plans.get(name, {})
+            targets[name] = TargetPlan(
+                role=target.role,
+                address=target.address,
+                error=self.errors.get(name),
+                components=its,
+                counts=counts(its.values()),
+            )
+        return Plan(
+            action=self.options.action or "deploy",
+            created_at=now(),
+            only=list(self.options.only),
+            skip=list(self.options.skip),
+            changes=sum(sum(each.counts.values()) for each in targets.values()),
+            targets=targets,
+        )
+
+    def _confirm(self, plan: Plan) -> None:
+        newest = self.store.newest()
+        last = newest and self.store.read(newest.deployment_id)
+        if not plan.changes and not self.errors and last and last.status == "completed":
+            raise SystemExit(0)
+        if not proposing.is_confirmed():
+            console.say("    Nothing was changed.")
+            raise SystemExit(1)
 
     # From verify.py
 

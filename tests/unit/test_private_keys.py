@@ -7,7 +7,6 @@ import pytest
 from pyinfra.api import Config, Inventory, State
 
 from configs import ConfigurationError, Target
-from state import private_keys
 from state.private_keys import read_keys
 from tests.unit.helpers import configuration
 
@@ -34,7 +33,7 @@ class Asked(list[str]):
             self.append(prompt)
             return left.pop(0)
 
-        monkeypatch.setattr(private_keys.getpass, "getpass", answer)
+        monkeypatch.setattr("getpass.getpass", answer)
 
 
 def _state() -> State:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 import pytest
-from pyinfra.api import State, util
+from pyinfra.api import Config, State, util
 from pyinfra_cli import cli
 
 from configs import PROJECT, ConfigurationError
@@ -29,6 +29,10 @@ class Witness:
     def connect(self, state: State, usual: Callable[[], None]) -> None:
         self.calls.append("connect")
         usual()
+
+    def prepared(self, state: State) -> bool:
+        self.calls.append("prepared")
+        return True
 
     def operate(self, state: State, serial: bool, usual: Callable[[], None]) -> None:
         self.calls.append(f"operate serial={serial}")
@@ -60,7 +64,7 @@ def as_it_was() -> Iterator[None]:
 def test_pyinfra_calls_each_name_once() -> None:
     source = inspect.getsource(cli)
     for name in seam.NAMES:
-        assert len(re.findall(rf"^\s+{name}\(", source, re.MULTILINE)) == 1, name
+        assert len(re.findall(rf"^\s+(?:[a-z_, ]+ = )?{name}\(", source, re.MULTILINE)) == 1, name
 
 
 def test_pyinfra_hands_over_what_the_seam_takes() -> None:
@@ -71,14 +75,18 @@ def test_the_hooks_stand_around_what_pyinfra_does(monkeypatch: pytest.MonkeyPatc
     done: list[str] = []
     for name in seam.NAMES:
         monkeypatch.setattr(cli, name, lambda *_, _name=name, **__: done.append(_name))
+    state: Any = fake_state(["a"])
+    monkeypatch.setattr(cli, "_handle_commands", lambda **_: (True, state, Config()))
     witness = Witness()
     seam.install(witness)
-    state: Any = fake_state(["a"])
     cli.connect_all(state)
+    assert cli._handle_commands(json_output=False)[:2] == (False, state)
     cli.run_ops(state, serial=True, no_wait=False)
     cli.print_results(state)
     cli.disconnect_all(state)
-    assert witness.calls == ["connect", "operate serial=True", "report", "finish"]
+    assert witness.calls == [
+        "connect", "prepared", "operate serial=True", "report", "finish"
+    ]  # fmt: skip
     assert done == ["connect_all", "run_ops", "disconnect_all"]
 
 

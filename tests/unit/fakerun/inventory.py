@@ -45,7 +45,6 @@ if _options.action == "teardown":
         confirming.confirm(list(_plans), {} if _options.dry else _options.data, list(_targets))
     except confirming.NotConfirmed as _problem:
         sys.exit(str(_problem))
-    seam.confirmed()
 
 _delays = json.loads(os.environ.get("FAKE_DELAYS", "{}"))
 
