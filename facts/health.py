@@ -7,12 +7,24 @@ from pyinfra.api import FactBase
 
 from facts.records import listing
 
+# Where something may listen that a server was delivered with: a web server, MySQL, Redis.
+COMMON_PORTS = (80, 443, 3306, 6379)
+
 
 class Holding(NamedTuple):
     """A process that holds a lock; ``for_s``: for how long it has run, in seconds."""
 
     pid: int
     for_s: int
+    program: str
+
+
+class Listener(NamedTuple):
+    """A process that takes connections at a TCP port; ``unit``: of systemd, which it belongs to."""
+
+    port: int
+    pid: int
+    unit: str
     program: str
 
 
@@ -24,6 +36,7 @@ class HealthData(TypedDict):
     ``records``: the deployments that it has copies of the records of. ``clock``: its time, in
     seconds since 1970; None if it did not say. ``apt``: who holds a lock of apt or dpkg.
     ``free_mb``: mount point → free MiB, of /var and /var/lib where they are not on the root disk.
+    ``listeners``: who listens at the ports of ``COMMON_PORTS``.
     """
 
     root: bool
@@ -35,6 +48,7 @@ class HealthData(TypedDict):
     clock: float | None
     apt: list[Holding]
     free_mb: dict[str, int]
+    listeners: list[Listener]
 
 
 # Who holds a lock of dpkg or of apt's lists. In
@@ -50,9 +64,19 @@ _HOLDINGS = (
 )
 
 
+# At all addresses or the loopback ones, where ours would listen, too.
+_LISTENERS = (
+    f"ss -Hltnp '( {' or '.join(f'sport = :{port}' for port in COMMON_PORTS)} )' 2>/dev/null"
+    " | sed -nE 's/^\\S+ +\\S+ +\\S+ +(0\\.0\\.0\\.0|\\*|\\[::\\]|127\\.[0-9.]+|\\[::1\\]):([0-9]+)"
+    ' .*users:\\(\\("([^"]*)",pid=([0-9]+),.*/\\2 \\4 \\3/p\' | sort -u'
+    " | while read -r port p name; do "
+    'echo "listen=$port $p $(sed -n "s/^0::.*\\///p" /proc/$p/cgroup 2>/dev/null) $name"; done; '
+)
+
+
 class Health(FactBase[HealthData]):
-    """Ask for root, name resolution, dpkg's state, sshd's ports, records, the clock, apt's locks
-    and the disks of /var in one command.
+    """Ask for root, name resolution, dpkg's state, sshd's ports, records, the clock, apt's locks,
+    the disks of /var and common ports in one command.
     """
 
     # `R` as dpkg's third letter means "reinstallation required": configuring cannot repair it.
@@ -73,7 +97,7 @@ class Health(FactBase[HealthData]):
             "|| dpkg-query -W -f='${db:Status-Abbrev}${Package}\\n' | sed -n 's/^..R/broken=/p'; "
             "/usr/sbin/sshd -T 2>/dev/null | sed -n 's/^port /ssh_port=/p'; "
             'echo "clock=$(date +%s)"; '
-            f"{_HOLDINGS}"
+            f"{_HOLDINGS}{_LISTENERS}"
             'df -Pm /var /var/lib 2>/dev/null | awk \'NR > 1 {print "free=" $4 " " $6}\'; '
             f"{listing()} | sed 's/^/record=/'"
         )
@@ -90,6 +114,7 @@ class Health(FactBase[HealthData]):
             records=[value for key, value in lines if key == "record"],
             clock=float(found["clock"]) if found.get("clock", "").isdigit() else None,
             apt=[_holding(value) for key, value in lines if key == "apt"],
+            listeners=[_listener(value) for key, value in lines if key == "listen"],
             free_mb=_free(value for key, value in lines if key == "free"),
         )
 
@@ -97,6 +122,11 @@ class Health(FactBase[HealthData]):
 def _holding(line: str) -> Holding:
     pid, seconds, program = line.split(" ", 2)
     return Holding(int(pid), int(seconds), program)
+
+
+def _listener(line: str) -> Listener:
+    port, pid, unit, program = line.split(" ", 3)
+    return Listener(int(port), int(pid), unit, program)
 
 
 def _free(lines: Iterable[str]) -> dict[str, int]:

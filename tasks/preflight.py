@@ -35,6 +35,7 @@ def check(
         *_health(target, health),
         *(_clock(health["clock"], *asked) if asked and health["clock"] is not None else ()),
         *_apt_at_work(target, health),
+        *_taken_ports(target, health),
         *_specs(target, hardware),
     ]
 
@@ -147,6 +148,29 @@ def _apt_at_work(target: Target, health: HealthData) -> list[Finding]:
             warning=True,
         )
         for each in health["apt"]
+    ]
+
+
+def _taken_ports(target: Target, health: HealthData) -> list[Finding]:
+    """What was on the server before us and is in our way."""
+    needed = {80: "nginx.service"}
+    if target.settings.tls.mode != "off":
+        needed[443] = "nginx.service"
+    if target.role == "vpsmanager":
+        needed |= {3306: "mariadb.service", 6379: "redis-server.service"}
+    foreign = {
+        each.port: each for each in health["listeners"] if each.unit != needed.get(each.port)
+    }
+    return [
+        Finding(
+            f"port {port}",
+            f"{each.program} (pid {each.pid}, {each.unit or 'of no unit'}) listens there",
+            f"nobody but {needed[port]}",
+            (f"systemctl disable --now {each.unit}" if each.unit else f"end process {each.pid}")
+            + ", or let it listen at another port",
+        )
+        for port, each in foreign.items()
+        if port in needed
     ]
 
 

@@ -80,7 +80,7 @@ def test_unknown_host_key(deployed: Platform, tmp_path: Path) -> None:
     """What the server shows is told, and the command that is told makes it known."""
     known_hosts = tmp_path / "known_hosts"
     known_hosts.write_text("")
-    changes = {"targets.vpsmanager.ssh.known_hosts": str(known_hosts)}
+    changes: dict[str, object] = {"targets.vpsmanager.ssh.known_hosts": str(known_hosts)}
     line = _known_line(deployed, "vpsmanager")
     remedy = f"echo '{line}' >> {known_hosts}"
     text = _refuses_vpsmanager(deployed, changes, remedy)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.machines import all_units, answer, page
+from tests.e2e.machines import all_units, answer, listeners, page
 from tests.e2e.platform import Platform
 from tests.e2e.polling import wait_for
 from tests.e2e.project import changed
@@ -192,6 +192,26 @@ def test_apt_at_work_is_told(deployed: Platform) -> None:
     assert f"! vpsmanager: apt: found at work: apt-get (pid {pid}), running for" in outcome.text
     assert "the deploy waits for it" in outcome.text
     assert "observability: apt" not in outcome.text
+
+
+def test_port_that_another_program_has(deployed: Platform) -> None:
+    lab = deployed.lab
+    deployed.unsettle()
+    answer(lab, "observability", "systemctl stop nginx")
+    squatter = "systemd-socket-activate --listen=0.0.0.0:80 sleep infinity"
+    answer(lab, "observability", f"systemd-run --collect --unit=squatter {squatter}")
+    try:
+        wait_for("the squatter", lambda: listeners(lab, "observability", 80))
+        outcome = deployed.project.deploy("--dry")
+    finally:
+        answer(lab, "observability", "systemctl stop squatter")
+        answer(lab, "observability", "systemctl start nginx")
+    assert outcome.code == 0, outcome
+    [line] = [each for each in outcome.text.splitlines() if "port 80" in each]
+    assert "✗ observability: port 80: found systemd-socket-" in line
+    assert "squatter.service" in line and "expected nobody but nginx.service" in line
+    assert "systemctl disable --now squatter.service" in outcome.text
+    deployed.converge()
 
 
 def _holds(platform: Platform, pid: str) -> bool:

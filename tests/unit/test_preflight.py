@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from configs import Target
-from facts.health import Health, HealthData, Holding
+from facts.health import Health, HealthData, Holding, Listener
 from tasks.preflight import check
 from tests.unit.helpers import configuration, hardware
 
@@ -36,6 +36,7 @@ def health(**changes: Any) -> HealthData:
         clock=NOW,
         apt=[],
         free_mb={},
+        listeners=[],
     )
     return HealthData(**{**fit, **changes})  # type: ignore[typeddict-item]
 
@@ -155,6 +156,38 @@ def test_whoever_is_at_work_with_packages_is_named(target: Target) -> None:
 def test_each_disk_that_is_written_to_needs_room(target: Target) -> None:
     (finding,) = check(target, hardware(), health(free_mb={"/var": 100, "/var/lib": 9000}))
     assert finding.found == "100 MB on /var"
+
+
+def test_port_that_another_program_has(target: Target) -> None:
+    listeners = [
+        Listener(80, 12, "apache2.service", "apache2"),
+        Listener(443, 12, "apache2.service", "apache2"),
+        Listener(3306, 13, "mysql.service", "mysqld"),
+    ]
+    (finding,) = check(target, hardware(), health(listeners=listeners))
+    assert finding.check == "port 80" and not finding.warning
+    assert finding.found == "apache2 (pid 12, apache2.service) listens there"
+    assert "systemctl disable --now apache2.service" in finding.remedy
+
+
+def test_our_own_service_may_have_its_port(target: Target) -> None:
+    own = health(listeners=[Listener(80, 12, "nginx.service", "nginx")])
+    assert check(target, hardware(), own) == []
+
+
+def test_what_an_application_server_needs(tmp_path: Path) -> None:
+    target = configuration(tmp_path).targets["vpsmanager"]
+    taken = health(listeners=[Listener(3306, 13, "mysql.service", "mysqld")])
+    (finding,) = check(target, hardware(), taken)
+    assert finding.check == "port 3306" and "mariadb.service" in finding.expected
+
+
+def test_listeners_are_read_with_and_without_a_unit() -> None:
+    found = Health().process(["listen=80 12 nginx.service nginx", "listen=6379 13  redis-server"])
+    assert found["listeners"] == [
+        Listener(80, 12, "nginx.service", "nginx"),
+        Listener(6379, 13, "", "redis-server"),
+    ]
 
 
 def test_the_holder_of_a_lock_is_found(tmp_path: Path) -> None:
