@@ -32,9 +32,12 @@ def print_findings(findings: Mapping[str, Sequence[Finding]]) -> None:
     for target, its in findings.items():
         for each in sorted(its, key=lambda each: each.warning):
             mark, colour = ("!", "yellow") if each.warning else ("✗", "red")
-            text = click.style(str(each), fg=colour)
+            text = click.style(_clean(str(each)), fg=colour)
             console.say(f"    {click.style(mark, fg=colour)} {_bold(target)}: {text}")
-            console.say("      do: " + each.remedy.replace("\n", "\n          "))
+            first, *more = map(_clean, each.remedy.split("\n"))
+            console.say(f"      do: {first}")
+            for line in more:
+                console.say(f"          {line}")
     problems = sum(not each.warning for its in findings.values() for each in its)
     warnings = sum(map(len, findings.values())) - problems
     if problems or warnings:
@@ -45,6 +48,11 @@ def print_findings(findings: Mapping[str, Sequence[Finding]]) -> None:
 
 def _counted(count: int, word: str) -> str:
     return f"{count} {word}{'' if count == 1 else 's'}" if count else ""
+
+
+def _clean(text: str) -> str:
+    """Without what a terminal would take for commands: a part of it comes from a host."""
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def _bold(text: str) -> str:
