@@ -129,7 +129,8 @@ def test_all_problems_of_all_targets_are_one_report(
     outcome = deployed.project.deploy("--dry", changes=changes)
     assert outcome.code == 1, outcome
     report = outcome.text.partition("RAM(MB)")[2].splitlines()
-    found = [line.strip().split(": ")[:2] for line in report if line.strip()[:1] in "✗!"]
+    lines = [line.strip() for line in report]
+    found = [line.split(": ")[:2] for line in lines if line.startswith(("✗", "!"))]
     assert found == [
         ["✗ observability", "memory"],
         ["✗ observability", "clock"],
@@ -137,21 +138,30 @@ def test_all_problems_of_all_targets_are_one_report(
         ["✗ vpsmanager", "host key"],
     ]
     assert "3 problems and 1 warning on observability, vpsmanager" in outcome.text
-    assert len([line for line in report if line.strip().startswith("do: ")]) == 4
+    assert len([line for line in lines if line.startswith("do: ")]) == 4
     assert "No target can be deployed to; nothing was changed" in outcome.text
     assert len(deployed.project.records()) == known
 
 
 def test_nobody_to_connect_to(deployed: Platform) -> None:
-    changes = {"targets.vpsmanager.ssh.port": 2, "targets.observability.address": "nobody.invalid"}
+    """One address leads nowhere; at the other's port a web server answers, and then nobody."""
+    changes = {"targets.vpsmanager.ssh.port": 80, "targets.observability.address": "nobody.invalid"}
     outcome = deployed.project.deploy("-y", changes=changes)
     assert outcome.code == 1, outcome
-    address = deployed.address("vpsmanager")
-    assert f"✗ vpsmanager: connection: found port 2 of {address} is closed" in outcome.text
+    place = f"✗ vpsmanager: connection: found port 80 of {deployed.address('vpsmanager')}"
+    assert f"{place} takes connections, but does not speak SSH" in outcome.text, outcome
     assert "✗ observability: address: found nobody.invalid" in outcome.text
     assert "targets.vpsmanager.ssh.port" in outcome.text
     assert "targets.observability.address" in outcome.text
     assert "2 problems on observability, vpsmanager" in outcome.text
+
+    answer(deployed.lab, "vpsmanager", "systemctl stop nginx")
+    try:
+        outcome = deployed.project.deploy("--dry", changes=changes)
+    finally:
+        answer(deployed.lab, "vpsmanager", "systemctl start nginx")
+    assert outcome.code == 1, outcome
+    assert f"{place} is closed" in outcome.text, outcome
 
 
 @pytest.mark.parametrize(
