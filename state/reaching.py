@@ -12,6 +12,7 @@ from configs import ConfigurationError, Target
 from state import sudo
 from state.connection import keep_exit_codes
 from state.diagnosis import diagnose
+from state.overhearing import overhear
 from state.private_keys import read_keys
 from state.transport import prompt_transport
 
@@ -42,11 +43,13 @@ class Unreachable:
 
 
 def become_root(host: Host, target: Target, password: str | None) -> None:
-    """Prepare a fresh connection: exit codes are kept, the sudo password is handed over.
+    """Prepare a fresh connection: exit codes are kept, progress is heard, and the
+    sudo password is handed over.
 
     Raises Refused.
     """
     keep_exit_codes(host)
+    overhear(host)
     if password is not None:
         sudo.hand_over(host, password)
     elif target.ssh.sudo:

@@ -39,6 +39,7 @@ from state.reaching import become_root
 from state.record import Check, Config, Error, Record, Stage, Status
 from state.record import Target as TargetRecord
 from state.recorder import Recorder
+from state.reporting import Reporting
 from state.scrubbing import Scrubber
 from state.selecting import Selection
 from state.store import FOLDER, Store, now, was_interrupted
@@ -78,7 +79,6 @@ class Run(BaseStateCallback):
         self.locks = Locks(self.store.folder, options.lock_wait_s, console.print_wait)
         self.hardware: dict[str, Mapping[str, Any] | None] = {}
         self.errors: dict[str, Error] = {}
-        self.findings: dict[str, list[Finding]] = {}
         self.reported = False
         self.told: str | None = None
         self.lanes: list[Lane] = []
@@ -93,6 +93,8 @@ class Run(BaseStateCallback):
         self.exit_code: int | None = None
         self.settings_from: str | None = None
         self.selection = Selection()
+        self.reporting = Reporting(options, scrubber, root)
+        self.findings = self.reporting.findings
 
     @property
     def targets(self) -> list[Target]:
@@ -113,6 +115,7 @@ class Run(BaseStateCallback):
 
         Raises SystemExit where none is left, or fewer than are wanted.
         """
+        self.reporting.ci.phase("preflight")
         state.config.FAIL_PERCENT = self.options.fail_percent
         state.should_raise_failed_hosts = None
         state.check_for_changes = self.options.makes_plan
@@ -351,6 +354,7 @@ class Run(BaseStateCallback):
 
     def prove(self, host: Host, verify: Verify) -> None:
         """Verify one target; once all are, the run ends: raises SystemExit."""
+        self.reporting.ci.phase("verify")
         self.checks[host.name] = verify_one(_itself(host), verify)
         if set(self.checks) >= {each.name for each in host.state.active_hosts}:
             problems = sum(bool(each.problem) for found in self.checks.values() for each in found)
@@ -379,6 +383,7 @@ class Run(BaseStateCallback):
             usual()
             return
         state.is_executing = True
+        self.reporting.ci.phase("deploy")
         links = Links(state, self._prepare_link, self.locks.targets)
         try:
             self.recorder = self._open_record(state, lanes, links)
@@ -387,8 +392,7 @@ class Run(BaseStateCallback):
         except (Held, Robbed, NoAnswer) as problem:
             console.print_refusal(str(problem), problem.remedy)
             raise SystemExit(1) from None
-        names = [lane.host.name for lane in lanes]
-        watcher = console.Console(names, every_operation=self.options.verbosity > 0)
+        display = self.reporting.display(lanes)
         quiet = console.Quiet(self.options.verbosity)
         logger.addFilter(quiet)
         slots = 1 if serial else state.config.PARALLEL or len(lanes)
@@ -399,17 +403,20 @@ class Run(BaseStateCallback):
             if name not in running
         }
         try:
-            observers = [self.breaths, self.recorder, watcher]
+            display.begin()
+            observers = [self.breaths, self.recorder, self.reporting.timings, display]
             self.running = Lanes(state, lanes, observers, slots, links, left_out)
             self.running.run()
             self.running = None
             if self.exit_code is not None:
                 raise SystemExit(self.exit_code)
+            display.verifying()
             self._verify(state)
         except OSError as error:
             raise PyinfraError(self._unwritable(error)) from error
         finally:
             self.running = None
+            display.end()
             logger.removeFilter(quiet)
 
     def _verify(self, state: State) -> None:
@@ -433,10 +440,11 @@ class Run(BaseStateCallback):
         )
         if not changed and before and before.status == "completed":
             return
+        self.reporting.ci.phase("verify")
         console.say("--> Verifying...", fg="blue", bold=True)
         for name, checks in verify_all(state, self.verifiers).items():
             target = record.targets[name]
-            target.checks = checks
+            target.checks = self.checks[name] = checks
             if error := failure(checks):
                 target.status, target.error = "failed", error
                 self.errors[name] = error
@@ -527,6 +535,13 @@ class Run(BaseStateCallback):
         finally:
             self._remember_questions()
             self.locks.release()
+            warnings = [
+                f"{name}: {each}; {each.remedy}"
+                for name, its in self.findings.items()
+                for each in its
+                if each.warning
+            ]
+            self.reporting.finish(self.taking_part(state), self.errors, self.checks, warnings)
 
     def _remember_questions(self) -> None:
         """Only where there is a history: a dry run of a bare project leaves nothing behind."""
@@ -552,8 +567,7 @@ class Run(BaseStateCallback):
         copies = {hosts[name]: lock.copies for name, lock in self.locks.targets.items()}
         limit_s = 60 if self.exit_code is None else 5
         warnings += put_copies(self.store, copies, limit_s)
-        path = self.store.path_of(record.deployment_id)
-        console.print_summary(record, path.relative_to(self.root), self.urls, warnings)
+        self.reporting.summary(record, self.store, self.urls, warnings)
 
     def _note_matches(self, state: State) -> None:
         settings = {target.name: target.settings.model_dump(mode="json") for target in self.targets}
