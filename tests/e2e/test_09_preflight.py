@@ -217,7 +217,8 @@ def test_port_that_another_program_has(deployed: Platform) -> None:
         answer(lab, "observability", "systemctl stop squatter")
         answer(lab, "observability", "systemctl start nginx")
     assert outcome.code == 1, outcome
-    [line] = [each for each in outcome.text.splitlines() if "port 80" in each]
+    report = [each for each in outcome.text.splitlines() if "✗ observability" in each]
+    [line] = [each for each in report if "port 80" in each]
     assert "✗ observability: port 80: found systemd-socket-" in line
     assert "squatter.service" in line and "expected nobody but nginx.service" in line
     assert "systemctl disable --now squatter.service" in outcome.text
