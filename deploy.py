@@ -4,6 +4,8 @@ pyinfra runs this file once for every target, all at once. The operations declar
 afterwards, each target's in a lane of its own (state/lanes.py), and are recorded.
 """
 
+import time
+
 from pyinfra import host
 
 from configs import Target
@@ -20,12 +22,13 @@ from tasks.teardown.steps import remove_leftovers
 from tasks.verification.verify import verify
 
 run = current()
+asked_from = time.time()
 
 
 def prepare(target: Target) -> None:
     """Check the target; if it is fit, declare what should be true on it."""
     hardware, health = host.get_fact(Hardware), host.get_fact(Health)
-    findings = check(target, hardware, health)
+    findings = check(target, hardware, health, (asked_from, time.time()))
     findings += check_versions(target) if hardware else []
     if run.checked(host, hardware, findings) and hardware:
         run.learn(host, health["records"])

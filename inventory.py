@@ -12,6 +12,7 @@ import click
 import configs
 from configs.secrets import Provided, provide
 from state import confirming, graph, options, reaching, restoring, run, seam, selecting, sudo
+from state.limiting import check_limits
 from state.scrubbing import Scrubber
 from state.store import FOLDER, Store
 from tasks.quoting import QUOTINGS
@@ -53,6 +54,7 @@ try:
     _options = options.read()
     graph.check(STACKS)
     _configuration = configs.load(data=_options.data)
+    check_limits(_options, list(_configuration.targets.values()))
     _restored = restoring.from_data(
         _options.data,
         Store(configs.PROJECT / FOLDER),

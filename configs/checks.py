@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from configs.documents import Document, Location, dotted
 from configs.explaining import describe
 from configs.hosting import flaws
@@ -254,7 +256,11 @@ class _Check:
         below = [target.at("settings", name) for name in parts]
         if any(self._is_refused_in(location) for location in below):
             return
-        for flaw in flaws(**parts):
+        try:
+            found = list(flaws(**parts))
+        except ValidationError:
+            return  # by what is around them, or by an override: refused already
+        for flaw in found:
             location = target.at("settings", *flaw.setting)
             # Where nothing was written, what is around it is to blame.
             while self.sources.origin(location)[0] is self.sources.defaults:

@@ -11,6 +11,8 @@ import yaml
 from configs.problems import Problem, shown
 
 Location = tuple[str | int, ...]
+# What no settings need: more is a mistake, or would take for ever.
+DEEPEST, MOST_VALUES = 50, 100_000
 _Loader = cast(type[yaml.SafeLoader], getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
@@ -105,6 +107,18 @@ def read(path: Path, *, remedy: str) -> Document:
     return Document(file, content, data, tuple(builder.problems))
 
 
+def refuse_depth(text: str) -> None:
+    """Raise YAMLError for a text that nests too deeply: building it would end the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            problem = f"more than {DEEPEST} lists or sections inside each other"
+            mark = cast(yaml.Mark, event.start_mark)
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+
+
 class _Builder:
     """Turns YAML's nodes into data; PyYAML itself would keep the last of two equal keys."""
 
@@ -113,8 +127,10 @@ class _Builder:
         self.problems: list[Problem] = []
         self._open: set[int] = set()
         self._flat: set[int] = set()
+        self._values = 0
 
     def build_all(self, text: str) -> Any:
+        refuse_depth(text)
         self._loader = _Loader(text)
         try:
             node = self._loader.get_single_node()
@@ -123,6 +139,10 @@ class _Builder:
             self._loader.dispose()
 
     def _build(self, node: yaml.Node, location: Location) -> Any:
+        self._values += 1
+        if self._values > MOST_VALUES:
+            problem = f"more than {MOST_VALUES} values, those of aliases counted each time"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=_mark(node))
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node)
         if id(node) in self._open:
@@ -159,7 +179,8 @@ class _Builder:
     def _scalar(self, node: yaml.ScalarNode) -> Any:
         try:
             return self._loader.construct_object(node)
-        except ValueError:  # looks like a date, is none: 2025-13-45
+        except (ValueError, KeyError, AttributeError):
+            # It looks like a date and is none, 2025-13-45; or its tag says so, !!bool maybe.
             return node.value
 
 

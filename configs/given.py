@@ -25,6 +25,7 @@ NAMES: Mapping[str, Sequence[str]] = {
 }
 LONGEST_MESSAGE = 200
 LONGEST_WAIT_S = 24 * 3600
+DEEPEST = 100
 _YES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -45,7 +46,7 @@ def problems_of(given: Sequence[str], files: Sequence[str]) -> list[Problem]:
     """
     data = dict(each.split("=", 1) for each in given if "=" in each)
     return [
-        *_without_value(given),
+        *unreadable(given),
         *_unknown(data, files),
         *_wrong_message(data),
         *_wrong_wait(data),
@@ -54,11 +55,16 @@ def problems_of(given: Sequence[str], files: Sequence[str]) -> list[Problem]:
     ]
 
 
-def _without_value(given: Sequence[str]) -> Iterator[Problem]:
+def unreadable(given: Sequence[str]) -> Iterator[Problem]:
+    """What pyinfra itself cannot read: no value, or JSON that is too deep."""
     for each in given:
-        if "=" not in each:
+        name, divider, value = each.partition("=")
+        if not divider:
             remedy = f"write --data {each}=VALUE"
             yield Problem("--data", each, "no value", "NAME=VALUE", remedy)
+        elif max(value.count("["), value.count("{")) > DEEPEST:
+            found = f"a value with more than {DEEPEST} brackets"
+            yield Problem("--data", name, found, "a single value, or a list", "correct it")
 
 
 def _unknown(data: Mapping[str, str], files: Sequence[str]) -> Iterator[Problem]:
@@ -86,7 +92,7 @@ def _wrong_message(data: Mapping[str, str]) -> Iterator[Problem]:
 
 def _wrong_wait(data: Mapping[str, str]) -> Iterator[Problem]:
     text = data.get("lock_wait", "0")
-    if not (text.isascii() and text.isdecimal()) or int(text[:9]) > LONGEST_WAIT_S:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 9 or int(text) > LONGEST_WAIT_S:
         expected = f"a number of seconds, at most {LONGEST_WAIT_S}"
         remedy = "say for how long to wait for another deploy to end: --data lock_wait=300"
         yield Problem("--data", "lock_wait", f'"{text}"', expected, remedy)

@@ -1,8 +1,11 @@
 """Whether the key and the known_hosts file are there and fit for SSH, and what to do if not."""
 
+import base64
 import os
+import re
 import shlex
 import stat
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +26,7 @@ class Trouble:
 def key_trouble(ssh: Ssh) -> Trouble | None:
     """Why SSH would not accept the private key's file, if it would not."""
     path, written = ssh.key_path, ssh.key
-    command = _as_typed(written, path)
+    command = as_typed(written, path)
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -50,7 +53,35 @@ def key_trouble(ssh: Ssh) -> Trouble | None:
             "a key that only its owner can read: SSH refuses any other",
             f"chmod 600 {command}",
         )
+    return _unusable(written, command, path.read_bytes())
+
+
+def _unusable(written: str, command: str, content: bytes) -> Trouble | None:
+    """Why what is in the file would be of no use, if so."""
+    if not re.search(rb"^-----BEGIN [A-Z ]*PRIVATE KEY-----", content, re.MULTILINE):
+        remedy = "write the path of the private key; ssh-keygen -y -f FILE tells whether it is one"
+        return Trouble(f"{written}: no private key is in it", "a private key file", remedy)
+    if has_passphrase(content) and not sys.stdin.isatty():
+        return Trouble(
+            f"{written}: a key with a passphrase, and no terminal to ask for it on",
+            "a key without one, or a terminal",
+            f"run it on a terminal, or make a key of its own for deploys:"
+            f" ssh-keygen -t ed25519 -N '' -f {command}-deploy",
+        )
     return None
+
+
+def has_passphrase(content: bytes) -> bool:
+    """Whether a private key's file is sealed with one."""
+    if b"ENCRYPTED" in content:
+        return True
+    body = b"".join(line for line in content.splitlines() if not line.startswith(b"-----"))
+    try:
+        start = base64.b64decode(body[:64], validate=True)
+    except ValueError:
+        return False
+    # OpenSSH's own format: a word, then the length and the name of the cipher.
+    return start.startswith(b"openssh-key-v1\0") and not start[15:].startswith(b"\0\0\0\x04none")
 
 
 def known_hosts_trouble(places: Sequence[tuple[str, Ssh]]) -> Trouble | None:
@@ -77,10 +108,7 @@ def known_hosts_trouble(places: Sequence[tuple[str, Ssh]]) -> Trouble | None:
         "compare each server's own fingerprints with those of",
         *(f"  {scan} | ssh-keygen -lf -" for scan in scans),
         "and once they are the same:",
-        *(
-            f"  {_folder_first(written, path)}{scan} >> {_as_typed(written, path)}"
-            for scan in scans
-        ),
+        *(f"  {_folder_first(written, path)}{scan} >> {as_typed(written, path)}" for scan in scans),
     ]
     return Trouble(f"{written}: {found}", expected, "\n".join(lines))
 
@@ -95,10 +123,10 @@ def _folder_first(written: str, path: Path) -> str:
     if path.parent.exists():
         return ""
     folder = str(Path(written).parent)
-    return f"mkdir -p -m 700 {_as_typed(folder, path.parent)} && "
+    return f"mkdir -p -m 700 {as_typed(folder, path.parent)} && "
 
 
-def _as_typed(written: str, path: Path) -> str:
+def as_typed(written: str, path: Path) -> str:
     """The path for a shell in the current folder; `~` stays, so that the shell expands it."""
     if written.startswith("~"):
         home, slash, rest = written.partition("/")

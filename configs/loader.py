@@ -99,7 +99,7 @@ def judge(path: Path, sources: Sources, *, allow_example: bool = False) -> Confi
 def inventory_path(environ: Mapping[str, str] = os.environ) -> Path:
     """The inventory that the environment names, else the project's own."""
     named = environ.get("CHOM_INVENTORY", "")
-    return Path(named).expanduser() if named else INVENTORY
+    return Path(os.path.expanduser(named)) if named else INVENTORY
 
 
 def validate(merged: dict[str, Any], sources: Sources) -> tuple[Inventory | None, list[Problem]]:

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 import yaml
 from pydantic import BaseModel
 
-from configs.documents import Document, Location, dotted
+from configs.documents import Document, Location, dotted, refuse_depth
 from configs.explaining import plain_type, secret_advice
 from configs.problems import Problem
 from configs.schema import Settings
@@ -111,8 +111,9 @@ def _value(written: Any, kind: Any) -> Any:
         value = written
     else:
         try:
+            refuse_depth(written)
             value = yaml.safe_load(written)
-        except (yaml.YAMLError, ValueError):
+        except (yaml.YAMLError, ValueError, KeyError, AttributeError):  # the latter: !!bool x
             if kind is not str:
                 raise ValueError from None
             value = written

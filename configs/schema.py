@@ -149,7 +149,7 @@ class Requirement(Model):
     """The least a target must have."""
 
     memory_mb: Megabytes = setting("The least memory, in MiB.")
-    free_disk_mb: Megabytes = setting("The least free space on the root disk, in MiB.")
+    free_disk_mb: Megabytes = setting("The least free space on /, /var and /var/lib each, in MiB.")
 
 
 class PreflightSettings(Model):

@@ -1,4 +1,4 @@
-"""Connections: what pyinfra drops of them, and what to do about those that fail."""
+"""Connections: what pyinfra drops of them, and commands that are run past it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,8 +8,6 @@ from paramiko.ssh_exception import SSHException
 from pyinfra.api import Host, StringCommand
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
 from pyinfra.connectors.util import CommandOutput, make_unix_command_for_host
-
-from configs import Target
 
 
 def keep_exit_codes(host: Host) -> None:
@@ -84,27 +82,3 @@ def _arguments(host: Host, given: dict[str, Any]) -> dict[str, Any]:
     wanted = set(CONNECTOR_ARGUMENT_KEYS) - of_a_run
     arguments, _ = pop_global_arguments(host.state, host, given)
     return {key: value for key, value in arguments.items() if key in wanted}
-
-
-def connect_remedy(target: Target, message: str) -> str:
-    """What to do about a connection that failed, by pyinfra's words for it."""
-    known, port, address = target.ssh.known_hosts, target.ssh.port, target.address
-    text = message.lower()
-    if "no host key" in text:
-        return (
-            f"compare the server's fingerprint with your provider's console, then:"
-            f" ssh-keyscan -p {port} {address} >> {known}"
-        )
-    if "does not match" in text:
-        return (
-            "the host key has changed: the server was reinstalled, or someone is in between;"
-            f" when you know which: ssh-keygen -f {known} -R {address}, then add the new key"
-        )
-    if "authentication" in text:
-        return (
-            f"let {target.ssh.user} log in with {target.ssh.key}:"
-            f" ssh-copy-id -i {target.ssh.key}.pub -p {port} {target.ssh.user}@{address}"
-        )
-    if "resolve" in text:
-        return f"check the address {address} in the inventory"
-    return f"check that {address} is up and that sshd listens on port {port}"

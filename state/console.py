@@ -101,3 +101,17 @@ class Quiet(logging.Filter):
         noise = any(word in text for word in ("Success", "No changes"))
         # What a command prints when it fails comes as an error, whatever words are in it.
         return self.verbosity > 0 or record.levelno > logging.INFO or not noise
+
+
+class NoAdvice(logging.Filter):
+    """Keeps away pyinfra's advice about host keys: ours has the target's own file and port."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        beginnings = (
+            "WARNING: REMOTE HOST IDENT",
+            "Someone could be eavesdropping",
+            "If this is expected, you can remove",
+            "    ssh-keygen -R",
+            "No host key for",
+        )
+        return not str(record.msg).startswith(beginnings)

@@ -9,27 +9,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
 from xml.etree import ElementTree
 
+from configs.findings import Finding
 from state.columns import printable
 from state.record import Check, Component, Error, Record
 from state.writing import write_atomically
 
 NAME = "chom-deploy"
 _ILLEGAL = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
-
-class Finding(Protocol):
-    """A check of the preflight that did not pass, or (``warning``) a thing to know."""
-
-    @property
-    def check(self) -> str: ...
-    @property
-    def warning(self) -> bool: ...
-    @property
-    def remedy(self) -> str: ...
-    def __str__(self) -> str: ...
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ class Links:
                 self.prepare(host)
                 break
             except Refused as refusal:
-                return f"the connection was lost, and the new one is of no use: sudo: {refusal}"
+                return f"the connection was lost, and the new one is of no use: {refusal}"
             except (ConnectError, OSError, EOFError, SSHException) as error:
                 if time.monotonic() >= end:
                     return (

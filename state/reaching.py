@@ -8,10 +8,12 @@ import gevent
 from pyinfra.api import Config, Host, Inventory, State
 from pyinfra.api.exceptions import ConnectError
 
-from configs import Target
+from configs import ConfigurationError, Target
 from state import sudo
-from state.connection import connect_remedy, keep_exit_codes
+from state.connection import keep_exit_codes
+from state.diagnosis import diagnose
 from state.overhearing import overhear
+from state.private_keys import read_keys
 from state.transport import prompt_transport
 
 
@@ -63,10 +65,23 @@ def reached(
     state = State(Inventory(([of(each) for each in targets], {})), Config())
     hosts: list[Host] = []
     failed: list[Unreachable] = []
-    connecting = [gevent.spawn(_connect, state, each, passwords) for each in targets]
+    for each in targets:
+        try:
+            read_keys(state, [each])
+        except ConfigurationError as error:
+            [problem] = error.problems
+            failed.append(
+                Unreachable(each.name, f"{each.ssh.key}: {problem.found}", problem.remedy)
+            )
+    without_key = {each.target for each in failed}
+    connecting = [
+        gevent.spawn(_connect, state, each, passwords)
+        for each in targets
+        if each.name not in without_key
+    ]
     gevent.joinall(connecting, raise_error=True)
-    for each in connecting:
-        found = each.get()
+    for greenlet in connecting:
+        found = greenlet.get()
         if isinstance(found, Unreachable):
             failed.append(found)
         else:
@@ -84,7 +99,8 @@ def _connect(state: State, target: Target, passwords: Mapping[str, str]) -> Host
         host.connect(show_errors=False, raise_exceptions=True)
         become_root(host, target, passwords.get(target.name))
     except ConnectError as error:
-        return Unreachable(target.name, str(error), connect_remedy(target, str(error)))
+        finding = diagnose(host, target, error)
+        return Unreachable(target.name, str(finding), finding.remedy)
     except sudo.Refused as refusal:
-        return Unreachable(target.name, f"sudo: {refusal}", refusal.remedy)
+        return Unreachable(target.name, str(refusal), refusal.finding.remedy)
     return host

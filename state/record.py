@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 SCHEMA_VERSION: Literal["5.1"] = "5.1"
 Action = Literal["deploy", "rollback", "teardown"]
 Status = Literal["running", "completed", "failed", "interrupted"]
+Stage = Literal["connect", "preflight", "prepare", "deploy", "verify"]
 TargetStatus = Literal["pending", "running", "completed", "failed", "interrupted"]
 ComponentStatus = Literal["pending", "running", "completed", "failed", "skipped", "interrupted"]
 Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
@@ -70,7 +71,7 @@ class Previous(Part):
 class Error(Part):
     """Why a target failed: where, with which command, and its last output."""
 
-    stage: Literal["connect", "preflight", "prepare", "deploy", "verify"]
+    stage: Stage
     message: str
     component: str | None = None
     operation: str | None = None

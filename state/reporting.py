@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from configs.findings import Finding
 from state import junit, markdown
 from state.again import command_for
 from state.ci_output import CiOutput
@@ -31,7 +32,7 @@ class Reporting:
     def __init__(self, options: Options, scrubber: Scrubber, root: Path) -> None:
         self.ci = CiOutput()
         self.timings = Timings()
-        self.findings: dict[str, Sequence[junit.Finding]] = {}
+        self.findings: dict[str, list[Finding]] = {}
         self._options = options
         self._scrubber = scrubber
         self._root = root

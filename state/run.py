@@ -7,23 +7,23 @@ from dataclasses import replace
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pyinfra import logger
 from pyinfra.api import Host, State
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.state import BaseStateCallback
 
-from configs import Configuration, Target
+from configs import Configuration, ConfigurationError, Target
+from configs.findings import Finding
 from configs.secrets import Secret
 from state import console, proposing, sudo
 from state.breaths import Breaths
-from state.connection import connect_remedy
 from state.copies import put_copies
 from state.deployer import identify
+from state.diagnosis import diagnose
 from state.held import Held
 from state.holder import holder_of
-from state.junit import Finding
 from state.lanes import GRACE_S, Lane, Lanes, Step
 from state.links import Links
 from state.locks import Locks
@@ -33,14 +33,16 @@ from state.owned import Owned
 from state.ownership import Ours, Ownership
 from state.plan import ComponentPlan, Plan, TargetPlan
 from state.planning import components_of, counts
+from state.preflight_report import print_findings, print_report
+from state.private_keys import read_keys
 from state.reaching import become_root
-from state.record import Check, Config, Error, Record, Status
+from state.record import Check, Config, Error, Record, Stage, Status
 from state.record import Target as TargetRecord
 from state.recorder import Recorder
 from state.reporting import Reporting
 from state.scrubbing import Scrubber
 from state.selecting import Selection
-from state.store import FOLDER, Store, now
+from state.store import FOLDER, Store, now, was_interrupted
 from state.target_lock import NoAnswer, Robbed
 from state.telling import Announcement, tell
 from state.verifying import Verify, failure, verify_all, verify_one
@@ -77,7 +79,8 @@ class Run(BaseStateCallback):
         self.locks = Locks(self.store.folder, options.lock_wait_s, console.print_wait)
         self.hardware: dict[str, Mapping[str, Any] | None] = {}
         self.errors: dict[str, Error] = {}
-        self.warnings: list[str] = []
+        self.reported = False
+        self.told: str | None = None
         self.lanes: list[Lane] = []
         self.plans: dict[str, dict[str, ComponentPlan]] = {}
         self.urls: dict[str, Sequence[str]] = {}
@@ -91,6 +94,7 @@ class Run(BaseStateCallback):
         self.settings_from: str | None = None
         self.selection = Selection()
         self.reporting = Reporting(options, scrubber, root)
+        self.findings = self.reporting.findings
 
     @property
     def targets(self) -> list[Target]:
@@ -106,13 +110,36 @@ class Run(BaseStateCallback):
 
     # From inventory.py and pyinfra's beginning
 
-    def before_connect(self, state: State) -> None:
-        """Watch the connections, and let a failing host fail alone: no prompt stops the others."""
+    def connect(self, state: State, usual: Callable[[], None]) -> None:
+        """Watch the connections, and let a failing host fail alone: no prompt stops the others.
+
+        Raises SystemExit where none is left, or fewer than are wanted.
+        """
         self.reporting.ci.phase("preflight")
         state.config.FAIL_PERCENT = self.options.fail_percent
         state.should_raise_failed_hosts = None
         state.check_for_changes = self.options.makes_plan
         state.add_callback_handler(self)
+        self._read_keys(state)
+        quiet = console.NoAdvice()
+        logger.addFilter(quiet)
+        try:
+            usual()
+        except PyinfraError:
+            self._report()
+            self._end_without_targets()
+        finally:
+            logger.removeFilter(quiet)
+        if self.options.action != "deploy":
+            print_findings(self.findings)
+
+    def _read_keys(self, state: State) -> None:
+        names = self.taking_part(state)
+        try:
+            read_keys(state, [each for each in self.targets if each.name in names])
+        except ConfigurationError as error:
+            console.say(str(error))
+            raise SystemExit(1) from None
 
     def host_connect(self, state: State, host: Host) -> None:  # type: ignore[override]
         if self.options.action == "deploy":
@@ -120,9 +147,7 @@ class Run(BaseStateCallback):
         try:
             self._prepare_link(host)
         except sudo.Refused as refusal:
-            self.errors[host.name] = Error(
-                stage="preflight", message=f"sudo: {refusal}", remedy=refusal.remedy
-            )
+            self._refuse(host, "preflight", [refusal.finding])
 
     def _prepare_link(self, host: Host) -> None:
         target = self.configuration.targets[host.name]
@@ -132,11 +157,17 @@ class Run(BaseStateCallback):
         self, state: State, host: Host, error: Exception
     ) -> None:
         target = self.configuration.targets[host.name]
-        failure = Error(
-            stage="connect", message=str(error), remedy=connect_remedy(target, str(error))
-        )
-        self.errors[host.name] = failure
-        console.say(f"    do: {failure.remedy}")
+        self._refuse(host, "connect", [diagnose(host, target, error)])
+
+    def _refuse(self, host: Host, stage: Stage, findings: Sequence[Finding]) -> None:
+        """Keep what is found of a target, and why it cannot be deployed to, if so."""
+        self.findings.setdefault(host.name, []).extend(findings)
+        if failed := [each for each in findings if not each.warning]:
+            self.errors[host.name] = Error(
+                stage=stage,
+                message="; ".join(map(str, failed)),
+                remedy="; ".join(each.remedy for each in failed),
+            )
 
     # From deploy.py
 
@@ -158,6 +189,7 @@ class Run(BaseStateCallback):
         except Exception as error:
             logger.debug("preparing %s failed", host.name, exc_info=True)
             message = f"{type(error).__name__}: {error}"
+            self._note_machine(host, self.hardware.get(host.name))
             self.leave_out(host, Error(stage="prepare", message=message))
 
     def checked(
@@ -168,19 +200,11 @@ class Run(BaseStateCallback):
             self.ownership.machines[host.name] = hardware["machine"]
         if hardware and not self.options.dry:
             self.store.save_hardware(host.name, hardware)
-        self.reporting.findings[host.name] = findings
-        failed = [finding for finding in findings if not finding.warning]
-        self.warnings += [f"{host.name}: {f}; {f.remedy}" for f in findings if f.warning]
-        if failed:
-            self.errors[host.name] = Error(
-                stage="preflight",
-                message="; ".join(map(str, failed)),
-                remedy="; ".join(finding.remedy for finding in failed),
-            )
+        self._refuse(host, "preflight", findings)
         self._note_machine(host, hardware)
-        if failed:
+        if host.name in self.errors:
             self.leave_out(host, self.errors[host.name])
-        return not failed
+        return host.name not in self.errors
 
     def learn(self, host: Host, ids: Iterable[str]) -> None:
         """Take over what others have deployed to a target: the records of these that we lack."""
@@ -217,17 +241,31 @@ class Run(BaseStateCallback):
         """Keep what a machine is; the last one lets the table of all be printed."""
         self.hardware[host.name] = hardware
         if set(self.hardware) >= {each.name for each in host.state.activated_hosts}:
-            self._print_preflight()
+            self._report()
 
-    def _print_preflight(self) -> None:
-        ordered = {t.name: self.hardware[t.name] for t in self.targets if t.name in self.hardware}
-        bad = {name for name, error in self.errors.items() if error.stage == "preflight"}
-        console.print_hardware(ordered, bad)
-        for warning in self.warnings:
-            console.say(f"    note: {warning}", fg="yellow")
-        for name in ordered:
-            if name in bad:
-                console.print_failure(name, self.errors[name])
+    def _report(self) -> None:
+        """Say, once, what was found out of all targets."""
+        if self.reported:
+            return
+        self.reported = True
+        if self.options.action != "deploy":
+            print_findings(self.findings)
+            return
+        told = self.hardware.keys() | self.errors.keys()
+        names = [each.name for each in self.targets if each.name in told]
+        machines = {name: self.hardware.get(name) for name in names}
+        findings = {name: self.findings.get(name, []) for name in names}
+        print_report(machines, findings, self._notes())
+
+    def _notes(self) -> list[str]:
+        """What is said of the last deployment, where it did not come to its end."""
+        last = self.store.last()
+        if last is None or not was_interrupted(last):
+            return []
+        self.told = last.deployment_id
+        until = f"interrupted at {last.completed_at}" if last.completed_at else "cut off"
+        begun = f"the last {last.action} {last.deployment_id}, begun at {last.started_at}"
+        return [f"{begun}, was {until}; a deploy goes on from there"]
 
     def leave_out(self, host: Host, error: Error) -> None:
         """Let a target take no part; raises SystemExit when none is left."""
@@ -237,10 +275,12 @@ class Run(BaseStateCallback):
         try:
             host.state.fail_hosts({_itself(host)})
         except PyinfraError:
-            console.say(
-                "--> No target can be deployed to; nothing was changed", fg="red", bold=True
-            )
-            raise SystemExit(1) from None
+            self._report()
+            self._end_without_targets()
+
+    def _end_without_targets(self) -> NoReturn:
+        console.say("--> No target can be deployed to; nothing was changed", fg="red", bold=True)
+        raise SystemExit(1) from None
 
     def plan(
         self,
@@ -423,7 +463,8 @@ class Run(BaseStateCallback):
         holder = replace(holder_of(deployer, now(), action or "deploy"), message=message)
         self.locks.take_checkout(holder)
         for left_open in self.store.close_left_open(deployer.hostname):
-            console.say(f"    note: the deployment {left_open} was interrupted; going on")
+            if left_open != self.told:
+                console.say(f"    note: the deployment {left_open} was interrupted; going on")
         holder = replace(holder, deployment_id=self.store.next_id())
         self.locks.take_targets([lane.host for lane in lanes], holder)
         for lock in self.locks.targets.values():
@@ -494,7 +535,13 @@ class Run(BaseStateCallback):
         finally:
             self._remember_questions()
             self.locks.release()
-            self.reporting.finish(self.taking_part(state), self.errors, self.checks, self.warnings)
+            warnings = [
+                f"{name}: {each}; {each.remedy}"
+                for name, its in self.findings.items()
+                for each in its
+                if each.warning
+            ]
+            self.reporting.finish(self.taking_part(state), self.errors, self.checks, warnings)
 
     def _remember_questions(self) -> None:
         """Only where there is a history: a dry run of a bare project leaves nothing behind."""

@@ -31,7 +31,7 @@ class Hooks(Protocol):
     pyinfra's showing and asking; ``interrupted``, whether it ends by itself soon.
     """
 
-    def before_connect(self, state: State) -> None: ...
+    def connect(self, state: State, usual: Callable[[], None]) -> None: ...
     def prepared(self, state: State) -> bool: ...
     def operate(self, state: State, serial: bool, usual: Callable[[], None]) -> None: ...
     def report(self, state: State, usual: Callable[[], None]) -> None: ...
@@ -52,8 +52,7 @@ def install(hooks: Hooks) -> None:
     )
 
     def connect(state: State) -> None:
-        hooks.before_connect(state)
-        connect_all(state)
+        hooks.connect(state, lambda: connect_all(state))
 
     def prepare(*arguments: Any, **options: Any) -> tuple[bool, State, Config]:
         shows, state, config = handle(*arguments, **options)

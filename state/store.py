@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 from state.ids import next_id, past
@@ -104,6 +105,11 @@ class Store:
             if record := self.read(deployment_id):
                 yield record
 
+    def last(self) -> Record | None:
+        """The newest record, if it can be read."""
+        ids = past(self.ids())
+        return self.read(ids[-1]) if ids else None
+
     def newest(self) -> Previous | None:
         """The id of the newest record that is closed, and the hash of its file, if there is one.
 
@@ -161,3 +167,10 @@ class Store:
             self._write(record)
             closed.append(deployment_id)
         return closed
+
+
+def was_interrupted(record: Record) -> bool:
+    """Whether a deployment did not come to its end: told to stop, or cut off on this computer."""
+    if record.status == "running" and record.deployer.hostname == gethostname():
+        return not runs(record.deployer.pid)
+    return record.status == "interrupted"

@@ -15,6 +15,7 @@ from pyinfra.api import Host, StringCommand
 from pyinfra.connectors.util import CommandOutput
 
 from configs import Target
+from configs.findings import Finding
 
 # What pyinfra hands on in the password's place; it makes it use the askpass file.
 PLACEHOLDER = "in-the-askpass-file"
@@ -54,11 +55,11 @@ def find_passwords(targets: Iterable[Target], environ: Mapping[str, str]) -> dic
 
 
 class Refused(Exception):
-    """A host's sudo did not let us; ``remedy`` says what to do."""
+    """A host's sudo did not let us."""
 
-    def __init__(self, message: str, remedy: str) -> None:
-        super().__init__(message)
-        self.remedy = remedy
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(str(finding))
+        self.finding = finding
 
 
 def check_without_password(host: Host) -> None:
@@ -69,9 +70,13 @@ def check_without_password(host: Host) -> None:
     succeeded, output = host.connector.run_shell_command(StringCommand(_said("sudo -n true")))  # type: ignore[call-arg]
     if not succeeded:
         raise Refused(
-            f"found {_last_line(output)!r}, expected to become root without a password",
-            "let the user use sudo; if it asks for a password, set ssh.sudo_password to true in"
-            " the inventory and give it in CHOM_SUDO_PASSWORD",
+            Finding(
+                "sudo",
+                repr(_last_line(output)),
+                "to become root without a password",
+                "let the user use sudo; if it asks for a password, set ssh.sudo_password to true"
+                " in the inventory and give it in CHOM_SUDO_PASSWORD",
+            )
         )
 
 
@@ -93,8 +98,12 @@ def hand_over(host: Host, password: str) -> None:
         host.connector_data[key] = output.stdout_lines[0]
     if not succeeded:
         raise Refused(
-            f"found {_last_line(output)!r}, expected the password to be accepted",
-            f"give the right one in {variable_of(host.name)} or CHOM_SUDO_PASSWORD",
+            Finding(
+                "sudo",
+                repr(_last_line(output)),
+                "the password to be accepted",
+                f"give the right one in {variable_of(host.name)} or CHOM_SUDO_PASSWORD",
+            )
         )
 
 

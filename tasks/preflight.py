@@ -1,28 +1,25 @@
 """Whether a target may be deployed to: found out before anything changes."""
 
-from dataclasses import dataclass
-
 from configs import Target
+from configs.findings import Finding
 from facts.hardware import HardwareData
 from facts.health import HealthData
 
-
-@dataclass(frozen=True)
-class Finding:
-    """A check that did not pass, with its remedy; as a ``warning`` it stops nothing."""
-
-    check: str
-    found: str
-    expected: str
-    remedy: str
-    warning: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.check}: found {self.found}, expected {self.expected}"
+# How far a clock may be off: TLS and the signatures of apt's lists have little more patience.
+CLOCK_WARNING_S, CLOCK_LIMIT_S = 30, 300
 
 
-def check(target: Target, hardware: HardwareData | None, health: HealthData) -> list[Finding]:
-    """All that keeps ``target`` from being deployed to, and what else its operator should know."""
+def check(
+    target: Target,
+    hardware: HardwareData | None,
+    health: HealthData,
+    asked: tuple[float, float] | None = None,
+) -> list[Finding]:
+    """All that keeps ``target`` from being deployed to, and what else its operator should know.
+
+    ``asked``: between which times of this computer's clock ``health`` was asked for, in seconds
+    since 1970; without it the target's clock is not judged.
+    """
     if hardware is None:
         return [
             Finding(
@@ -32,8 +29,15 @@ def check(target: Target, hardware: HardwareData | None, health: HealthData) -> 
                 "log in to the target and run these",
             )
         ]
-    return [*_system(hardware), *_sizes(target, hardware), *_health(target, health),
-            *_specs(target, hardware)]  # fmt: skip
+    return [
+        *_system(hardware),
+        *_sizes(target, hardware, health),
+        *_health(target, health),
+        *(_clock(health["clock"], *asked) if asked and health["clock"] is not None else ()),
+        *_apt_at_work(target, health),
+        *_taken_ports(target, health),
+        *_specs(target, hardware),
+    ]
 
 
 def _system(hardware: HardwareData) -> list[Finding]:
@@ -49,7 +53,7 @@ def _system(hardware: HardwareData) -> list[Finding]:
     ]
 
 
-def _sizes(target: Target, hardware: HardwareData) -> list[Finding]:
+def _sizes(target: Target, hardware: HardwareData, health: HealthData) -> list[Finding]:
     needed = target.settings.preflight.of(target.role)
     findings = []
     if hardware["memory_mb"] < needed.memory_mb:
@@ -61,15 +65,16 @@ def _sizes(target: Target, hardware: HardwareData) -> list[Finding]:
                 f"take a larger server, or lower preflight.{target.role}.memory_mb",
             )
         )
-    if hardware["disk_free_mb"] < needed.free_disk_mb:
-        findings.append(
-            Finding(
-                "free disk",
-                f"{hardware['disk_free_mb']} MB on /",
-                f"at least {needed.free_disk_mb} MB",
-                f"free some, or lower preflight.{target.role}.free_disk_mb",
+    for mount, free_mb in {"/": hardware["disk_free_mb"], **health["free_mb"]}.items():
+        if free_mb < needed.free_disk_mb:
+            findings.append(
+                Finding(
+                    "free disk",
+                    f"{free_mb} MB on {mount}",
+                    f"at least {needed.free_disk_mb} MB",
+                    f"free some, or lower preflight.{target.role}.free_disk_mb",
+                )
             )
-        )
     return findings
 
 
@@ -113,6 +118,60 @@ def _health(target: Target, health: HealthData) -> list[Finding]:
             )
         )
     return findings
+
+
+def _clock(clock: float, begun: float, ended: float) -> list[Finding]:
+    """Not more than is sure: whenever between the two times the target told its own."""
+    off_s = round(min(0, clock + 1 - begun) or max(0, clock - ended))
+    if abs(off_s) <= CLOCK_WARNING_S:
+        return []
+    return [
+        Finding(
+            "clock",
+            f"{abs(off_s)} s {'ahead of' if off_s > 0 else 'behind'} this computer's",
+            f"at most {CLOCK_WARNING_S} s; from {CLOCK_LIMIT_S} s on TLS and apt's signatures fail",
+            "let it follow the time servers: timedatectl set-ntp true; if this computer's clock is"
+            " the wrong one (see: date -u), do it here",
+            warning=abs(off_s) < CLOCK_LIMIT_S,
+        )
+    ]
+
+
+def _apt_at_work(target: Target, health: HealthData) -> list[Finding]:
+    limit_s = target.settings.apt.lock_timeout_s
+    return [
+        Finding(
+            "apt",
+            f"at work: {each.program} (pid {each.pid}), running for {each.for_s} s",
+            "nobody else at work with packages",
+            f"nothing: the deploy waits for it, up to {limit_s} s (apt.lock_timeout_s)",
+            warning=True,
+        )
+        for each in health["apt"]
+    ]
+
+
+def _taken_ports(target: Target, health: HealthData) -> list[Finding]:
+    """What was on the server before us and is in our way."""
+    needed = {80: "nginx.service"}
+    if target.settings.tls.mode != "off":
+        needed[443] = "nginx.service"
+    if target.role == "vpsmanager":
+        needed |= {3306: "mariadb.service", 6379: "redis-server.service"}
+    foreign = {
+        each.port: each for each in health["listeners"] if each.unit != needed.get(each.port)
+    }
+    return [
+        Finding(
+            f"port {port}",
+            f"{each.program} (pid {each.pid}, {each.unit or 'of no unit'}) listens there",
+            f"nobody but {needed[port]}",
+            (f"systemctl disable --now {each.unit}" if each.unit else f"end process {each.pid}")
+            + ", or let it listen at another port",
+        )
+        for port, each in foreign.items()
+        if port in needed
+    ]
 
 
 def _specs(target: Target, hardware: HardwareData) -> list[Finding]:

@@ -3,10 +3,10 @@
 from pyinfra import host
 
 from configs import Target
+from configs.findings import Finding
 from facts.packages import Offered, Packages
 from tasks.operations.apt import RELEASE
 from tasks.php.versions import OF_DEBIAN, of_vendor
-from tasks.preflight import Finding
 
 
 def check_versions(target: Target) -> list[Finding]:

@@ -77,26 +77,37 @@ def test_sudo_password_that_nobody_gave(deployed: Platform) -> None:
 
 
 def test_unknown_host_key(deployed: Platform, tmp_path: Path) -> None:
+    """What the server shows is told, and the command that is told makes it known."""
     known_hosts = tmp_path / "known_hosts"
     known_hosts.write_text("")
-    _refuses_vpsmanager(
-        deployed,
-        {"targets.vpsmanager.ssh.known_hosts": str(known_hosts)},
-        f"ssh-keyscan -p 22 {deployed.address('vpsmanager')} >> {known_hosts}",
-    )
+    changes: dict[str, object] = {"targets.vpsmanager.ssh.known_hosts": str(known_hosts)}
+    line = _known_line(deployed, "vpsmanager")
+    remedy = f"echo '{line}' >> {known_hosts}"
+    text = _refuses_vpsmanager(deployed, changes, remedy)
+    assert f"a server whose key is not known, {_fingerprint(line, tmp_path)} (ED25519)" in text
+
+    run("sh", "-c", remedy)
+    outcome = deployed.project.deploy("-y", changes=changes)
+    assert outcome.code == 0, outcome
 
 
 def test_changed_host_key(deployed: Platform, tmp_path: Path) -> None:
-    address, other = deployed.address("vpsmanager"), deployed.address("observability")
-    text = deployed.lab.login.known_hosts.read_text()
-    keys = [line.split(maxsplit=1) for line in text.splitlines()]
+    address = deployed.address("vpsmanager")
+    true = _known_line(deployed, "vpsmanager")
+    other = _known_line(deployed, "observability").split(maxsplit=1)[1]
     known_hosts = tmp_path / "known_hosts"
-    known_hosts.write_text("".join(f"{address} {key}\n" for where, key in keys if where == other))
-    _refuses_vpsmanager(
+    known_hosts.write_text(f"{address} {other}\n")
+    text = _refuses_vpsmanager(
         deployed,
         {"targets.vpsmanager.ssh.known_hosts": str(known_hosts)},
         f"ssh-keygen -f {known_hosts} -R {address}",
     )
+    assert f"another key than the known one: {_fingerprint(true, tmp_path)}" in text
+    assert f"expected {_fingerprint(f'{address} {other}', tmp_path)}" in text
+    assert f"echo '{true}' >> {known_hosts}" in text
+    assert "installed anew" in text and "another server's now" in text and "in between" in text
+    # pyinfra's own advice is about another file.
+    assert "ssh-keygen -R" not in text
 
 
 def test_key_that_the_server_does_not_accept(deployed: Platform, tmp_path: Path) -> None:
@@ -125,8 +136,25 @@ def _new_key(folder: Path) -> Path:
     return folder / "key"
 
 
-def _refuses_vpsmanager(platform: Platform, changes: dict[str, object], remedy: str) -> None:
-    """vpsmanager is left out, with the remedy; the other target is deployed to all the same."""
+def _known_line(platform: Platform, machine: str) -> str:
+    """What the lab's known_hosts has of a machine: its address, and its Ed25519 key."""
+    lines = platform.lab.login.known_hosts.read_text().splitlines()
+    beginning = f"{platform.address(machine)} ssh-ed25519 "
+    [line] = [" ".join(line.split()[:3]) for line in lines if line.startswith(beginning)]
+    return line
+
+
+def _fingerprint(line: str, folder: Path) -> str:
+    """As ssh-keygen tells it of such a line."""
+    (folder / "line").write_text(f"{line}\n")
+    return run("ssh-keygen", "-lf", str(folder / "line")).stdout.split()[1]
+
+
+def _refuses_vpsmanager(platform: Platform, changes: dict[str, object], remedy: str) -> str:
+    """vpsmanager is left out, with the remedy; the other target is deployed to all the same.
+
+    Returns what was said.
+    """
     outcome = platform.project.deploy("-y", changes=changes)
     assert outcome.code == 1, outcome
     assert remedy in outcome.text, outcome
@@ -138,3 +166,4 @@ def _refuses_vpsmanager(platform: Platform, changes: dict[str, object], remedy: 
     assert target.error is not None and target.error.stage == "connect"
     assert remedy in (target.error.remedy or "")
     assert target.components == {}
+    return outcome.text

@@ -15,6 +15,7 @@ import configs
 from configs.secrets import Needed, Secret, random_value
 from facts.hardware import HardwareData, parse
 from tasks.effects import Effect
+from tests.unit.keys import PRIVATE_KEY
 from tests.unit.test_hardware import SMALL_DEBIAN_13
 
 # What stands for a secret that only the user can know.
@@ -32,6 +33,7 @@ def configuration(folder: Path, text: str = INVENTORY) -> configs.Configuration:
     """The settings of an inventory with ``text``, with a key and known hosts that are there."""
     key, known_hosts = folder / "key", folder / "known_hosts"
     key.touch(mode=0o600)
+    key.write_text(PRIVATE_KEY)
     known_hosts.touch()
     inventory = folder / "inventory.yaml"
     inventory.write_text(f"ssh: {{user: root, key: {key}, known_hosts: {known_hosts}}}\n{text}")

@@ -12,6 +12,7 @@ import configs
 from configs import Configuration, ConfigurationError, Problem
 from configs.__main__ import main
 from configs.paths import PROJECT
+from tests.unit.keys import PRIVATE_KEY
 
 Load = Callable[[str], Configuration]
 Refuse = Callable[[str], list[Problem]]
@@ -26,7 +27,7 @@ targets:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    (tmp_path / "key").write_text("a key")
+    (tmp_path / "key").write_text(PRIVATE_KEY)
     (tmp_path / "key").chmod(0o600)
     (tmp_path / "hosts").write_text("")
     return tmp_path

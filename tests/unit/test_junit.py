@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 from xml.etree import ElementTree
 
+from configs.findings import Finding
 from state.junit import Suite, suites, to_xml
 from state.record import Check, Component, Error, Record, Target
-from tasks.preflight import Finding
 from tests.unit.test_record import record as blank
 
 SECRET = "hunter2hunter2"

@@ -6,6 +6,7 @@ import pytest
 from pyinfra.api import Host, State
 from pyinfra.api.exceptions import ConnectError, PyinfraError
 
+from configs.findings import Finding
 from state.held import Held
 from state.links import Links
 from state.sudo import Refused
@@ -104,10 +105,10 @@ def test_a_host_that_lets_nobody_become_root_any_more_is_no_use(
     network = Network(monkeypatch)
 
     def refuse(host: Host) -> None:
-        raise Refused("no", "let it")
+        raise Refused(Finding("sudo", "no", "yes", "let it"))
 
     links = Links(network.state, refuse, {})
-    assert "sudo: no" in (links.mend(network.host) or "")
+    assert "sudo: found no" in (links.mend(network.host) or "")
 
 
 @pytest.mark.parametrize("problem", [Held("web", None), Robbed("web", "bob@desk")])

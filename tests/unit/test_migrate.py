@@ -17,6 +17,7 @@ from configs.migration import convert, read_old_state
 from configs.migration.rules import MAIL, MOVED, MOVED_AT_THE_TOP
 from configs.overrides import settings
 from configs.secrets import load_secrets
+from tests.unit.keys import PRIVATE_KEY
 
 OLD = """\
 # CHOM Infrastructure Inventory
@@ -133,7 +134,7 @@ def test_the_new_inventory_is_complete(old: Path, run: Run, tmp_path: Path) -> N
 def migrated(old: Path, run: Run, tmp_path: Path) -> dict[str, Target]:
     """The targets of the new inventory, once `python -m configs check` would accept it."""
     key = tmp_path / "key"
-    key.write_text("a key")
+    key.write_text(PRIVATE_KEY)
     key.chmod(0o600)
     old.write_text(old.read_text().replace("./keys/chom_deploy_key", str(key)))
     assert run(old)[0] == 0

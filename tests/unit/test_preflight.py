@@ -1,15 +1,17 @@
 """The preflight: what keeps a target from being deployed to, and what is only worth a note."""
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from configs import Target
-from facts.health import Health, HealthData
+from facts.health import Health, HealthData, Holding, Listener
 from tasks.preflight import check
 from tests.unit.helpers import configuration, hardware
 
+NOW = 1795668000.0
 SPECS = """\
 targets:
   observability:
@@ -31,6 +33,10 @@ def health(**changes: Any) -> HealthData:
         broken_packages=[],
         ssh_ports=[22],
         records=[],
+        clock=NOW,
+        apt=[],
+        free_mb={},
+        listeners=[],
     )
     return HealthData(**{**fit, **changes})  # type: ignore[typeddict-item]
 
@@ -88,8 +94,116 @@ def test_other_specs_than_detected_are_worth_a_note(tmp_path: Path) -> None:
 
 def test_health_is_read_from_what_a_host_says() -> None:
     lines = ["uid=0", "mirror=mirror.example", "resolves=yes", "broken=foo", "broken=bar"]
-    lines.append("ssh_port=22")
+    lines += ["ssh_port=22", f"clock={NOW:.0f}"]
     assert Health().process(lines) == health(broken_packages=["foo", "bar"])
     assert Health().process(["uid=1000", "mirror="]) == health(
-        root=False, mirror="", resolves=False, ssh_ports=[], records=[]
+        root=False, mirror="", resolves=False, ssh_ports=[], records=[], clock=None
     )
+
+
+def test_clock_locks_and_disks_are_read_too() -> None:
+    lines = ["clock=1795668000", "apt=123 40 unattended-upgr", "free=900 /var", "free=900 /"]
+    found = Health().process(lines)
+    assert found["clock"] == NOW
+    assert found["apt"] == [Holding(123, 40, "unattended-upgr")]
+    assert found["free_mb"] == {"/var": 900}
+
+
+@pytest.mark.parametrize(
+    ("began_before_s", "ended_after_s", "off_s", "found", "warning"),
+    [
+        (0, 0, 30, None, None),
+        (0, 0, 31, "31 s ahead of this computer's", True),
+        (1, 0, -33, "31 s behind this computer's", True),
+        (0, 0, 299, "299 s ahead", True),
+        (0, 0, 301, "301 s ahead", False),
+        (0, 0, -3600, "behind", False),
+        # The answer took its time: nothing is sure of it.
+        (100, 100, 120, None, None),
+        (100, 100, -120, None, None),
+        (100, 100, 140, "40 s ahead", True),
+    ],
+)
+def test_clock_that_is_off(
+    target: Target,
+    began_before_s: int,
+    ended_after_s: int,
+    off_s: int,
+    found: str | None,
+    warning: bool | None,
+) -> None:
+    asked = NOW - began_before_s, NOW + ended_after_s
+    findings = check(target, hardware(), health(clock=NOW + off_s), asked)
+    assert [each.check for each in findings] == (["clock"] if found else [])
+    for each in findings:
+        assert found and found in each.found
+        assert each.warning is warning
+        assert "timedatectl set-ntp true" in each.remedy
+
+
+def test_target_that_does_not_tell_the_time_is_not_judged_by_it(target: Target) -> None:
+    assert check(target, hardware(), health(clock=None), (NOW, NOW)) == []
+
+
+def test_whoever_is_at_work_with_packages_is_named(target: Target) -> None:
+    busy = health(apt=[Holding(123, 40, "unattended-upgr")])
+    (finding,) = check(target, hardware(), busy)
+    assert finding.warning
+    assert finding.found == "at work: unattended-upgr (pid 123), running for 40 s"
+    assert "waits for it, up to 300 s" in finding.remedy
+
+
+def test_each_disk_that_is_written_to_needs_room(target: Target) -> None:
+    (finding,) = check(target, hardware(), health(free_mb={"/var": 100, "/var/lib": 9000}))
+    assert finding.found == "100 MB on /var"
+
+
+def test_port_that_another_program_has(target: Target) -> None:
+    listeners = [
+        Listener(80, 12, "apache2.service", "apache2"),
+        Listener(443, 12, "apache2.service", "apache2"),
+        Listener(3306, 13, "mysql.service", "mysqld"),
+    ]
+    (finding,) = check(target, hardware(), health(listeners=listeners))
+    assert finding.check == "port 80" and not finding.warning
+    assert finding.found == "apache2 (pid 12, apache2.service) listens there"
+    assert "systemctl disable --now apache2.service" in finding.remedy
+
+
+def test_our_own_service_may_have_its_port(target: Target) -> None:
+    own = health(listeners=[Listener(80, 12, "nginx.service", "nginx")])
+    assert check(target, hardware(), own) == []
+
+
+def test_what_an_application_server_needs(tmp_path: Path) -> None:
+    target = configuration(tmp_path).targets["vpsmanager"]
+    taken = health(listeners=[Listener(3306, 13, "mysql.service", "mysqld")])
+    (finding,) = check(target, hardware(), taken)
+    assert finding.check == "port 3306" and "mariadb.service" in finding.expected
+
+
+def test_listeners_are_read_with_and_without_a_unit() -> None:
+    found = Health().process(["listen=80 12 nginx.service nginx", "listen=6379 13  redis-server"])
+    assert found["listeners"] == [
+        Listener(80, 12, "nginx.service", "nginx"),
+        Listener(6379, 13, "", "redis-server"),
+    ]
+
+
+def test_the_holder_of_a_lock_is_found(tmp_path: Path) -> None:
+    """By the fact's own command, on this computer, where another process holds a lock."""
+    lock = tmp_path / "lock"
+    holder = subprocess.Popen(
+        ["flock", lock, "sh", "-c", "echo held; read end"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with holder:
+        assert holder.stdout and holder.stdout.readline() == "held\n"
+        command = Health().command().replace("/var/lib/apt/lists/lock", str(lock))
+        said = subprocess.run(["sh", "-c", command], capture_output=True, text=True).stdout
+        holder.communicate("\n")
+    found = {each.pid: each for each in Health().process(said.splitlines())["apt"]}[holder.pid]
+    assert found.program == "flock"
+    assert 0 <= found.for_s < 60

@@ -127,6 +127,16 @@ def test_the_table_of_machines_is_printed_once(fake: FakeRun) -> None:
     assert fake("--dry").stderr.count("RAM(MB)") == 1
 
 
+def test_findings_of_all_targets_are_one_report(fake: FakeRun) -> None:
+    done = fake("--dry", FAKE_UNFIT="")
+    assert done.returncode == 1
+    report = done.stderr.partition("RAM(MB)")[2]
+    for target in ("observability", "vpsmanager"):
+        assert f"✗ @fake/{target}: memory: found 1 MB, expected at least 900 MB" in report
+    assert "2 problems on @fake/observability, @fake/vpsmanager" in report
+    assert report.index("2 problems") < report.index("No target can be deployed to")
+
+
 def test_a_dry_run_writes_nothing(fake: FakeRun) -> None:
     done = fake("--dry")
     assert done.returncode == 0, done.stderr
@@ -227,6 +237,8 @@ def test_a_signal_closes_the_record(fake: FakeRun, number: signal.Signals, code:
     (record,) = fake.records
     assert record.status == "interrupted" and record.completed_at
     assert statuses(record)["observability"] == "interrupted"
+    note = f"{record.deployment_id}, begun at {record.started_at}, was interrupted at"
+    assert f"{note} {record.completed_at}" in fake("--dry").stderr
 
 
 def test_a_run_that_is_killed_is_closed_by_the_next(fake: FakeRun) -> None:
@@ -235,7 +247,10 @@ def test_a_run_that_is_killed_is_closed_by_the_next(fake: FakeRun) -> None:
     process.kill()
     process.communicate(timeout=20)
     assert fake.records[0].status == "running"
+    cut_off = f"{fake.records[0].deployment_id}, begun at {fake.records[0].started_at}, was cut off"
+    assert cut_off in fake("--dry").stderr
     done = fake("-y")
+    assert cut_off in done.stderr
     assert done.returncode == 0
     first, second = fake.records
     assert (first.status, second.status) == ("interrupted", "completed")

@@ -26,8 +26,9 @@ class Witness:
     def __init__(self) -> None:
         self.calls: list[str] = []
 
-    def before_connect(self, state: State) -> None:
-        self.calls.append("before_connect")
+    def connect(self, state: State, usual: Callable[[], None]) -> None:
+        self.calls.append("connect")
+        usual()
 
     def prepared(self, state: State) -> bool:
         self.calls.append("prepared")
@@ -84,7 +85,7 @@ def test_the_hooks_stand_around_what_pyinfra_does(monkeypatch: pytest.MonkeyPatc
     cli.print_results(state)
     cli.disconnect_all(state)
     assert witness.calls == [
-        "before_connect", "prepared", "operate serial=True", "report", "finish"
+        "connect", "prepared", "operate serial=True", "report", "finish"
     ]  # fmt: skip
     assert done == ["connect_all", "run_ops", "disconnect_all"]
 

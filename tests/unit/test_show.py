@@ -11,6 +11,7 @@ import configs
 from configs import Configuration, ConfigurationError, Problem
 from configs.__main__ import main
 from configs.overrides import settings
+from tests.unit.keys import PRIVATE_KEY
 
 Load = Callable[..., Configuration]
 VARIABLE = "CHOM_SETTING__PROMETHEUS__RETENTION_DAYS"
@@ -25,7 +26,7 @@ settings: {{prometheus: {{retention_days: 30}}, php: {{children: 10}}}}
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "key").write_text("a key")
+    (tmp_path / "key").write_text(PRIVATE_KEY)
     (tmp_path / "key").chmod(0o600)
     (tmp_path / "hosts").write_text("")
     path = tmp_path / "inventory.yaml"

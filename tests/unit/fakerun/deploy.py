@@ -9,9 +9,9 @@ import os
 from pyinfra import host
 
 from configs import Target
+from configs.findings import Finding
 from state.run import current
 from tasks.component import Site, declare
-from tasks.preflight import Finding
 from tests.unit.fakerun.stacks import STACKS
 from tests.unit.helpers import hardware
 
