@@ -5,9 +5,13 @@ from typing import cast
 
 from pyinfra.api import State
 
+from configs import Target
 from facts.existing import Existing
 from state.lanes import Lane, Operation, Step
-from state.plan import COUNTED, Change, ComponentPlan, Verb
+from state.options import Options
+from state.plan import COUNTED, Change, ComponentPlan, Plan, TargetPlan, Verb
+from state.record import Error
+from state.store import now
 
 # What stands before a name that does not say what it is.
 WORDS = {
@@ -32,6 +36,36 @@ def components_of(state: State, lane: Lane) -> dict[str, ComponentPlan]:
     found = lane.host.get_fact(Existing, resources=[*asked]) if asked else []
     told: set[tuple[str, str]] = set()
     return {step.component: _component(step, pending, set(found), told) for step in lane.steps}
+
+
+def plan_of(
+    options: Options,
+    targets: Mapping[str, Target],
+    found: Mapping[str, dict[str, ComponentPlan]],
+    errors: Mapping[str, Error],
+) -> Plan:
+    """The plan of all targets that take part.
+
+    ``found``: target → what would be done for its components; ``errors``: why it cannot be.
+    """
+    plans = {
+        name: TargetPlan(
+            role=target.role,
+            address=target.address,
+            error=errors.get(name),
+            components=found.get(name, {}),
+            counts=counts(found.get(name, {}).values()),
+        )
+        for name, target in targets.items()
+    }
+    return Plan(
+        action=options.action or "deploy",
+        created_at=now(),
+        only=list(options.only),
+        skip=list(options.skip),
+        changes=sum(sum(each.counts.values()) for each in plans.values()),
+        targets=plans,
+    )
 
 
 def counts(components: Iterable[ComponentPlan]) -> dict[str, int]:

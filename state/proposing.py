@@ -9,6 +9,7 @@ from state import plan_markdown, plan_view
 from state.console import say
 from state.options import Options
 from state.plan import Plan
+from state.record import Record
 
 
 def propose(plan: Plan, options: Options, whole: bool, scrub: Callable[[str], str]) -> None:
@@ -26,11 +27,20 @@ def propose(plan: Plan, options: Options, whole: bool, scrub: Callable[[str], st
         say(line)
 
 
-def is_confirmed() -> bool:
-    """Whether Enter is pressed, and nothing else typed, on what was shown."""
+def confirm(plan: Plan, last: Record | None) -> None:
+    """Have what was shown confirmed by Enter.
+
+    ``last``: the deployment before. Raises SystemExit where it is not confirmed, and where there is
+    nothing to do, not even to prove what the last one left unproven.
+    """
+    is_fit = not any(target.error for target in plan.targets.values())
+    if not plan.changes and is_fit and last and last.status == "completed":
+        raise SystemExit(0)
     say()
     say("    Enter goes on with this; anything else leaves everything as it is.")
-    return sys.stdin.readline() == "\n"
+    if sys.stdin.readline() != "\n":
+        say("    Nothing was changed.")
+        raise SystemExit(1)
 
 
 def exit_code(plan: Plan, detailed: bool) -> int:

@@ -29,10 +29,16 @@ class Reporting:
     ``timings``: an observer for the lanes.
     """
 
-    def __init__(self, options: Options, scrubber: Scrubber, root: Path) -> None:
+    def __init__(
+        self,
+        options: Options,
+        scrubber: Scrubber,
+        root: Path,
+        findings: Mapping[str, Sequence[Finding]],
+    ) -> None:
         self.ci = CiOutput()
         self.timings = Timings()
-        self.findings: dict[str, list[Finding]] = {}
+        self._findings = findings
         self._options = options
         self._scrubber = scrubber
         self._root = root
@@ -77,7 +83,7 @@ class Reporting:
             self.ci.annotate("error", _title(name, error), self._scrubber.scrub(_told(error)))
         try:
             if self._options.junit:
-                found = junit.suites(targets, failed, self.findings, checks, record)
+                found = junit.suites(targets, failed, self._findings, checks, record)
                 text = junit.to_xml(found, self._began, self._scrubber.scrub)
                 junit.write(self._options.junit, text)
             text = markdown.failures(failed, _again(failed))

@@ -1,13 +1,9 @@
 """One run of pyinfra in this project: from the settings to the closed record."""
 
-import json
-import platform
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
-from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from pyinfra import logger
 from pyinfra.api import Host, State
@@ -28,26 +24,24 @@ from state.lanes import GRACE_S, Lane, Lanes, Step
 from state.links import Links
 from state.locks import Locks
 from state.matching import note_matches
+from state.opening import config_of, new_record, settings_of, sha256_of, targets_of
 from state.options import Options
 from state.owned import Owned
 from state.ownership import Ours, Ownership
-from state.plan import ComponentPlan, Plan, TargetPlan
-from state.planning import components_of, counts
-from state.preflight_report import print_findings, print_report
+from state.plan import ComponentPlan
+from state.planning import components_of, plan_of
+from state.preflight import Preflight
 from state.private_keys import read_keys
 from state.reaching import become_root
-from state.record import Check, Config, Error, Record, Stage, Status
-from state.record import Target as TargetRecord
+from state.record import Check, Error, Status
 from state.recorder import Recorder
 from state.reporting import Reporting
 from state.scrubbing import Scrubber
 from state.selecting import Selection
-from state.store import FOLDER, Store, now, was_interrupted
+from state.store import FOLDER, Store, now
 from state.target_lock import NoAnswer, Robbed
 from state.telling import Announcement, tell
-from state.verifying import Verify, failure, verify_all, verify_one
-
-SCRIPT_VERSION = "5.0.0"
+from state.verifying import Verify, failure, is_due, verify_all, verify_one
 
 
 class Run(BaseStateCallback):
@@ -77,10 +71,8 @@ class Run(BaseStateCallback):
         self.store = Store(root / FOLDER, scrubber)
         self.breaths = Breaths(self.store.folder / "questions", scrubber.scrub)
         self.locks = Locks(self.store.folder, options.lock_wait_s, console.print_wait)
-        self.hardware: dict[str, Mapping[str, Any] | None] = {}
-        self.errors: dict[str, Error] = {}
-        self.reported = False
-        self.told: str | None = None
+        self.found = Preflight(self.targets, self.store, brief=options.action != "deploy")
+        self.errors = self.found.errors
         self.lanes: list[Lane] = []
         self.plans: dict[str, dict[str, ComponentPlan]] = {}
         self.urls: dict[str, Sequence[str]] = {}
@@ -93,8 +85,7 @@ class Run(BaseStateCallback):
         self.exit_code: int | None = None
         self.settings_from: str | None = None
         self.selection = Selection()
-        self.reporting = Reporting(options, scrubber, root)
-        self.findings = self.reporting.findings
+        self.reporting = Reporting(options, scrubber, root, self.found.findings)
 
     @property
     def targets(self) -> list[Target]:
@@ -126,12 +117,11 @@ class Run(BaseStateCallback):
         try:
             usual()
         except PyinfraError:
-            self._report()
-            self._end_without_targets()
+            self.found.end_without_targets()
         finally:
             logger.removeFilter(quiet)
         if self.options.action != "deploy":
-            print_findings(self.findings)
+            self.found.report()
 
     def _read_keys(self, state: State) -> None:
         names = self.taking_part(state)
@@ -147,7 +137,7 @@ class Run(BaseStateCallback):
         try:
             self._prepare_link(host)
         except sudo.Refused as refusal:
-            self._refuse(host, "preflight", [refusal.finding])
+            self.found.find(host.name, "preflight", [refusal.finding])
 
     def _prepare_link(self, host: Host) -> None:
         target = self.configuration.targets[host.name]
@@ -157,17 +147,7 @@ class Run(BaseStateCallback):
         self, state: State, host: Host, error: Exception
     ) -> None:
         target = self.configuration.targets[host.name]
-        self._refuse(host, "connect", [diagnose(host, target, error)])
-
-    def _refuse(self, host: Host, stage: Stage, findings: Sequence[Finding]) -> None:
-        """Keep what is found of a target, and why it cannot be deployed to, if so."""
-        self.findings.setdefault(host.name, []).extend(findings)
-        if failed := [each for each in findings if not each.warning]:
-            self.errors[host.name] = Error(
-                stage=stage,
-                message="; ".join(map(str, failed)),
-                remedy="; ".join(each.remedy for each in failed),
-            )
+        self.found.find(host.name, "connect", [diagnose(host, target, error)])
 
     # From deploy.py
 
@@ -189,7 +169,7 @@ class Run(BaseStateCallback):
         except Exception as error:
             logger.debug("preparing %s failed", host.name, exc_info=True)
             message = f"{type(error).__name__}: {error}"
-            self._note_machine(host, self.hardware.get(host.name))
+            self._note_machine(host, self.found.hardware.get(host.name))
             self.leave_out(host, Error(stage="prepare", message=message))
 
     def checked(
@@ -200,7 +180,7 @@ class Run(BaseStateCallback):
             self.ownership.machines[host.name] = hardware["machine"]
         if hardware and not self.options.dry:
             self.store.save_hardware(host.name, hardware)
-        self._refuse(host, "preflight", findings)
+        self.found.find(host.name, "preflight", findings)
         self._note_machine(host, hardware)
         if host.name in self.errors:
             self.leave_out(host, self.errors[host.name])
@@ -238,34 +218,9 @@ class Run(BaseStateCallback):
         return False
 
     def _note_machine(self, host: Host, hardware: Mapping[str, Any] | None) -> None:
-        """Keep what a machine is; the last one lets the table of all be printed."""
-        self.hardware[host.name] = hardware
-        if set(self.hardware) >= {each.name for each in host.state.activated_hosts}:
-            self._report()
-
-    def _report(self) -> None:
-        """Say, once, what was found out of all targets."""
-        if self.reported:
-            return
-        self.reported = True
-        if self.options.action != "deploy":
-            print_findings(self.findings)
-            return
-        told = self.hardware.keys() | self.errors.keys()
-        names = [each.name for each in self.targets if each.name in told]
-        machines = {name: self.hardware.get(name) for name in names}
-        findings = {name: self.findings.get(name, []) for name in names}
-        print_report(machines, findings, self._notes())
-
-    def _notes(self) -> list[str]:
-        """What is said of the last deployment, where it did not come to its end."""
-        last = self.store.last()
-        if last is None or not was_interrupted(last):
-            return []
-        self.told = last.deployment_id
-        until = f"interrupted at {last.completed_at}" if last.completed_at else "cut off"
-        begun = f"the last {last.action} {last.deployment_id}, begun at {last.started_at}"
-        return [f"{begun}, was {until}; a deploy goes on from there"]
+        self.found.note_machine(
+            host.name, hardware, [each.name for each in host.state.activated_hosts]
+        )
 
     def leave_out(self, host: Host, error: Error) -> None:
         """Let a target take no part; raises SystemExit when none is left."""
@@ -275,12 +230,7 @@ class Run(BaseStateCallback):
         try:
             host.state.fail_hosts({_itself(host)})
         except PyinfraError:
-            self._report()
-            self._end_without_targets()
-
-    def _end_without_targets(self) -> NoReturn:
-        console.say("--> No target can be deployed to; nothing was changed", fg="red", bold=True)
-        raise SystemExit(1) from None
+            self.found.end_without_targets()
 
     def plan(
         self,
@@ -309,7 +259,8 @@ class Run(BaseStateCallback):
             return False
         if not self.options.makes_plan:
             return True
-        plan = self._make_plan(state)
+        names = {name: self.configuration.targets[name] for name in self.taking_part(state)}
+        plan = plan_of(self.options, names, self.plans, self.errors)
         try:
             proposing.propose(plan, self.options, state.config.DIFF, self.scrubber.scrub)
         except OSError as error:
@@ -318,37 +269,9 @@ class Run(BaseStateCallback):
         if self.options.dry:
             raise SystemExit(proposing.exit_code(plan, self.options.detailed_exitcode))
         if not self.options.yes:
-            self._confirm(plan)
+            newest = self.store.newest()
+            proposing.confirm(plan, self.store.read(newest.deployment_id) if newest else None)
         return True
-
-    def _make_plan(self, state: State) -> Plan:
-        targets = {}
-        for name in self.taking_part(state):
-            target, its = self.configuration.targets[name], self.plans.get(name, {})
-            targets[name] = TargetPlan(
-                role=target.role,
-                address=target.address,
-                error=self.errors.get(name),
-                components=its,
-                counts=counts(its.values()),
-            )
-        return Plan(
-            action=self.options.action or "deploy",
-            created_at=now(),
-            only=list(self.options.only),
-            skip=list(self.options.skip),
-            changes=sum(sum(each.counts.values()) for each in targets.values()),
-            targets=targets,
-        )
-
-    def _confirm(self, plan: Plan) -> None:
-        newest = self.store.newest()
-        last = newest and self.store.read(newest.deployment_id)
-        if not plan.changes and not self.errors and last and last.status == "completed":
-            raise SystemExit(0)
-        if not proposing.is_confirmed():
-            console.say("    Nothing was changed.")
-            raise SystemExit(1)
 
     # From verify.py
 
@@ -420,25 +343,12 @@ class Run(BaseStateCallback):
             logger.removeFilter(quiet)
 
     def _verify(self, state: State) -> None:
-        """Prove that all of it works, where all of it was deployed and there is anything new.
-
-        What was seen to work and has not changed since is not proven again.
-        """
+        """Prove that all of it works, if that is due."""
         record = self.recorder.record if self.recorder else None
         if record is None or not self.verifiers:
             return
-        if any(target.status != "completed" for target in record.targets.values()):
-            console.say("--> Not verified: not every target was completed", fg="yellow")
-            return
-        if not self.selection.whole:
-            rest = "pyinfra inventory.py verify.py proves all"
-            console.say(f"--> Not verified: only some components were deployed; {rest}")
-            return
-        before = record.previous and self.store.read(record.previous.deployment_id)
-        changed = any(
-            each.changed for t in record.targets.values() for each in t.components.values()
-        )
-        if not changed and before and before.status == "completed":
+        before = self.store.read(record.previous.deployment_id) if record.previous else None
+        if not is_due(record, before, self.selection.whole):
             return
         self.reporting.ci.phase("verify")
         console.say("--> Verifying...", fg="blue", bold=True)
@@ -463,7 +373,7 @@ class Run(BaseStateCallback):
         holder = replace(holder_of(deployer, now(), action or "deploy"), message=message)
         self.locks.take_checkout(holder)
         for left_open in self.store.close_left_open(deployer.hostname):
-            if left_open != self.told:
+            if left_open != self.found.told:
                 console.say(f"    note: the deployment {left_open} was interrupted; going on")
         holder = replace(holder, deployment_id=self.store.next_id())
         self.locks.take_targets([lane.host for lane in lanes], holder)
@@ -472,25 +382,13 @@ class Run(BaseStateCallback):
             self.learn(lock.host, lock.copies)
         deployment_id = self.store.next_id()
         self.locks.describe(replace(holder, deployment_id=deployment_id))
-        settings = {target.name: target.settings.model_dump(mode="json") for target in self.targets}
-        record = Record(
-            deployment_id=deployment_id,
-            action=action or "deploy",
-            message=message,
-            deployer=deployer,
-            started_at=now(),
-            config=Config(
-                inventory_sha256=self.configuration.inventory_sha256,
-                script_version=SCRIPT_VERSION,
-                settings=settings,
-                settings_sha256=_sha256(settings),
-                settings_from=self.settings_from,
-                only=list(self.options.only),
-                skip=list(self.options.skip),
-            ),
-            tools={"python": platform.python_version(), "pyinfra": version("pyinfra")},
-            previous=self.store.newest(),
-            targets={name: self._target_record(name) for name in self.taking_part(state)},
+        record = new_record(
+            deployment_id,
+            deployer,
+            replace(self.options, message=message),
+            config_of(self.configuration, self.options, self.settings_from),
+            self.store.newest(),
+            targets_of(self.configuration, self.taking_part(state), self.found),
         )
         recorder = Recorder(state, record, self.store, links, self.owned_resources)
         self.ownership.noted = recorder.owners
@@ -501,17 +399,6 @@ class Run(BaseStateCallback):
         """The targets that ``--limit`` leaves, those that failed or were left out included."""
         chosen = {host.name for host in state.inventory if state.is_host_in_limit(host)}
         return [target.name for target in self.targets if target.name in chosen]
-
-    def _target_record(self, name: str) -> TargetRecord:
-        target, error = self.configuration.targets[name], self.errors.get(name)
-        hardware = self.hardware.get(name)
-        return TargetRecord(
-            role=target.role,
-            address=target.address,
-            status="failed" if error else "pending",
-            hardware=dict(hardware) if hardware else None,
-            error=error,
-        )
 
     def interrupted(self, exit_code: int) -> bool:
         """Remember that a signal ends this run; returns whether the lanes end it themselves."""
@@ -535,13 +422,9 @@ class Run(BaseStateCallback):
         finally:
             self._remember_questions()
             self.locks.release()
-            warnings = [
-                f"{name}: {each}; {each.remedy}"
-                for name, its in self.findings.items()
-                for each in its
-                if each.warning
-            ]
-            self.reporting.finish(self.taking_part(state), self.errors, self.checks, warnings)
+            self.reporting.finish(
+                self.taking_part(state), self.errors, self.checks, self.found.warnings
+            )
 
     def _remember_questions(self) -> None:
         """Only where there is a history: a dry run of a bare project leaves nothing behind."""
@@ -570,19 +453,15 @@ class Run(BaseStateCallback):
         self.reporting.summary(record, self.store, self.urls, warnings)
 
     def _note_matches(self, state: State) -> None:
-        settings = {target.name: target.settings.model_dump(mode="json") for target in self.targets}
+        settings = sha256_of(settings_of(self.configuration))
         try:
-            note_matches(self.store, state, self.lanes, _sha256(settings))
+            note_matches(self.store, state, self.lanes, settings)
         except OSError as error:
             console.say(f"    note: {self._unwritable(error)}", fg="yellow")
 
 
 def _counted(ids: Sequence[str]) -> str:
     return "a deployment" if len(ids) == 1 else f"{len(ids)} deployments"
-
-
-def _sha256(settings: Mapping[str, Any]) -> str:
-    return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def _itself(host: Host) -> Host:

@@ -10,7 +10,7 @@ from pyinfra.api import Host, State
 from pyinfra.context import ctx_host, ctx_state
 
 from state import console
-from state.record import Check, Error
+from state.record import Check, Error, Record
 
 
 class Proof(Protocol):
@@ -32,6 +32,24 @@ class _Stumbled:
     name: str
     problem: str
     remedy: str = "run it again with --debug, which tells where"
+
+
+def is_due(record: Record, before: Record | None, whole: bool) -> bool:
+    """Whether a deployment is to be proven, or why it is not, which is said.
+
+    What was seen to work, and has not changed since, is not proven again. ``before``: the last
+    deployment before; ``whole``: all components were deployed.
+    """
+    if any(target.status != "completed" for target in record.targets.values()):
+        console.say("--> Not verified: not every target was completed", fg="yellow")
+        return False
+    if not whole:
+        rest = "pyinfra inventory.py verify.py proves all"
+        console.say(f"--> Not verified: only some components were deployed; {rest}")
+        return False
+    components = [each for its in record.targets.values() for each in its.components.values()]
+    worked = before is not None and before.status == "completed"
+    return not worked or any(each.changed for each in components)
 
 
 def verify_all(state: State, verifiers: Mapping[Host, Verify]) -> dict[str, list[Check]]:
