@@ -90,6 +90,20 @@ def blocks(document: Path) -> list[Block]:
     return found
 
 
+def to_run(words: str) -> list[tuple[str, list[Command]]]:
+    """The name of each document with the commands that ``words`` runs in it, in order."""
+    found = []
+    for document in documents():
+        its = [each for each in blocks(document) if _is_run_by(each, words)]
+        if its:
+            found.append((document.name, [command for each in its for command in each.commands]))
+    return found
+
+
+def _is_run_by(block: Block, words: str) -> bool:
+    return block.language == "console" and block.words == words and not block.reason
+
+
 def outside(document: Path) -> Iterator[tuple[int, str]]:
     """The lines of a document that are in no block, with their numbers."""
     inside: set[int] = set()
@@ -130,8 +144,8 @@ def run(
     assert "Traceback" not in done.stdout, said
     rest = iter(done.stdout.splitlines())
     for expected in command.printed:
-        pattern = re.compile(".*".join(map(re.escape, expected.split("…"))))
-        assert any(pattern.fullmatch(line.rstrip()) for line in rest), f"no {expected!r}\n{said}"
+        wanted = re.compile(".*".join(map(re.escape, expected.split("…"))))
+        assert any(wanted.fullmatch(line.rstrip()) for line in rest), f"no {expected!r}\n{said}"
     return done.stdout
 
 

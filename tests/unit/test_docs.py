@@ -4,8 +4,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
-from itertools import groupby
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import configs
 from configs import settings_page
 from configs.__main__ import main
 from tests.copies import copy_project
-from tests.documents import RUNNERS, SHOWN, Block, Command, blocks, documents, outside, run
+from tests.documents import RUNNERS, SHOWN, Block, Command, blocks, documents, outside, run, to_run
 from tests.lab.paths import PROJECT
 from tests.unit.test_migrate import OLD, STATE
 
@@ -95,21 +94,10 @@ def env(tmp_path: Path) -> dict[str, str]:
     return {**plain, "PATH": path, "HOME": str(home), "EDITOR": "true"}
 
 
-def _run_here() -> Iterator[tuple[str, list[Block]]]:
-    here = (each for each in BLOCKS if _is_console(each, ""))
-    for document, its in groupby(here, key=lambda block: block.document.name):
-        yield document, list(its)
-
-
-def _is_console(block: Block, words: str) -> bool:
-    return block.language == "console" and block.words == words and not block.reason
-
-
-@pytest.mark.parametrize(("document", "its"), list(_run_here()), ids=lambda it: str(it)[:30])
+@pytest.mark.parametrize("commands", [pytest.param(its, id=name) for name, its in to_run(words="")])
 def test_commands_that_need_no_machine_work(
-    document: str, its: list[Block], project: Path, env: Mapping[str, str]
+    commands: list[Command], project: Path, env: Mapping[str, str]
 ) -> None:
-    commands = [command for block in its for command in block.commands]
     if not any(command.text.startswith(BEGIN) for command in commands):
         run(Command(BEGIN, 0, ()), project, env, {})
     for command in commands:
