@@ -157,9 +157,7 @@ def test_targets_are_not_reached_by_wrong_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gevent.monkey.patch_all", lambda: None)
-    monkeypatch.setattr(
-        "state.commands.remote.configs.load", lambda: configuration(tmp_path, TWO_IN_ONE_PLACE)
-    )
+    monkeypatch.setenv("CHOM_INVENTORY", str(tmp_path / "nowhere.yaml"))
     with (
         pytest.raises(Refusal, match="expected: settings that tell how targets are reached"),
         targets([]),
