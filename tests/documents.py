@@ -5,8 +5,10 @@ where ``…`` stands for anything. The words after ``console`` name who runs it.
 ``<!-- not run: REASON -->`` right before the block says why nobody does.
 """
 
+import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,11 @@ RUNNERS = ("", "lab", "lab slow", "component")
 _FENCE = re.compile(r" *```(.*)")
 _REASON = re.compile(r" *<!-- not run: (.+) -->")
 _CODE = re.compile(r"# exit code (\d+)\s*$")
+# What a document says → what is run instead where nobody is there to confirm.
+CONFIRMED = {
+    r"(deploy|rollback)\.py(?!.*--dry)": r"\1.py -y",
+    r"teardown\.py(?!.*--dry)": "teardown.py -y --data yes_teardown=observability,vpsmanager",
+}
 LIMIT_S = 900
 
 
@@ -98,6 +105,17 @@ def to_run(words: str) -> list[tuple[str, list[Command]]]:
         if its:
             found.append((document.name, [command for each in its for command in each.commands]))
     return found
+
+
+def terminal(home: Path) -> dict[str, str]:
+    """The environment of an operator's terminal, once `.venv/bin/activate` was said in it."""
+    plain = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("CHOM_", "PYINFRA_", "GITHUB_", "GITLAB_")) and name != "CI"
+    }
+    path = f"{Path(sys.executable).parent}:{plain['PATH']}"
+    return {**plain, "PATH": path, "HOME": str(home), "EDITOR": "true"}
 
 
 def _is_run_by(block: Block, words: str) -> bool:

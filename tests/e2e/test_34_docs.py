@@ -1,8 +1,6 @@
 """The documents' commands do on real machines what the documents say; so do the examples for CI."""
 
-import os
 import stat
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.documents import Command, run, to_run
+from tests.documents import CONFIRMED, Command, run, terminal, to_run
 from tests.e2e.platform import Platform
 from tests.e2e.project import Project
 from tests.e2e.shop import Shop
@@ -64,13 +62,8 @@ def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     (home / ".ssh").mkdir()
     _write_inventory(project)
     _let_ssh_live_in(home, tools, lab)
-    plain = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("CHOM_", "PYINFRA_", "GITHUB_", "GITLAB_")) and name != "CI"
-    }
-    path = f"{tools}:{Path(sys.executable).parent}:{plain['PATH']}"
-    env = {**plain, **project.secrets_env, "PATH": path, "HOME": str(home)}
+    usual = terminal(home)
+    env = {**usual, **project.secrets_env, "PATH": f"{tools}:{usual['PATH']}"}
     yield Desk(platform, env, _substitutions(lab))
     # The records of these machines go with this clone.
     platform.refresh()
@@ -104,10 +97,7 @@ def _substitutions(lab: Lab) -> dict[str, str]:
         **{address: lab.machine(name).address for address, name in ADDRESSES.items()},
         # As the lab's own key lets us in, this one would be taken for known.
         r"^ssh-copy-id ": "ssh-copy-id -f ",
-        # Nobody is there to confirm.
-        r"(deploy|rollback)\.py(?!.*--(dry|json))": r"\1.py -y",
-        r"(deploy\.py)(?=.*--json)(?!.*--dry)": r"\1 -y",
-        r"teardown\.py(?!.*--dry)": "teardown.py -y --data yes_teardown=observability,vpsmanager",
+        **CONFIRMED,
     }
 
 

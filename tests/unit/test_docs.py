@@ -1,9 +1,7 @@
 """The documents: every block is known, every command that needs no machine works, links lead."""
 
 import json
-import os
 import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,18 @@ import configs
 from configs import settings_page
 from configs.__main__ import main
 from tests.copies import copy_project
-from tests.documents import RUNNERS, SHOWN, Block, Command, blocks, documents, outside, run, to_run
+from tests.documents import (
+    RUNNERS,
+    SHOWN,
+    Block,
+    Command,
+    blocks,
+    documents,
+    outside,
+    run,
+    terminal,
+    to_run,
+)
 from tests.lab.paths import PROJECT
 from tests.unit.test_migrate import OLD, STATE
 
@@ -81,17 +90,11 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
-    """What an operator's terminal has, once `.venv/bin/activate` was said in it."""
+    """What an operator's terminal has."""
     home = tmp_path / "home"
     (home / ".ssh").mkdir(parents=True)
     (home / ".ssh" / "known_hosts").touch()
-    plain = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("CHOM_", "PYINFRA_", "GITHUB_", "GITLAB_")) and name != "CI"
-    }
-    path = f"{Path(sys.executable).parent}:{plain['PATH']}"
-    return {**plain, "PATH": path, "HOME": str(home), "EDITOR": "true"}
+    return terminal(home)
 
 
 @pytest.mark.parametrize("commands", [pytest.param(its, id=name) for name, its in to_run(words="")])
