@@ -33,11 +33,12 @@ def prepare(target: Target) -> None:
         ports = health["ssh_ports"]
         owned = run.owned(target.name)
         site = Site(target, hardware, run.targets, in_this_run, ports, run.secrets, owned)
-        steps = declare(STACKS, site)
-        left = leftovers(run.owned_resources(target.name), steps, order_of(target.role))
-        steps += remove_leftovers(left, site)
-        if left.every and left.kept:
-            run.note(host, f"no longer declared, and kept as data: {names_of(left.kept)}")
+        steps = declare(run.selection.of(STACKS), site)
+        if run.selection.whole:
+            left = leftovers(run.owned_resources(target.name), steps, order_of(target.role))
+            steps += remove_leftovers(left, site)
+            if left.every and left.kept:
+                run.note(host, f"no longer declared, and kept as data: {names_of(left.kept)}")
         run.plan(host, target.role, steps, addresses(site), lambda: verify(site))
         run.tell_afterwards(host, announcements(site))
 

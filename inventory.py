@@ -11,7 +11,7 @@ import click
 
 import configs
 from configs.secrets import Provided, provide
-from state import confirming, graph, options, reaching, restoring, run, seam, sudo
+from state import confirming, graph, options, reaching, restoring, run, seam, selecting, sudo
 from state.scrubbing import Scrubber
 from state.store import FOLDER, Store
 from tasks.quoting import QUOTINGS
@@ -24,7 +24,7 @@ from tasks.teardown.showing import shown
 def _secrets(needed: bool) -> Provided:
     """The secrets; all that a deploy needs, for other commands those that can be opened."""
     try:
-        needs = needed_secrets(_targets) if needed else []
+        needs = needed_secrets(_targets, _selection.of(STACKS)) if needed else []
         return provide(needs, keep=not _options.dry)
     except configs.ConfigurationError:
         if needed:
@@ -45,9 +45,9 @@ def _confirm_teardown(targets: list[configs.Target]) -> None:
     if not _options.dry:
         done = [name for name in found if name not in concerned]
         confirming.confirm(concerned, _options.data, done)
-        seam.confirmed()
 
 
+_selection = selecting.Selection()
 signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     _options = options.read()
@@ -66,6 +66,10 @@ try:
     if _restored:
         _configuration = _restored.configuration
     _targets = list(_configuration.targets.values())
+    _roles = {each.role for each in _targets}
+    if _options.action == "deploy":
+        _there = {str(role): stack for role, stack in STACKS.items() if role in _roles}
+        _selection = selecting.select(_there, _options.only, _options.skip)
     if _options.action == "rollback":
         chosen_app(_targets, _options.data)
     _provided = _secrets(_options.action == "deploy")
@@ -97,9 +101,10 @@ _scrubber = Scrubber(
 )
 _scrubber.guard_streams()
 seam.scrub_crash_report(_scrubber.scrub)
-for _line in _restored.lines if _restored else ():
+for _line in (*_selection.lines, *(_restored.lines if _restored else ())):
     click.echo(f"    {_line}", err=True)
 _run = run.Run(_configuration, _options, configs.PROJECT, _passwords, _provided.secrets, _scrubber)
+_run.selection = _selection
 _run.settings_from = _restored.deployment_id if _restored else None
 run.begin(_run)
 seam.install(_run)

@@ -1,5 +1,6 @@
 """What apt and dpkg know on a host."""
 
+import shlex
 from typing import TypedDict
 
 from pyinfra.api import FactBase, StringCommand
@@ -59,6 +60,27 @@ class Packages(FactBase[PackagesData]):
             unfinished=["unfinished", "yes"] in lines,
             lists_age_s=ages[0] if ages else None,
         )
+
+
+class Upcoming(FactBase[dict[str, str]]):
+    """Which packages apt would install for ``names``, with their versions, by the lists it has.
+
+    Empty where these lack one of them. Nothing is written: neither a lock nor apt's cache.
+    """
+
+    default = dict
+    asked_alone = True
+
+    def command(self, names: list[str]) -> StringCommand:
+        return StringCommand(
+            "apt-get -s -q --no-install-recommends --allow-downgrades -o Debug::NoLocking=1",
+            "-o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= install",
+            shlex.join(names),
+            "2>/dev/null | sed -n 's/^Inst \\([^ ]*\\).*(\\([^ ]*\\) .*/\\1 \\2/p'",
+        )
+
+    def process(self, output: list[str]) -> dict[str, str]:
+        return {name: version for name, version in (line.split(" ", 1) for line in output)}
 
 
 class Offered(FactBase[list[str]]):

@@ -7,7 +7,7 @@ way, which asks anew what there is to do.
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 import gevent
 from gevent.event import Event
@@ -24,7 +24,27 @@ from state.graph import Node, needed_nodes
 GRACE_S = 10
 # How often one operation is begun again after its connection was lost.
 TRIES = 3
+Verb = Literal[
+    "create", "change", "remove", "install", "start", "stop", "restart", "reload", "run", "wait"
+]
 UNANSWERED = "a question that it asks the host could not be answered; is the host still reachable?"
+
+
+class Effect(Protocol):
+    """One thing that an operation told it would do; see tasks/effects.py."""
+
+    @property
+    def verb(self) -> Verb: ...
+    @property
+    def what(self) -> str: ...
+    @property
+    def why(self) -> str: ...
+    @property
+    def diff(self) -> Sequence[str]: ...
+    @property
+    def old(self) -> str: ...
+    @property
+    def new(self) -> str: ...
 
 
 class Operation(Protocol):
@@ -40,6 +60,8 @@ class Operation(Protocol):
     def removes(self) -> tuple[tuple[str, str, str], ...]: ...
     @property
     def alone(self) -> bool: ...
+    @property
+    def effects(self) -> Sequence[Effect]: ...
 
 
 class Step(Protocol):

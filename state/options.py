@@ -1,22 +1,16 @@
 """How pyinfra was called, as far as a run must know it."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 
 import click
 
-from configs import ConfigurationError, Problem
+from configs import ConfigurationError
+from configs.given import ROLLBACK, TEARDOWN, VERIFY, is_yes, names_in, problems_of
 from state.record import Action
-
-# It changes nothing: there is nothing to confirm, and no secret is needed.
-PROOF = "verify.py"
-# These make nothing that would need one.
-ROLLBACK, TEARDOWN = "rollback.py", "teardown.py"
-LONGEST_MESSAGE = 200
-LONGEST_WAIT_S = 24 * 3600
 
 
 class NoTerminal(Exception):
@@ -33,7 +27,11 @@ class Options:
     ``action``: what is done to the targets, as the record has it; None: nothing that is recorded.
     ``data``: those of ``--data``, unparsed. ``message``: the deployer's words on what is done.
     ``lock_wait_s``: for how long to wait for another deploy to end, in seconds.
-    ``limit``, ``exclude``: names of targets or groups, or patterns of names.
+    ``limit``, ``exclude``: names of targets or groups, or patterns of names. ``only``, ``skip``:
+    the components that a deploy is limited to, and those that it leaves out. ``json``: the result
+    goes to standard output, and nobody is asked. ``detailed_exitcode``: a dry run ends with 2 where
+    there is something to change. ``plan``, ``junit``: files to write the plan to as Markdown, and
+    what was checked as JUnit's XML.
     """
 
     action: Action | None = "deploy"
@@ -45,6 +43,19 @@ class Options:
     exclude: Sequence[str] = ()
     message: str = ""
     lock_wait_s: int = 0
+    only: Sequence[str] = ()
+    skip: Sequence[str] = ()
+    json: bool = False
+    yes: bool = False
+    detailed_exitcode: bool = False
+    plan: Path | None = None
+    junit: Path | None = None
+
+    @property
+    def makes_plan(self) -> bool:
+        """Whether targets are asked what would be changed; a teardown has shown its plan before."""
+        asks = not self.yes and self.action != "teardown"
+        return self.dry or asks or self.plan is not None
 
     def leave(self, name: str, role: str) -> bool:
         """Whether ``--limit`` and ``--exclude`` leave a target, as pyinfra understands them."""
@@ -62,8 +73,9 @@ def read() -> Options:
     """
     context = click.get_current_context(silent=True)
     given = context.params if context else {}
-    files = [str(item) for item in given.get("operations", ()) if str(item).endswith(".py")]
-    changes = [Path(file).name for file in files if Path(file).name != PROOF]
+    files = [Path(item).name for item in given.get("operations", ()) if str(item).endswith(".py")]
+    # What proves changes nothing: there is nothing to confirm, and no secret is needed.
+    changes = [name for name in files if name != VERIFY]
     action: Action | None = "deploy" if changes else None
     if ROLLBACK in changes:
         action = "rollback"
@@ -71,18 +83,15 @@ def read() -> Options:
         action = "teardown"
     dry = bool(given.get("dry") or (given.get("json_output") and not given.get("yes")))
     # A teardown has a confirmation of its own.
-    asks = action not in (None, "teardown") and not (
-        given.get("yes") or given.get("dry") or given.get("json_output")
-    )
+    asks = action not in (None, "teardown") and not (dry or given.get("yes"))
     if asks and not sys.stdin.isatty():
         raise NoTerminal
-    data = dict(each.split("=", 1) for each in given.get("data", ()) if "=" in each)
-    problems = [*_wrong_message(data), *_wrong_wait(data)]
-    if problems:
+    if files and (problems := problems_of(given.get("data", ()), files)):
         raise ConfigurationError(problems)
+    data = dict(each.split("=", 1) for each in given.get("data", ()) if "=" in each)
     return Options(
         action=action,
-        dry=dry if action == "teardown" else bool(given.get("dry")),
+        dry=dry,
         verbosity=int(given.get("verbosity") or 0),
         fail_percent=given.get("fail_percent"),
         data=data,
@@ -90,20 +99,11 @@ def read() -> Options:
         lock_wait_s=int(data.get("lock_wait", 0)),
         limit=tuple(given.get("limit") or ()),
         exclude=tuple(given.get("exclude") or ()),
+        only=tuple(names_in(data, "only")),
+        skip=tuple(names_in(data, "skip")),
+        json=bool(given.get("json_output")),
+        yes=bool(given.get("yes")),
+        detailed_exitcode=is_yes(data, "detailed_exitcode"),
+        plan=Path(data["plan"]) if "plan" in data else None,
+        junit=Path(data["junit"]) if "junit" in data else None,
     )
-
-
-def _wrong_message(data: Mapping[str, str]) -> Iterator[Problem]:
-    text = data.get("message", "")
-    if len(text) > LONGEST_MESSAGE or not text.isprintable():
-        found = f"{len(text)} characters" if text.isprintable() else "more than one line"
-        expected = f"one line of at most {LONGEST_MESSAGE} characters"
-        yield Problem("--data", "message", found, expected, "make it shorter")
-
-
-def _wrong_wait(data: Mapping[str, str]) -> Iterator[Problem]:
-    text = data.get("lock_wait", "0")
-    if not text.isdecimal() or int(text) > LONGEST_WAIT_S:
-        expected = f"a number of seconds, at most {LONGEST_WAIT_S}"
-        remedy = "say for how long to wait for another deploy to end: --data lock_wait=300"
-        yield Problem("--data", "lock_wait", f'"{text}"', expected, remedy)

@@ -48,6 +48,7 @@ class Config(Part):
     """What was deployed: the inventory's hash and every effective setting, by target.
 
     ``settings_from``: the deployment whose settings these are, where they are not the inventory's.
+    ``only``, ``skip``: the components that were asked for, or to be left out.
     """
 
     inventory_sha256: Sha256
@@ -55,6 +56,8 @@ class Config(Part):
     settings: dict[str, dict[str, Any]]
     settings_sha256: Sha256
     settings_from: str | None = None
+    only: list[str] = []
+    skip: list[str] = []
 
 
 class Previous(Part):

@@ -16,7 +16,7 @@ from pyinfra.api.state import BaseStateCallback
 
 from configs import Configuration, Target
 from configs.secrets import Secret
-from state import console, sudo
+from state import console, proposing, sudo
 from state.breaths import Breaths
 from state.connection import connect_remedy
 from state.copies import put_copies
@@ -30,11 +30,13 @@ from state.matching import note_matches
 from state.options import Options
 from state.owned import Owned
 from state.ownership import Ours, Ownership
+from state.planning import ComponentPlan, Plan, TargetPlan, components_of, counts
 from state.reaching import become_root
 from state.record import Check, Config, Error, Record, Status
 from state.record import Target as TargetRecord
 from state.recorder import Recorder
 from state.scrubbing import Scrubber
+from state.selecting import Selection
 from state.store import FOLDER, Store, now
 from state.target_lock import NoAnswer, Robbed
 from state.telling import Announcement, tell
@@ -59,6 +61,7 @@ class Run(BaseStateCallback):
     ``passwords``: target → sudo password, for those whose sudo asks for one. ``secrets``: those of
     the components, by name. ``scrubber``: keeps all of these out of the records.
     ``settings_from``: the deployment whose settings are deployed, if not the inventory's.
+    ``selection``: the components that the run is about.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class Run(BaseStateCallback):
         self.errors: dict[str, Error] = {}
         self.warnings: list[str] = []
         self.lanes: list[Lane] = []
+        self.plans: dict[str, dict[str, ComponentPlan]] = {}
         self.urls: dict[str, Sequence[str]] = {}
         self.checks: dict[str, Sequence[Check]] = {}
         self.verifiers: dict[Host, Verify] = {}
@@ -92,6 +96,7 @@ class Run(BaseStateCallback):
         self.running: Lanes | None = None
         self.exit_code: int | None = None
         self.settings_from: str | None = None
+        self.selection = Selection()
 
     @property
     def targets(self) -> list[Target]:
@@ -111,6 +116,7 @@ class Run(BaseStateCallback):
         """Watch the connections, and let a failing host fail alone: no prompt stops the others."""
         state.config.FAIL_PERCENT = self.options.fail_percent
         state.should_raise_failed_hosts = None
+        state.check_for_changes = self.options.makes_plan
         state.add_callback_handler(self)
 
     def host_connect(self, state: State, host: Host) -> None:  # type: ignore[override]
@@ -249,10 +255,64 @@ class Run(BaseStateCallback):
         verify: Verify | None = None,
     ) -> None:
         """Take what deploy.py declared for one target; ``verify`` proves that it works."""
-        self.lanes.append(Lane(_itself(host), role, steps))
+        lane = Lane(_itself(host), role, steps)
+        self.lanes.append(lane)
+        if self.options.makes_plan:
+            self.plans[host.name] = components_of(host.state, lane)
         self.urls[host.name] = urls
         if verify:
             self.verifiers[_itself(host)] = verify
+
+    def prepared(self, state: State) -> bool:
+        """Show what would be done, and have it confirmed; returns whether that is settled now.
+
+        Raises SystemExit at the end of a dry run, where nothing is to be done, and where it was not
+        confirmed.
+        """
+        if not self.lanes:
+            return False
+        if not self.options.makes_plan:
+            return True
+        plan = self._make_plan(state)
+        try:
+            proposing.propose(plan, self.options, state.config.DIFF, self.scrubber.scrub)
+        except OSError as error:
+            console.print_refusal(f"the plan could not be written: {error}", "name another file")
+            raise SystemExit(1) from None
+        if self.options.dry:
+            raise SystemExit(proposing.exit_code(plan, self.options.detailed_exitcode))
+        if not self.options.yes:
+            self._confirm(plan)
+        return True
+
+    def _make_plan(self, state: State) -> Plan:
+        targets = {}
+        for name in self.taking_part(state):
+            target, its = self.configuration.targets[name], self.plans.get(name, {})
+            targets[name] = TargetPlan(
+                role=target.role,
+                address=target.address,
+                error=self.errors.get(name),
+                components=its,
+                counts=counts(its.values()),
+            )
+        return Plan(
+            action=self.options.action or "deploy",
+            created_at=now(),
+            only=list(self.options.only),
+            skip=list(self.options.skip),
+            changes=sum(sum(each.counts.values()) for each in targets.values()),
+            targets=targets,
+        )
+
+    def _confirm(self, plan: Plan) -> None:
+        newest = self.store.newest()
+        last = newest and self.store.read(newest.deployment_id)
+        if not plan.changes and not self.errors and last and last.status == "completed":
+            raise SystemExit(0)
+        if not proposing.is_confirmed():
+            console.say("    Nothing was changed.")
+            raise SystemExit(1)
 
     # From verify.py
 
@@ -330,6 +390,10 @@ class Run(BaseStateCallback):
         if any(target.status != "completed" for target in record.targets.values()):
             console.say("--> Not verified: not every target was completed", fg="yellow")
             return
+        if not self.selection.whole:
+            rest = "pyinfra inventory.py verify.py proves all"
+            console.say(f"--> Not verified: only some components were deployed; {rest}")
+            return
         before = record.previous and self.store.read(record.previous.deployment_id)
         changed = any(
             each.changed for t in record.targets.values() for each in t.components.values()
@@ -379,6 +443,8 @@ class Run(BaseStateCallback):
                 settings=settings,
                 settings_sha256=_sha256(settings),
                 settings_from=self.settings_from,
+                only=list(self.options.only),
+                skip=list(self.options.skip),
             ),
             tools={"python": platform.python_version(), "pyinfra": version("pyinfra")},
             previous=self.store.newest(),
@@ -422,7 +488,7 @@ class Run(BaseStateCallback):
         try:
             if self.recorder is not None:
                 self._close(self.recorder)
-            elif self.options.dry and self.options.action == "deploy":
+            elif self.options.dry and self.options.action == "deploy" and self.selection.whole:
                 self._note_matches(state)
         finally:
             self._remember_questions()
@@ -431,7 +497,9 @@ class Run(BaseStateCallback):
     def _remember_questions(self) -> None:
         """Only where there is a history: a dry run of a bare project leaves nothing behind."""
         if self.store.folder.is_dir():
-            targets = self.recorder.record.targets if self.recorder else {}
+            # One that was asked for a few components was not asked all.
+            whole = self.recorder and self.selection.whole
+            targets = self.recorder.record.targets if self.recorder and whole else {}
             self.breaths.remember(
                 [name for name, each in targets.items() if each.status == "completed"]
             )

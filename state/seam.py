@@ -1,7 +1,8 @@
-"""The one place where we replace parts of pyinfra: four names that its CLI calls once each.
+"""The one place where we replace parts of pyinfra: five names that its CLI calls once each.
 
 ``pyinfra_cli.cli`` calls its module-level ``connect_all``, ``run_ops`` and ``disconnect_all``: the
-beginning, the middle and the end of a run; and ``print_results``, a line for every operation.
+beginning, the middle and the end of a run; ``_handle_commands``, which runs the deploy files and
+after which it would show what changes; and ``print_results``, a line for every operation.
 pyinfra has no hook for any of them. Measured with pyinfra 3.10, which ``pyproject.toml``
 therefore pins.
 """
@@ -12,25 +13,26 @@ import os
 import signal
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import gevent
 from gevent import getcurrent
-from pyinfra.api import State, util
+from pyinfra.api import Config, State, util
 from pyinfra_cli import cli
 from pyinfra_cli.exceptions import UnexpectedMixin
 
-NAMES = ("connect_all", "run_ops", "print_results", "disconnect_all")
+NAMES = ("connect_all", "_handle_commands", "run_ops", "print_results", "disconnect_all")
 
 
 class Hooks(Protocol):
     """What a run does at its beginning, in its middle and at its end.
 
-    ``usual`` is what pyinfra would do there. ``interrupted`` returns whether the run ends by
-    itself soon.
+    ``usual`` is what pyinfra would do there. ``prepared`` returns whether the run goes on without
+    pyinfra's showing and asking; ``interrupted``, whether it ends by itself soon.
     """
 
     def before_connect(self, state: State) -> None: ...
+    def prepared(self, state: State) -> bool: ...
     def operate(self, state: State, serial: bool, usual: Callable[[], None]) -> None: ...
     def report(self, state: State, usual: Callable[[], None]) -> None: ...
     def finish(self, state: State) -> None: ...
@@ -45,11 +47,17 @@ def install(hooks: Hooks) -> None:
     missing = [name for name in NAMES if not callable(getattr(cli, name, None))]
     if missing:
         raise RuntimeError(f"this pyinfra has no pyinfra_cli.cli.{missing[0]}; 3.10 is needed")
-    connect_all, run_ops, print_results, disconnect_all = (getattr(cli, name) for name in NAMES)
+    connect_all, handle, run_ops, print_results, disconnect_all = (
+        getattr(cli, name) for name in NAMES
+    )
 
     def connect(state: State) -> None:
         hooks.before_connect(state)
         connect_all(state)
+
+    def prepare(*arguments: Any, **options: Any) -> tuple[bool, State, Config]:
+        shows, state, config = handle(*arguments, **options)
+        return shows and not hooks.prepared(state), state, config
 
     def operate(state: State, serial: bool = False, no_wait: bool = False) -> None:
         hooks.operate(state, serial, lambda: run_ops(state, serial=serial, no_wait=no_wait))
@@ -63,17 +71,13 @@ def install(hooks: Hooks) -> None:
         finally:
             disconnect_all(state)
 
+    hooked = (connect, prepare, operate, report, disconnect)
     # A connection that ends in the middle is told by pyinfra; paramiko would add a traceback.
     logging.getLogger("paramiko").addHandler(logging.NullHandler())
-    for name, replacement in zip(NAMES, (connect, operate, report, disconnect), strict=True):
+    for name, replacement in zip(NAMES, hooked, strict=True):
         setattr(cli, name, replacement)
     _leave_out_source_lines()
     _install_signals(hooks)
-
-
-def confirmed() -> None:
-    """Let pyinfra not ask once more: somebody has confirmed what it would ask for."""
-    cli._do_confirm = lambda msg: True
 
 
 def _leave_out_source_lines() -> None:

@@ -16,6 +16,7 @@ from pyinfra.api.operation import OperationMeta
 from configs import Target
 from configs.secrets import Needed, Secret
 from facts.hardware import HardwareData
+from tasks.effects import Effect, listening
 from tasks.repositories import Repository
 
 
@@ -89,7 +90,7 @@ class Declared:
 
     ``creates``, ``removes``: the resources that it may create or takes away, each by its kind, its
     name and the component that it is for. ``alone``: what fails here keeps nothing else of the
-    component from being done.
+    component from being done. ``effects``: what it told that it would do, where a plan is made.
     """
 
     hash: str
@@ -97,6 +98,7 @@ class Declared:
     creates: tuple[tuple[str, str, str], ...]
     alone: bool = False
     removes: tuple[tuple[str, str, str], ...] = ()
+    effects: tuple[Effect, ...] = ()
 
 
 @dataclass
@@ -232,10 +234,18 @@ def noted(
     here = stage()
     host.loop_position.append(len(here.step.operations))
     try:
-        yield f"{here.component.name} | {label}"
+        with listening() as effects:
+            yield f"{here.component.name} | {label}"
     finally:
         host.loop_position.pop()
     own = tuple((kind, name, here.component.name) for kind, name in creates)
     here.step.operations.append(
-        Declared(host.op_hash_order[-1], label, (*own, *shared), alone, tuple(removes))
+        Declared(
+            host.op_hash_order[-1],
+            label,
+            (*own, *shared),
+            alone,
+            tuple(removes),
+            tuple(effects),
+        )
     )

@@ -315,7 +315,6 @@ def service(
     drop_in = text_file(f"/etc/systemd/system/{unit}.d/chom.conf", text)
     if ready and ready.startswith("http"):
         ready = services.answers(unit, ready)
-    files_of_it = [drop_in, *runs, *reads]
     with noted(f"Service {name}", ("services", unit)) as label:
         services.run_service(
             name=label,
@@ -324,12 +323,15 @@ def service(
             reads=list(reads),
             ready=ready,
             limit_s=limit_s,
-            upcoming=[
-                operation
-                for path, operation in stage().written.items()
-                if any(fnmatch(path, each) for each in files_of_it)
-            ],
+            upcoming=_upcoming([drop_in, *runs]),
+            upcoming_reads=_upcoming(reads),
         )
+
+
+def _upcoming(paths: Sequence[str]) -> list[OperationMeta]:
+    """The operations that keep what matches one of these shell patterns."""
+    written = stage().written.items()
+    return [done for path, done in written if any(fnmatch(path, each) for each in paths)]
 
 
 def timer(name: str, runs: str | None = None, makes: Sequence[str] = ()) -> None:
@@ -446,7 +448,8 @@ def app_release(name: str, files: archives.Archive | None, settings: Sequence[st
     """
     base = f"/var/www/{name}"
     made = [("files", f"{base}/{each}") for each in ("releases.jsonl", "current")]
-    made.append(("artifacts", f"{base}/repository.git"))
+    if files is None:
+        made.append(("artifacts", f"{base}/repository.git"))
     cache = _folders(f"/var/cache/chom/{name}", "artifacts")
     with noted(f"Release of {name}", *cache, *made, alone=True) as label:
         done = releases.release_app(
@@ -461,4 +464,6 @@ def app_release(name: str, files: archives.Archive | None, settings: Sequence[st
 def proof(label: str, condition: str, limit_s: int, complaint: str) -> None:
     """Wait until ``condition``, a read-only shell command, succeeds on the host."""
     with noted(label) as name:
-        waiting.wait_until(name=name, condition=condition, limit_s=limit_s, complaint=complaint)
+        waiting.wait_until(
+            name=name, what=label, condition=condition, limit_s=limit_s, complaint=complaint
+        )

@@ -95,10 +95,12 @@ def order_of(role: str) -> list[str]:
     return [item.name for item in STACKS[role]]
 
 
-def needed_secrets(targets: Iterable[Target]) -> list[Needed]:
+def needed_secrets(
+    targets: Iterable[Target], stacks: Mapping[str, Sequence[Component]] = STACKS
+) -> list[Needed]:
     """What the components of these targets need to be given or to have made."""
     return [
-        need for target in targets for item in STACKS[target.role] for need in item.secrets(target)
+        need for target in targets for item in stacks[target.role] for need in item.secrets(target)
     ]
 
 

@@ -7,8 +7,9 @@ from pyinfra import host
 from pyinfra.api import StringCommand, operation
 from pyinfra.api.exceptions import OperationError
 
-from facts.packages import Packages, Sources
+from facts.packages import Packages, Sources, Upcoming
 from facts.services import STARTED_WITH
+from tasks.effects import is_listening, tell
 from tasks.operations.commands import Commands
 from tasks.operations.files import replace_script
 
@@ -74,7 +75,23 @@ def install_packages(names: Sequence[str], cache_hours: int, lock_timeout_s: int
     age = found["lists_age_s"]
     stale = age is None or age > cache_hours * 3600
     if missing or stale or found["unfinished"]:
+        _tell(names, missing, found["versions"])
         yield StringCommand(apt_script(missing, stale, lock_timeout_s))
+
+
+def _tell(names: Sequence[str], missing: Sequence[str], there: Mapping[str, str]) -> None:
+    """Tell which packages come, with the versions that apt would take now."""
+    if not missing:
+        tell("run", "apt-get update")
+    elif is_listening():
+        offered = host.get_fact(Upcoming, names=list(missing))
+        wanted = {name.split("=")[0] for name in names}
+        for name in missing:
+            package, _, pinned = name.partition("=")
+            new = offered.get(package) or pinned
+            tell("install", package, old=there.get(package, ""), new=new)
+        if more := sorted(set(offered) - wanted):
+            tell("install", f"{len(more)} more packages", why="these need them")
 
 
 _INSTALLED = (

@@ -11,6 +11,7 @@ from pyinfra.api import StringCommand, operation
 from configs.secrets import Secret
 from facts.conditions import Condition
 from facts.files import FileNames, FileState, FileText
+from tasks.effects import Verb, is_listening, tell
 from tasks.operations.commands import Commands
 from tasks.operations.originals import Anothers, keep_original, never
 
@@ -40,13 +41,14 @@ def put_text(
     wanted = hashlib.sha256(content.encode()).hexdigest()
     same_text = found is not None and found["sha256"] == wanted
     if same_text and found is not None:
-        if (found["mode"], found["user"], found["group"]) != (mode.lstrip("0"), user, group):
+        had = f"{found['user']}:{found['group']} {found['mode']}"
+        if had != (wants := f"{user}:{group} {mode.lstrip('0')}"):
+            tell("change", path, why=f"{had} → {wants}")
             there = shlex.quote(path)
             kept = f"{keep_original(path)} && " if keep() else ""
             yield StringCommand(f"{kept}chown {user}:{group} {there} && chmod {mode} {there}")
         return
-    if state.config.DIFF:
-        _print_diff(path, None if isinstance(text, Secret) else content)
+    _tell(path, found is not None, None if isinstance(text, Secret) else content)
     script = replace_script(path, mode, user, group, check, len(content.encode()), keep())
     yield StringCommand(script, _stdin=content)
 
@@ -98,13 +100,20 @@ def _in_place(new: str, folder: str, name: str, check: str) -> str:
     )
 
 
-def _print_diff(path: str, text: str | None) -> None:
+def _tell(path: str, is_there: bool, text: str | None) -> None:
+    """Tell that a file gets a new text, with the difference; with ``--diff`` a run prints that.
+
+    ``text``: None where it is secret.
+    """
+    verb: Verb = "change" if is_there else "create"
     if text is None:
-        logger.info(f"{host.print_prefix}{path}: changed (its content is not shown)")
-        return
-    before = host.get_fact(FileText, path=path)
-    for line in difflib.unified_diff(before, text.splitlines(), path, path, lineterm=""):
-        logger.info(f"{host.print_prefix}{line}")
+        tell(verb, path, why="its content is secret, and not shown")
+    elif is_listening() or state.config.DIFF:
+        before = host.get_fact(FileText, path=path) if is_there else []
+        diff = tuple(difflib.unified_diff(before, text.splitlines(), path, path, lineterm=""))
+        tell(verb, path, diff=diff)
+        for line in diff if state.is_executing else ():
+            logger.info(f"{host.print_prefix}{line}")
 
 
 @operation()
@@ -144,6 +153,7 @@ def put_link(path: str, to: str, unless: str | None, keep: Anothers = never) -> 
 def remove_file(path: str, keep: Anothers = never) -> Commands:
     """Have no file and no link at ``path``. ``keep``: as of ``put_text``."""
     if host.get_fact(FileState, path=path) is not None:
+        tell("remove", path)
         kept = f"{keep_original(path)} && " if keep() else ""
         yield StringCommand(f"{kept}rm -f {shlex.quote(path)}")
 
@@ -156,4 +166,6 @@ def remove_others(folder: str, pattern: str, names: Sequence[str]) -> Commands:
     """
     found = host.get_fact(FileNames, folder=folder, pattern=pattern)
     if others := sorted(set(found) - set(names)):
+        for name in others:
+            tell("remove", f"{folder}/{name}")
         yield StringCommand(f"cd {shlex.quote(folder)} && rm -f -- {shlex.join(others)}")

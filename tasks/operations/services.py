@@ -9,6 +9,7 @@ from pyinfra.api.operation import OperationMeta
 
 from facts.conditions import Condition
 from facts.services import STARTED_WITH, ServiceData, ServiceState, hash_command
+from tasks.effects import tell
 from tasks.operations.commands import Commands
 
 
@@ -20,19 +21,22 @@ def run_service(
     ready: str | None,
     limit_s: int,
     upcoming: Sequence[OperationMeta],
+    upcoming_reads: Sequence[OperationMeta],
 ) -> Commands:
     """Have ``unit`` enabled, running with the present content of its files, and ready.
 
     It is restarted when a file of ``runs`` differs from what its process was started with, and
-    reloaded when one of ``reads`` does. ``upcoming``: the operations that write those files;
-    before they ran, a plan asks them. Fails with the end of the unit's journal when ``ready`` (a
-    shell command) does not succeed within ``limit_s`` seconds.
+    reloaded when one of ``reads`` does. ``upcoming``, ``upcoming_reads``: the operations that
+    write those files; before they ran, a plan asks them. Fails with the end of the unit's journal
+    when ``ready`` (a shell command) does not succeed within ``limit_s`` seconds.
     """
     found = host.get_fact(ServiceState, unit=unit, runs=list(runs), reads=list(reads), ready=ready)
     steps = service_steps(unit, found, reads)
-    if not steps and not state.is_executing and any(op.will_change for op in upcoming):
-        steps = [f"systemctl restart {unit}"]
+    restarts, reloads = _changing(upcoming), _changing(upcoming_reads)
+    if not steps and (restarts or reloads):
+        steps = [f"systemctl {'restart' if restarts else 'reload'} {unit}"]
     if steps:
+        _tell(unit, found, restarts, reloads)
         yield StringCommand(service_script(unit, steps, ready, limit_s))
 
 
@@ -48,6 +52,7 @@ def run_timer(unit: str, upcoming: OperationMeta | None = None) -> Commands:
     )
     planned = upcoming is not None and not state.is_executing and upcoming.will_change
     if planned or not host.get_fact(Condition, shell=asked):
+        tell("start", unit)
         yield StringCommand(
             f"systemctl daemon-reload; systemctl -q enable {unit}; systemctl restart {unit}"
         )
@@ -58,7 +63,28 @@ def stop_service(unit: str) -> Commands:
     """Have ``unit`` neither run nor start by itself; one that is not there needs nothing."""
     found = host.get_fact(ServiceState, unit=unit, runs=[], reads=[], ready=None)
     if found["exists"] and (found["enabled"] or found["active"]):
+        tell("stop", unit)
         yield StringCommand(f"systemctl -q disable --now {unit}")
+
+
+def _changing(upcoming: Sequence[OperationMeta]) -> list[str]:
+    """The names, without their component, of the operations that will change something."""
+    if state.is_executing:
+        return []
+    changing = [each for each in upcoming if each.will_change]
+    return [state.op_meta[each._hash].names.copy().pop().partition(" | ")[2] for each in changing]
+
+
+def _tell(unit: str, found: ServiceData, restarts: Sequence[str], reloads: Sequence[str]) -> None:
+    """Tell what is done to a unit in this state, and because of which changes."""
+    if not found["active"]:
+        tell("start", unit)
+    elif restarts or not found["same_runs"]:
+        tell("restart", unit, why=", ".join(restarts) or "it runs with other files")
+    elif reloads or not found["same_reads"]:
+        tell("reload", unit, why=", ".join(reloads) or "it has read other files")
+    else:
+        tell("change", unit, why="it is to be enabled, as its file says, and to answer")
 
 
 def service_steps(unit: str, found: ServiceData, reads: Sequence[str]) -> list[str]:

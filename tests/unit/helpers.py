@@ -14,6 +14,7 @@ from pyinfra.api.state import StateStage
 import configs
 from configs.secrets import Needed, Secret, random_value
 from facts.hardware import HardwareData, parse
+from tasks.effects import Effect
 from tests.unit.test_hardware import SMALL_DEBIAN_13
 
 # What stands for a secret that only the user can know.
@@ -83,6 +84,7 @@ class Operation:
     creates: tuple[tuple[str, str, str], ...] = ()
     removes: tuple[tuple[str, str, str], ...] = ()
     alone: bool = False
+    effects: tuple[Effect, ...] = ()
 
 
 @dataclass

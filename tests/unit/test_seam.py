@@ -29,6 +29,10 @@ class Witness:
     def before_connect(self, state: State) -> None:
         self.calls.append("before_connect")
 
+    def prepared(self, state: State) -> bool:
+        self.calls.append("prepared")
+        return True
+
     def operate(self, state: State, serial: bool, usual: Callable[[], None]) -> None:
         self.calls.append(f"operate serial={serial}")
         usual()
@@ -59,7 +63,7 @@ def as_it_was() -> Iterator[None]:
 def test_pyinfra_calls_each_name_once() -> None:
     source = inspect.getsource(cli)
     for name in seam.NAMES:
-        assert len(re.findall(rf"^\s+{name}\(", source, re.MULTILINE)) == 1, name
+        assert len(re.findall(rf"^\s+(?:[a-z_, ]+ = )?{name}\(", source, re.MULTILINE)) == 1, name
 
 
 def test_pyinfra_hands_over_what_the_seam_takes() -> None:
@@ -119,7 +123,7 @@ def read(**given: Any) -> options.Options:
 def test_options_are_those_of_the_command() -> None:
     found = read(yes=True, dry=False, verbosity=2, fail_percent=50, data=("php.children=8",))
     assert found == options.Options(
-        dry=False, verbosity=2, fail_percent=50, data={"php.children": "8"}
+        verbosity=2, fail_percent=50, data={"php.children": "8"}, yes=True
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from configparser import ConfigParser
 from dataclasses import replace
 from hashlib import sha256
@@ -15,7 +16,8 @@ from pyinfra.api.operation import OperationMeta
 from pyinfra.context import ctx_host, ctx_state
 
 from configs.secrets import Secret
-from tasks.component import Site, Step, declare
+from state.selecting import select
+from tasks.component import Component, Site, Step, declare
 from tasks.grafana.component import grafana
 from tasks.operations import files
 from tasks.prometheus.jobs import jobs
@@ -36,7 +38,14 @@ MAIL = INVENTORY.replace(
 class Declaration:
     """One target's stack as it was declared, with the texts of its files."""
 
-    def __init__(self, state: State, role: str, folder: Path, inventory: str = INVENTORY) -> None:
+    def __init__(
+        self,
+        state: State,
+        role: str,
+        folder: Path,
+        inventory: str = INVENTORY,
+        stacks: Mapping[str, Sequence[Component]] = STACKS,
+    ) -> None:
         settings = configuration(folder, inventory)
         self.site = Site(
             settings.targets[role],
@@ -48,7 +57,7 @@ class Declaration:
         )
         self.host = state.inventory.get_host(f"@fake/{role}")
         with ctx_state.use(state), ctx_host.use(self.host):
-            self.steps: list[Step] = declare(STACKS, self.site)
+            self.steps: list[Step] = declare(stacks, self.site)
 
 
 @pytest.fixture
@@ -85,6 +94,20 @@ def test_every_component_of_the_stack_is_declared_in_order(both: list[Declaratio
     for declaration in both:
         names = [item.name for item in STACKS[declaration.site.target.role]]
         assert [step.component for step in declaration.steps] == names
+
+
+@pytest.mark.parametrize(
+    ("role", "name"), [(role, item.name) for role in STACKS for item in STACKS[role]]
+)
+def test_every_component_can_be_declared_with_what_it_needs_alone(
+    tmp_path: Path, role: str, name: str
+) -> None:
+    """Nothing refers to what another one has declared, unless it says that it needs that."""
+    stacks = select(STACKS, [name], []).of(STACKS)
+    state = fake_state([role])
+    steps = Declaration(state, role, tmp_path, stacks=stacks).steps
+    assert name in [step.component for step in steps]
+    assert [step.component for step in steps] == [item.name for item in stacks[role]]
 
 
 def test_every_operation_belongs_to_a_component(both: list[Declaration]) -> None:

@@ -220,8 +220,6 @@ def asked(folder: Path, data: dict[str, str]) -> dict[str, Plan]:
 def test_a_component_that_nobody_knows_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match='"reddis"'):
         asked(tmp_path, {"only": "reddis"})
-    with pytest.raises(ConfigurationError, match="purge"):
-        asked(tmp_path, {"purge": "perhaps"})
     # One that is in no stack any more, but left things behind.
     assert asked(tmp_path, {"only": "database"})["vpsmanager"].every
 

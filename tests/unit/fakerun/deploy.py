@@ -29,7 +29,12 @@ def prepare(target: Target) -> None:
         raise KeyError(f"a mistake that tells {run.secrets['GUEST_PASSWORD'].reveal()}")
     if run.checked(host, hardware(), findings):
         site = Site(target, hardware(), run.targets, run.taking_part(host.state), [22], run.secrets)
-        run.plan(host, target.role, declare(STACKS, site), [f"http://{target.address}/"])
+        run.plan(
+            host,
+            target.role,
+            declare(run.selection.of(STACKS), site),
+            [f"http://{target.address}/"],
+        )
         run.tell_afterwards(host, [lambda record: ("tell-somebody", record["status"])])
 
 

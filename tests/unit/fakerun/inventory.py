@@ -10,7 +10,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from state import confirming, options, run, seam
+from state import confirming, options, run, seam, selecting
 from state.scrubbing import Scrubber
 from tasks.teardown.request import plans
 from tests.unit.fakerun.stacks import STACKS
@@ -33,6 +33,8 @@ _scrubber.guard_streams()
 _settings = replace(_settings, targets=_targets)
 _options = options.read()
 _run = run.Run(_settings, _options, _folder, {}, _secrets, _scrubber)
+if _options.action == "deploy":
+    _run.selection = selecting.select(STACKS, _options.only, _options.skip)
 _run.settings_from = os.environ.get("FAKE_FROM")
 run.begin(_run)
 seam.install(_run)
@@ -43,7 +45,6 @@ if _options.action == "teardown":
         confirming.confirm(list(_plans), {} if _options.dry else _options.data, list(_targets))
     except confirming.NotConfirmed as _problem:
         sys.exit(str(_problem))
-    seam.confirmed()
 
 _delays = json.loads(os.environ.get("FAKE_DELAYS", "{}"))
 
