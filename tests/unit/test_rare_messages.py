@@ -1,7 +1,10 @@
 """The messages that no other test comes upon, each produced here."""
 
+import os
 import subprocess
+import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +14,12 @@ from pyinfra.context import ctx_host, ctx_state
 
 import configs
 from configs import ConfigurationError, Target
+from configs.__main__ import main
+from configs.given import problems_of
 from configs.migration import read_old_state
+from configs.problems import render
 from configs.secrets.initialising import initialise
-from configs.secrets.store import open_store
+from configs.secrets.store import changing, open_store
 from state import integrity, naming, target_lock
 from state.commands.alone import alone
 from state.commands.remote import targets
@@ -25,11 +31,15 @@ from tasks.component import Site
 from tasks.operations.apt import add_suites
 from tasks.php.preflight import check_versions
 from tasks.preflight import check
+from tasks.releases.rollback import chosen_app
+from tasks.stacks import STACKS
+from tasks.teardown.request import plans
 from tasks.verification import verify
 from tasks.verification.check import settle
 from tests.unit.helpers import configuration, fake_state, hardware
-from tests.unit.histories import deployed
+from tests.unit.histories import Commands, deployed
 from tests.unit.test_checkout_lock import HOLDS
+from tests.unit.test_migrate import OLD
 from tests.unit.test_preflight import health
 from tests.unit.test_seam import read as read_options
 from tests.unit.test_target_lock import ALICE, lock
@@ -136,8 +146,6 @@ def test_a_target_where_nothing_works(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_command_that_is_not_alone(tmp_path: Path) -> None:
-    import sys
-
     with subprocess.Popen(
         [sys.executable, "-c", HOLDS, str(tmp_path)],
         cwd=configs.PROJECT,
@@ -198,3 +206,118 @@ def test_a_target_that_is_silent_about_its_lock(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(target_lock, "start_command", start)
     with pytest.raises(target_lock.NoAnswer, match="did not answer for its lock: no route"):
         lock(ALICE).take()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (None, "expected: a YAML file"),
+        ("targets: [", "correct that line or the one above it"),
+        ("ssh: {known_hosts: /}\n", "write the path of the file itself"),
+        ("ssh: {known_hosts: nowhere}\n", "a file with the servers' host keys"),
+    ],
+)
+def test_what_an_inventory_may_be_instead(tmp_path: Path, text: str | None, expected: str) -> None:
+    inventory = tmp_path / "inventory.yaml"
+    if text is not None:
+        whole = "targets: {a: {role: observability, address: 10.9.0.1}}\n"
+        inventory.write_text(text if text.startswith("targets") else f"{text}{whole}")
+    with pytest.raises(ConfigurationError) as caught:
+        configs.load(inventory, environ={})
+    assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("lock_wait=soon", "say for how long to wait for another deploy to end"),
+        ("only=", "name one, or leave it out"),
+        ("plan=", "expected: a file's name"),
+    ],
+)
+def test_data_that_make_no_sense(given: str, told: str) -> None:
+    assert told in render(problems_of([given], ["deploy.py"]))
+
+
+def test_a_key_at_a_place_that_there_cannot_be(tmp_path: Path) -> None:
+    environ = {"CHOM_SECRETS_KEY_FILE": str(tmp_path / ("x" * 300))}
+    path = tmp_path / ".secrets.env"
+    initialise(path, {"CHOM_SECRETS_KEY_FILE": str(tmp_path / "key")})
+    with pytest.raises(ConfigurationError, match="expected: a key file that you can read"):
+        open_store(path, environ)
+
+
+def test_a_secret_that_is_no_text(tmp_path: Path) -> None:
+    environ = {"CHOM_SECRETS_KEY_FILE": str(tmp_path / "key")}
+    path = tmp_path / ".secrets.env"
+    initialise(path, environ)
+    with (
+        pytest.raises(ConfigurationError, match=r"do: +store it in base64"),
+        changing(path, environ) as store,
+    ):
+        store.write({"SMTP_PASSWORD": "\udcff"})
+
+
+def test_a_server_whose_packages_are_no_good(tmp_path: Path) -> None:
+    target = configuration(tmp_path).targets["vpsmanager"]
+    (finding,) = check(target, hardware(), health(mirror=""))
+    assert finding.expected == "a Debian mirror in /etc/apt/sources.list or sources.list.d"
+    (finding,) = check(target, hardware(), health(broken_packages=["a", "b"]))
+    assert finding.found == "packages that must be reinstalled: a, b"
+
+
+def test_names_that_must_be_given(tmp_path: Path) -> None:
+    text = OLD_PHP.replace(
+        "php: {",
+        "apps: {blog: {domain: blog.example.org}, shop: {domain: shop.example.org}}, php: {",
+    )
+    every = list(configuration(tmp_path, text).targets.values())
+    with pytest.raises(ConfigurationError) as caught:
+        chosen_app(every, {})
+    assert "nothing, and there are several applications" in str(caught.value)
+    with pytest.raises(ConfigurationError) as caught:
+        plans(every, lambda name: [], {"only": "reddis"}, STACKS)
+    assert "components, with commas between them: " in str(caught.value)
+    shown = subprocess.run(
+        [sys.executable, "-m", "configs", "show", "nobody"],
+        env={**os.environ, "CHOM_INVENTORY": str(tmp_path / "inventory.yaml")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (shown.returncode, "name one of these, or none for all" in shown.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("command", [("prune", "--keep", "1"), ("sync",)])
+def test_a_list_of_what_was_pruned_that_is_broken(
+    tmp_path: Path,
+    command: tuple[str, ...],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = Store(tmp_path / "state")
+    deployed(store, 1)
+    deployed(store, 2)
+    (store.folder / FILE).write_text("{")
+    monkeypatch.setattr("state.commands.remote.targets", lambda names: nullcontext(([], [])))
+    said = Commands(store, capsys)(*command, code=1)
+    assert "expected: the list of what was pruned before" in said
+
+
+def test_a_target_that_is_in_no_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store(tmp_path / "state")
+    deployed(store, 1)
+    said = Commands(store, capsys)("show", "current", "nobody", code=1)
+    assert "do: name one of these, or none for all" in said
+
+
+def test_a_new_inventory_that_cannot_be_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = tmp_path / "old.yaml", tmp_path / "new"
+    old.write_text(OLD)
+    (new / "inventory.yaml").mkdir(parents=True)
+    assert main(["migrate", str(old), "--output", str(new)]) == 1
+    said = capsys.readouterr().err
+    assert "expected: a file that you can read" in said
+    assert "do:       give --output DIR\n" in said
