@@ -7,7 +7,7 @@ way, which asks anew what there is to do.
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
 import gevent
 from gevent.event import Event
@@ -24,9 +24,6 @@ from state.graph import Node, needed_nodes
 GRACE_S = 10
 # How often one operation is begun again after its connection was lost.
 TRIES = 3
-Verb = Literal[
-    "create", "change", "remove", "install", "start", "stop", "restart", "reload", "run", "wait"
-]
 UNANSWERED = "a question that it asks the host could not be answered; is the host still reachable?"
 
 
@@ -34,7 +31,7 @@ class Effect(Protocol):
     """One thing that an operation told it would do; see tasks/effects.py."""
 
     @property
-    def verb(self) -> Verb: ...
+    def verb(self) -> str: ...
     @property
     def what(self) -> str: ...
     @property

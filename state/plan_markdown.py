@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from state.plan import Change, Plan, TargetPlan
 from state.plan_view import described, shown_diff, together, verdict
-from state.planning import Change, Plan, TargetPlan
 
 # GitHub takes no comment that is longer than 65,536 characters.
 LONGEST = 60_000

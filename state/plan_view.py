@@ -6,8 +6,7 @@ from itertools import groupby
 
 import click
 
-from state.lanes import Verb
-from state.planning import Change, Plan, TargetPlan
+from state.plan import Change, Plan, TargetPlan, Verb
 
 # What stands before a change, and its colour.
 SIGNS: dict[Verb, tuple[str, str]] = {

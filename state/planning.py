@@ -1,72 +1,23 @@
-"""What a run would change: the plan of each target, made before anything is."""
+"""Makes the plan of a run, before anything is changed."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Collection, Iterable, Mapping
+from typing import cast
 
-from pydantic import Field
 from pyinfra.api import State
 
 from facts.existing import Existing
-from state.lanes import Lane, Operation, Step, Verb
-from state.record import Action, Error, Part, Time
+from state.lanes import Lane, Operation, Step
+from state.plan import COUNTED, Change, ComponentPlan, Verb
 
-SCHEMA_VERSION: Literal["1.0"] = "1.0"
-# How the verbs are counted, in this order.
-COUNTED: Mapping[str, Sequence[Verb]] = {
-    "create": ("install", "create"),
-    "change": ("change",),
-    "restart": ("start", "stop", "restart", "reload"),
-    "remove": ("remove",),
-    "run": ("run", "wait"),
+# What stands before a name that does not say what it is.
+WORDS = {
+    "packages": "package ",
+    "remains": "configuration of ",
+    "users": "user ",
+    "databases": "database ",
+    "database_users": "database user ",
+    "firewall_rules": "firewall rule ",
 }
-
-
-class Change(Part):
-    """One thing that would be done. ``what``: a path, a unit, a package, or the operation's name.
-
-    ``why``: for what, or what of it. ``diff``: the lines of a unified diff; none for secrets.
-    ``old_version``, ``new_version``: of a package, as far as they are known.
-    """
-
-    verb: Verb
-    what: str
-    operation: str
-    why: str = ""
-    diff: list[str] = Field(default_factory=list)
-    old_version: str = ""
-    new_version: str = ""
-
-
-class ComponentPlan(Part):
-    """What would be done for a component, in order, and how many operations have nothing to do."""
-
-    changes: list[Change] = Field(default_factory=list)
-    unchanged: int = 0
-
-
-class TargetPlan(Part):
-    """One target. ``error``: why it cannot be deployed to, where it cannot.
-
-    ``counts``: how much is to create, change, restart, remove and run.
-    """
-
-    role: str
-    address: str
-    error: Error | None = None
-    components: dict[str, ComponentPlan] = Field(default_factory=dict)
-    counts: dict[str, int] = Field(default_factory=dict)
-
-
-class Plan(Part):
-    """What a run would change. ``changes``: on all targets together."""
-
-    version: Literal["1.0"] = SCHEMA_VERSION
-    action: Action
-    created_at: Time
-    only: list[str] = Field(default_factory=list)
-    skip: list[str] = Field(default_factory=list)
-    changes: int
-    targets: dict[str, TargetPlan]
 
 
 def components_of(state: State, lane: Lane) -> dict[str, ComponentPlan]:
@@ -79,7 +30,7 @@ def components_of(state: State, lane: Lane) -> dict[str, ComponentPlan]:
     }
     asked = [main for each in pending.values() if not each.effects and (main := _main(each))]
     found = lane.host.get_fact(Existing, resources=[*asked]) if asked else []
-    told: set[tuple[Verb, str]] = set()
+    told: set[tuple[str, str]] = set()
     return {step.component: _component(step, pending, set(found), told) for step in lane.steps}
 
 
@@ -87,12 +38,6 @@ def counts(components: Iterable[ComponentPlan]) -> dict[str, int]:
     """How much is to create, change, restart, remove and run."""
     verbs = [change.verb for each in components for change in each.changes]
     return {name: sum(verb in its for verb in verbs) for name, its in COUNTED.items()}
-
-
-def json_schema() -> dict[str, Any]:
-    """The published JSON Schema (draft 2020-12) of a plan."""
-    schema = Plan.model_json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 def _will_change(state: State, lane: Lane, operation: Operation) -> bool:
@@ -103,7 +48,7 @@ def _component(
     step: Step,
     pending: Mapping[str, Operation],
     there: Collection[tuple[str, str]],
-    told: set[tuple[Verb, str]],
+    told: set[tuple[str, str]],
 ) -> ComponentPlan:
     """``told``: what was told before. Two components may declare the same, of which one acts."""
     changes = []
@@ -121,7 +66,7 @@ def _changes(operation: Operation, there: Collection[tuple[str, str]]) -> list[C
     if operation.effects:
         return [
             Change(
-                verb=each.verb,
+                verb=cast(Verb, each.verb),
                 what=each.what,
                 operation=operation.label,
                 why=each.why,
@@ -131,12 +76,22 @@ def _changes(operation: Operation, there: Collection[tuple[str, str]]) -> list[C
             )
             for each in operation.effects
         ]
-    verb: Verb = "change"
     if operation.removes:
-        verb = "remove"
-    elif (main := _main(operation)) and main not in there:
+        gone = dict.fromkeys((kind, name) for kind, name, _ in operation.removes)
+        return [_removal(operation, *each) for each in gone]
+    verb: Verb = "change"
+    if (main := _main(operation)) and main not in there:
         verb = "create"
     return [Change(verb=verb, what=operation.label, operation=operation.label)]
+
+
+def _removal(operation: Operation, kind: str, name: str) -> Change:
+    if kind == "originals":
+        why = "the original is put back"
+        return Change(verb="change", what=name, operation=operation.label, why=why)
+    why = "if it is empty" if kind == "directories" else ""
+    what = f"{WORDS.get(kind, '')}{name}"
+    return Change(verb="remove", what=what, operation=operation.label, why=why)
 
 
 def _main(operation: Operation) -> tuple[str, str] | None:

@@ -8,7 +8,7 @@ import click
 from state import plan_markdown, plan_view
 from state.console import say
 from state.options import Options
-from state.planning import Plan
+from state.plan import Plan
 
 
 def propose(plan: Plan, options: Options, whole: bool, scrub: Callable[[str], str]) -> None:

@@ -30,7 +30,8 @@ from state.matching import note_matches
 from state.options import Options
 from state.owned import Owned
 from state.ownership import Ours, Ownership
-from state.planning import ComponentPlan, Plan, TargetPlan, components_of, counts
+from state.plan import ComponentPlan, Plan, TargetPlan
+from state.planning import components_of, counts
 from state.reaching import become_root
 from state.record import Check, Config, Error, Record, Status
 from state.record import Target as TargetRecord

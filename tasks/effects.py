@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
+# The same as in a published plan (state/plan.py).
 Verb = Literal[
     "create", "change", "remove", "install", "start", "stop", "restart", "reload", "run", "wait"
 ]

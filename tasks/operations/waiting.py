@@ -14,8 +14,8 @@ from tasks.operations.commands import Commands
 def wait_until(what: str, condition: str, limit_s: int, complaint: str) -> Commands:
     """Wait until a read-only shell command succeeds; having waited is no change.
 
-    ``what``: that, in words. A plan does not wait. Fails after ``limit_s`` seconds, with what the command says when it is
-    asked once more, and with ``complaint``.
+    ``what``: that, in words. A plan does not wait. Fails after ``limit_s`` seconds, with what the
+    command says when it is asked once more, and with ``complaint``.
     """
     wait = (
         f"end=$(($(date +%s) + {limit_s})); until {{ {condition}; }}; do"

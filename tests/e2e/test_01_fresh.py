@@ -79,7 +79,12 @@ def test_dry_run_leaves_every_byte(first: First, machine: str) -> None:
 
 def test_dry_run_shows_the_plan_and_writes_no_record(first: First) -> None:
     assert first.dry.code == 0, first.dry
-    for promised in ("File /etc/redis/redis.conf", "Service prometheus", "Firewall: ufw allow 80"):
+    for promised in (
+        "+ create /etc/redis/redis.conf",
+        "↻ start prometheus.service",
+        "+ create Firewall: ufw allow 80/tcp",
+        "observability  1",
+    ):
         assert promised in first.dry.text, first.dry
     assert first.written_by_dry == set()
 

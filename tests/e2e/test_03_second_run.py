@@ -3,6 +3,7 @@
 import hashlib
 from itertools import pairwise
 
+from state.plan import Plan
 from tests.e2e.machines import all_units
 from tests.e2e.platform import Platform
 from tests.e2e.project import changed
@@ -45,8 +46,12 @@ def test_dry_run_plans_nothing_and_writes_no_record(deployed: Platform) -> None:
     known = len(deployed.project.records())
     outcome = deployed.project.deploy("--dry", "--json")
     assert outcome.code == 0, outcome
-    plan = outcome.json["plan"]
-    assert len(plan) > 50
-    assert [each["name"] for each in plan if each["hosts_with_change"]] == []
-    assert [each["name"] for each in plan if each["hosts_with_conditional_change"]] == []
+    plan = Plan.model_validate(outcome.json)
+    components = [each for target in plan.targets.values() for each in target.components.values()]
+    assert sum(each.unchanged for each in components) > 200
+    assert [each.changes for each in components if each.changes] == [] and plan.changes == 0
+    text = deployed.project.deploy("--dry").text
+    assert [line for line in text.splitlines() if "nothing to do" in line] == [
+        "    observability  nothing to do", "    vpsmanager     nothing to do"
+    ]  # fmt: skip
     assert len(deployed.project.records()) == known

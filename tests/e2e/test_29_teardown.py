@@ -108,8 +108,9 @@ def test_an_application_that_is_taken_out_goes_and_its_data_stay(two: Shop) -> N
     project, lab = two.platform.project, two.platform.lab
     dry = project.deploy("--dry", "--limit", MACHINE)
     assert dry.code == 0, dry
-    assert "leftovers | No file /var/www/shop/current" in dry.text
-    assert "leftovers | No service shop-worker-1.service" in dry.text
+    leftovers = dry.text.partition("      leftovers\n")[2]
+    assert "- remove /var/www/shop/current\n" in leftovers
+    assert "- remove shop-worker-1.service\n" in leftovers
     # Other applications that have been here before may be named with it.
     [kept] = re.findall("no longer declared, and kept as data: (.*)", dry.text)
     assert {"database shop", "user shop"} <= set(kept.split(", "))

@@ -35,14 +35,24 @@ def plan(platform: Platform, env: dict[str, str] | None = None) -> Any:
     """What a dry run would do."""
     outcome = platform.project.deploy("--dry", "--json", env=env)
     assert outcome.code == 0, outcome
-    return outcome.json["plan"]
+    return planned(outcome)
+
+
+def planned(outcome: Outcome) -> Any:
+    """Its plan, but for when it was made."""
+    return {**outcome.json, "created_at": None}
 
 
 def same_plan(platform: Platform) -> set[str]:
     """The operations that have something to do; the same with and without."""
     together, alone = plan(platform), plan(platform, ALONE)
     assert together == alone
-    return {each["name"] for each in together if each["hosts_with_change"]}
+    return {
+        f"{component} | {change['operation']}"
+        for target in together["targets"].values()
+        for component, its in target["components"].items()
+        for change in its["changes"]
+    }
 
 
 def commands(outcome: Outcome) -> dict[str, list[str]]:
@@ -251,7 +261,7 @@ def test_half_deployed_and_rebuilt_machines_get_what_they_lack(deployed: Platfor
     for name, disk in disks.items():
         after = listing(deployed.lab.rootfs(name))
         assert differences(disk, after, LOGINS) == set()
-    assert outcome.json["plan"] == plan(deployed, ALONE)
+    assert planned(outcome) == plan(deployed, ALONE)
 
     command = deployed.project.start(*DEPLOY, "-y")
     wait_for("redis", lambda: "redis: " in command.printed(), 600)

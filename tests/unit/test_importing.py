@@ -12,7 +12,7 @@ import pytest
 
 from configs.__main__ import main
 from state import importing
-from state.commands.schema import text as schema_text
+from state.commands.schema import text_of
 from state.integrity import verify
 from state.record import Record
 from state.store import Store
@@ -111,7 +111,7 @@ def test_it_is_valid_and_current(state: State, migrate: Migrate, store: Store) -
     migrate(state())
     current = store.folder / "current.json"
     assert os.readlink(current) == f"history/{only(store).deployment_id}.json"
-    jsonschema.validate(json.loads(current.read_text()), json.loads(schema_text()))
+    jsonschema.validate(json.loads(current.read_text()), json.loads(text_of("record")))
     assert only(store).seal
     assert verify(store).findings == []
 

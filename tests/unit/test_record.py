@@ -12,8 +12,7 @@ import jsonschema
 import pytest
 from pydantic import ValidationError
 
-from state.commands.schema import FILE
-from state.commands.schema import text as schema_text
+from state.commands.schema import SCHEMAS, file_of, text_of
 from state.ids import new_id
 from state.record import Component, Config, Deployer, Record, Target
 from state.store import Store, now
@@ -44,14 +43,15 @@ def gone_pid() -> int:
     return pid
 
 
-def test_the_committed_schema_is_in_step() -> None:
-    assert FILE.read_text() == schema_text(), "run: python -m state schema --write"
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_the_committed_schema_is_in_step(name: str) -> None:
+    assert file_of(name).read_text() == text_of(name), "run: python -m state schema --write"
 
 
 def test_a_record_has_the_names_of_the_seed() -> None:
     made = record(targets={"observability": Target(role="observability", address="10.0.0.2")})
     document = json.loads(made.model_dump_json())
-    jsonschema.validate(document, json.loads(schema_text()))
+    jsonschema.validate(document, json.loads(text_of("record")))
     assert document["version"] == "5.1"
     assert set(document["config"]) >= {"inventory_sha256", "script_version"}
     assert set(document["deployer"]) >= {"user", "hostname", "ip"}

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 import pytest
-from pyinfra.api import State, util
+from pyinfra.api import Config, State, util
 from pyinfra_cli import cli
 
 from configs import PROJECT, ConfigurationError
@@ -74,14 +74,18 @@ def test_the_hooks_stand_around_what_pyinfra_does(monkeypatch: pytest.MonkeyPatc
     done: list[str] = []
     for name in seam.NAMES:
         monkeypatch.setattr(cli, name, lambda *_, _name=name, **__: done.append(_name))
+    state: Any = fake_state(["a"])
+    monkeypatch.setattr(cli, "_handle_commands", lambda **_: (True, state, Config()))
     witness = Witness()
     seam.install(witness)
-    state: Any = fake_state(["a"])
     cli.connect_all(state)
+    assert cli._handle_commands(json_output=False)[:2] == (False, state)
     cli.run_ops(state, serial=True, no_wait=False)
     cli.print_results(state)
     cli.disconnect_all(state)
-    assert witness.calls == ["before_connect", "operate serial=True", "report", "finish"]
+    assert witness.calls == [
+        "before_connect", "prepared", "operate serial=True", "report", "finish"
+    ]  # fmt: skip
     assert done == ["connect_all", "run_ops", "disconnect_all"]
 
 
