@@ -106,8 +106,11 @@ def _accepts(field: FieldInfo, kind: Any) -> str:
 
 
 def _row(name: str, default: Any, accepts: str, meaning: str) -> str:
-    shown = default if isinstance(default, str) else json.dumps(default)
     if isinstance(default, dict) and default:
         shown = describe(default)
-    cells = [f"`{name}`", f"`{shown}`" if shown else "", accepts, meaning]
+    elif default == "":
+        shown = ""
+    else:
+        shown = f"`{default if isinstance(default, str) else json.dumps(default)}`"
+    cells = [f"`{name}`", shown, accepts, meaning.replace("<", "&lt;")]
     return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"

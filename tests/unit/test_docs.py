@@ -155,6 +155,13 @@ def _anchors(document: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", text).replace(" ", "-") for text in texts}
 
 
+def test_no_text_would_be_taken_for_html() -> None:
+    for document in documents():
+        for number, line in outside(document):
+            text = re.sub(r"`[^`]*`", "", line)
+            assert not re.search(r"<\w", text), f"{document.name}:{number}"
+
+
 def test_every_page_is_linked_from_the_first_one() -> None:
     first = (PROJECT / "README.md").read_text()
     for document in documents()[1:]:
