@@ -1,8 +1,13 @@
-"""Keeps the record while the lanes run: written again whenever something has been done."""
+"""Keeps the record while the lanes run.
+
+It is on the disk before anything is created, and once that is gone; how far the run has come is
+written a moment later, for many steps at once.
+"""
 
 import time
 from collections.abc import Callable, Sequence
 
+import gevent
 from pydantic import ValidationError
 from pyinfra import logger
 from pyinfra.api import State
@@ -28,6 +33,8 @@ from state.record import (
 from state.store import Store, now
 
 OUTPUT_LINES = 30
+# How long what only tells of progress may wait to be written, in seconds.
+SOON_S = 0.5
 # Removing one of these may end well and leave it: it is how one logs in. A folder that is not
 # empty, or a package that somebody else's needs, is no longer ours.
 KEPT_AT_TIMES = ("firewall_rules",)
@@ -52,20 +59,42 @@ class Recorder(Observer):
         self.owners: dict[str, dict[tuple[str, str], set[str]]] = {}
         self.stood_before: dict[str, set[tuple[str, str]]] = {}
         self.started = time.monotonic()
+        self._pending: gevent.Greenlet | None = None
+        self._problem: OSError | None = None
 
     def open(self, lanes: Sequence[Lane]) -> None:
         """Write the record for the first time: before anything changes."""
         for lane in lanes:
             target = self.record.targets[lane.host.name]
             target.components = {step.component: Component() for step in lane.steps}
-        self.store.save(self.record)
+        self._save()
 
     def close(self, status: Status) -> None:
         """Write the record for the last time."""
         if self.record.status == "running":
             self.record.duration_s = round(time.monotonic() - self.started, 1)
             self.record.close(status, now())
+            self._save()
+
+    def _save(self) -> None:
+        if self._pending:
+            self._pending.kill(block=False)
+            self._pending = None
+        self.store.save(self.record)
+
+    def _save_soon(self) -> None:
+        """Write it within a moment; raises what kept that from being done before."""
+        if self._problem:
+            raise self._problem
+        if self._pending is None:
+            self._pending = gevent.spawn_later(SOON_S, self._flush)
+
+    def _flush(self) -> None:
+        self._pending = None
+        try:
             self.store.save(self.record)
+        except OSError as error:
+            self._problem = error
 
     def lane_started(self, lane: Lane) -> None:
         target = self.record.targets[lane.host.name]
@@ -87,7 +116,7 @@ class Recorder(Observer):
         )
         self.owners[lane.host.name] = owners
         self.stood_before[lane.host.name] = set(found)
-        self.store.save(self.record)
+        self._save()
 
     def lane_ended(self, lane: Lane, completed: bool) -> None:
         target = self.record.targets[lane.host.name]
@@ -98,7 +127,7 @@ class Recorder(Observer):
             self._read_reports(lane)
         except PyinfraError:
             logger.debug("%s does not tell what it has now", lane.host.name, exc_info=True)
-        self.store.save(self.record)
+        self._save()
 
     def _read_versions(self, lane: Lane) -> None:
         components = self.record.targets[lane.host.name].components
@@ -117,23 +146,23 @@ class Recorder(Observer):
     def step_started(self, lane: Lane, step: Step) -> None:
         component = self._component(lane, step)
         component.status, component.started_at = "running", now()
-        self.store.save(self.record)
+        self._save_soon()
 
     def step_completed(self, lane: Lane, step: Step) -> None:
         component = self._component(lane, step)
         component.status, component.completed_at = "completed", now()
-        self.store.save(self.record)
+        self._save_soon()
 
     def step_skipped(self, lane: Lane, step: Step, reason: str) -> None:
         component = self._component(lane, step)
         component.status, component.reason = "skipped", reason
-        self.store.save(self.record)
+        self._save_soon()
 
     def operation_starts(self, lane: Lane, step: Step, operation: Operation) -> None:
         """List what is about to be created first, so that no crash can leave it unlisted."""
         noted = [self._note_created(lane.host.name, *each) for each in operation.creates]
         if any(noted):
-            self.store.save(self.record)
+            self._save()
 
     def _note_created(self, target: str, kind: str, name: str, component: str) -> bool:
         """List a resource, unless it is anybody else's, or the component's already."""
@@ -179,7 +208,7 @@ class Recorder(Observer):
         component.unchanged += not changed
         if operation.removes:
             self._note_removed(lane, step, operation.removes)
-            self.store.save(self.record)
+            self._save()
 
     def _note_removed(
         self, lane: Lane, step: Step, removes: Sequence[tuple[str, str, str]]
@@ -215,7 +244,7 @@ class Recorder(Observer):
             what = f"{operation.label}: " if operation else ""
             target.error.message += f"; {what}{message}"
             target.error.output += output
-            self.store.save(self.record)
+            self._save()
             return
         target.error = Error(
             stage="deploy",
@@ -228,7 +257,7 @@ class Recorder(Observer):
             remedy="mend what the output names, then run this target again: "
             f"pyinfra inventory.py {self.record.action}.py --limit {lane.host.name}",
         )
-        self.store.save(self.record)
+        self._save()
 
     def _read_reports(self, lane: Lane) -> None:
         """Keep what the host tells of its releases; one that is lost tells nothing."""
