@@ -116,6 +116,7 @@ def test_commands_of_a_document_work(desk: Desk, commands: list[Command]) -> Non
 def test_those_that_take_a_minute_or_more_work_too(
     desk: Desk, commands: list[Command], tmp_path: Path
 ) -> None:
+    desk.platform.settle()
     shop = Shop(desk.platform, tmp_path / "shop")
     shop.deploy()
     shop.edit()
