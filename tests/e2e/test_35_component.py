@@ -106,10 +106,14 @@ def test_a_second_run_changes_nothing(added: Added) -> None:
 
 def test_it_is_taken_away_and_nothing_else(added: Added) -> None:
     lab, record = added.platform.lab, added.records[2]
-    assert set(record.targets["observability"].components) == set()
-    assert set(record.targets[MACHINE].components) == {NAME}
-    removed = {(each.kind, each.name) for each in record.targets[MACHINE].components[NAME].removed}
+    removed = {
+        (each.kind, each.name)
+        for target in record.targets.values()
+        for component in target.components.values()
+        for each in component.removed
+    }
     assert {("packages", NAME), ("files", CONFIGURATION)} <= removed
+    assert all(NAME in name for _, name in removed), removed
     status = f"dpkg-query -W -f='${{db:Status-Abbrev}}' {NAME} 2>/dev/null || true"
     assert answer(lab, MACHINE, status).strip() in ("", "un")
     assert listeners(lab, MACHINE, PORT) == set()
