@@ -11,6 +11,7 @@ from pyinfra.api.exceptions import ConnectError
 from configs import Target
 from state import sudo
 from state.connection import connect_remedy, keep_exit_codes
+from state.overhearing import overhear
 from state.transport import prompt_transport
 
 
@@ -40,11 +41,13 @@ class Unreachable:
 
 
 def become_root(host: Host, target: Target, password: str | None) -> None:
-    """Prepare a fresh connection: exit codes are kept, the sudo password is handed over.
+    """Prepare a fresh connection: exit codes are kept, progress is heard, and the
+    sudo password is handed over.
 
     Raises Refused.
     """
     keep_exit_codes(host)
+    overhear(host)
     if password is not None:
         sudo.hand_over(host, password)
     elif target.ssh.sudo:

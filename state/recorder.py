@@ -17,6 +17,7 @@ from pyinfra.connectors.util import CommandOutput
 from facts.existing import Existing
 from facts.reports import Report
 from facts.versions import Versions
+from state.again import command_for
 from state.connection import last_exit_code
 from state.lanes import Lane, Observer, Operation, Step
 from state.links import Links
@@ -30,6 +31,7 @@ from state.record import (
     ResourcesCreated,
     Status,
 )
+from state.remedies import remedy_for
 from state.store import Store, now
 
 OUTPUT_LINES = 30
@@ -59,6 +61,7 @@ class Recorder(Observer):
         self.owners: dict[str, dict[tuple[str, str], set[str]]] = {}
         self.stood_before: dict[str, set[tuple[str, str]]] = {}
         self.started = time.monotonic()
+        self._writing: gevent.Greenlet | None = None
         self._pending: gevent.Greenlet | None = None
         self._problem: OSError | None = None
 
@@ -77,10 +80,11 @@ class Recorder(Observer):
             self._save()
 
     def _save(self) -> None:
-        if self._pending:
-            self._pending.kill(block=False)
-            self._pending = None
-        self.store.save(self.record)
+        """Write it, and wait for that: lanes that come at the same moment wait for the same."""
+        if self._writing is None:
+            self._writing = gevent.spawn(self._write)
+        if problem := self._writing.get():
+            raise problem
 
     def _save_soon(self) -> None:
         """Write it within a moment; raises what kept that from being done before."""
@@ -90,11 +94,19 @@ class Recorder(Observer):
             self._pending = gevent.spawn_later(SOON_S, self._flush)
 
     def _flush(self) -> None:
+        self._problem = self._write()
+
+    def _write(self) -> OSError | None:
+        """Write what there is by now; returns what kept that from being done."""
+        self._writing = None
+        if self._pending and self._pending is not gevent.getcurrent():
+            self._pending.kill(block=False)
         self._pending = None
         try:
             self.store.save(self.record)
         except OSError as error:
-            self._problem = error
+            return error
+        return None
 
     def lane_started(self, lane: Lane) -> None:
         target = self.record.targets[lane.host.name]
@@ -254,8 +266,8 @@ class Recorder(Observer):
             command=command,
             exit_code=last_exit_code(lane.host) if command else None,
             output=output,
-            remedy="mend what the output names, then run this target again: "
-            f"pyinfra inventory.py {self.record.action}.py --limit {lane.host.name}",
+            remedy=f"{remedy_for([message, *output])}; then run this target again: "
+            f"{command_for(lane.host.name)}",
         )
         self._save()
 

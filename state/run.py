@@ -7,7 +7,7 @@ from dataclasses import replace
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pyinfra import logger
 from pyinfra.api import Host, State
@@ -23,6 +23,7 @@ from state.copies import put_copies
 from state.deployer import identify
 from state.held import Held
 from state.holder import holder_of
+from state.junit import Finding
 from state.lanes import GRACE_S, Lane, Lanes, Step
 from state.links import Links
 from state.locks import Locks
@@ -36,6 +37,7 @@ from state.reaching import become_root
 from state.record import Check, Config, Error, Record, Status
 from state.record import Target as TargetRecord
 from state.recorder import Recorder
+from state.reporting import Reporting
 from state.scrubbing import Scrubber
 from state.selecting import Selection
 from state.store import FOLDER, Store, now
@@ -44,16 +46,6 @@ from state.telling import Announcement, tell
 from state.verifying import Verify, failure, verify_all, verify_one
 
 SCRIPT_VERSION = "5.0.0"
-
-
-class Finding(Protocol):
-    """A preflight check that did not pass, or (``warning``) a thing to know."""
-
-    @property
-    def warning(self) -> bool: ...
-    @property
-    def remedy(self) -> str: ...
-    def __str__(self) -> str: ...
 
 
 class Run(BaseStateCallback):
@@ -98,6 +90,7 @@ class Run(BaseStateCallback):
         self.exit_code: int | None = None
         self.settings_from: str | None = None
         self.selection = Selection()
+        self.reporting = Reporting(options, scrubber, root)
 
     @property
     def targets(self) -> list[Target]:
@@ -115,6 +108,7 @@ class Run(BaseStateCallback):
 
     def before_connect(self, state: State) -> None:
         """Watch the connections, and let a failing host fail alone: no prompt stops the others."""
+        self.reporting.ci.phase("preflight")
         state.config.FAIL_PERCENT = self.options.fail_percent
         state.should_raise_failed_hosts = None
         state.check_for_changes = self.options.makes_plan
@@ -174,6 +168,7 @@ class Run(BaseStateCallback):
             self.ownership.machines[host.name] = hardware["machine"]
         if hardware and not self.options.dry:
             self.store.save_hardware(host.name, hardware)
+        self.reporting.findings[host.name] = findings
         failed = [finding for finding in findings if not finding.warning]
         self.warnings += [f"{host.name}: {f}; {f.remedy}" for f in findings if f.warning]
         if failed:
@@ -319,6 +314,7 @@ class Run(BaseStateCallback):
 
     def prove(self, host: Host, verify: Verify) -> None:
         """Verify one target; once all are, the run ends: raises SystemExit."""
+        self.reporting.ci.phase("verify")
         self.checks[host.name] = verify_one(_itself(host), verify)
         if set(self.checks) >= {each.name for each in host.state.active_hosts}:
             problems = sum(bool(each.problem) for found in self.checks.values() for each in found)
@@ -347,6 +343,7 @@ class Run(BaseStateCallback):
             usual()
             return
         state.is_executing = True
+        self.reporting.ci.phase("deploy")
         links = Links(state, self._prepare_link, self.locks.targets)
         try:
             self.recorder = self._open_record(state, lanes, links)
@@ -355,8 +352,7 @@ class Run(BaseStateCallback):
         except (Held, Robbed, NoAnswer) as problem:
             console.print_refusal(str(problem), problem.remedy)
             raise SystemExit(1) from None
-        names = [lane.host.name for lane in lanes]
-        watcher = console.Console(names, every_operation=self.options.verbosity > 0)
+        display = self.reporting.display(lanes)
         quiet = console.Quiet(self.options.verbosity)
         logger.addFilter(quiet)
         slots = 1 if serial else state.config.PARALLEL or len(lanes)
@@ -367,17 +363,20 @@ class Run(BaseStateCallback):
             if name not in running
         }
         try:
-            observers = [self.breaths, self.recorder, watcher]
+            display.begin()
+            observers = [self.breaths, self.recorder, self.reporting.timings, display]
             self.running = Lanes(state, lanes, observers, slots, links, left_out)
             self.running.run()
             self.running = None
             if self.exit_code is not None:
                 raise SystemExit(self.exit_code)
+            display.verifying()
             self._verify(state)
         except OSError as error:
             raise PyinfraError(self._unwritable(error)) from error
         finally:
             self.running = None
+            display.end()
             logger.removeFilter(quiet)
 
     def _verify(self, state: State) -> None:
@@ -401,10 +400,11 @@ class Run(BaseStateCallback):
         )
         if not changed and before and before.status == "completed":
             return
+        self.reporting.ci.phase("verify")
         console.say("--> Verifying...", fg="blue", bold=True)
         for name, checks in verify_all(state, self.verifiers).items():
             target = record.targets[name]
-            target.checks = checks
+            target.checks = self.checks[name] = checks
             if error := failure(checks):
                 target.status, target.error = "failed", error
                 self.errors[name] = error
@@ -494,6 +494,7 @@ class Run(BaseStateCallback):
         finally:
             self._remember_questions()
             self.locks.release()
+            self.reporting.finish(self.taking_part(state), self.errors, self.checks, self.warnings)
 
     def _remember_questions(self) -> None:
         """Only where there is a history: a dry run of a bare project leaves nothing behind."""
@@ -519,8 +520,7 @@ class Run(BaseStateCallback):
         copies = {hosts[name]: lock.copies for name, lock in self.locks.targets.items()}
         limit_s = 60 if self.exit_code is None else 5
         warnings += put_copies(self.store, copies, limit_s)
-        path = self.store.path_of(record.deployment_id)
-        console.print_summary(record, path.relative_to(self.root), self.urls, warnings)
+        self.reporting.summary(record, self.store, self.urls, warnings)
 
     def _note_matches(self, state: State) -> None:
         settings = {target.name: target.settings.model_dump(mode="json") for target in self.targets}

@@ -10,10 +10,13 @@ import sys
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any, BinaryIO, cast
+from functools import lru_cache
+from typing import Any, BinaryIO, TextIO, cast
 
 from configs.secrets.providing import SHORTEST
 
+# How many texts of records are remembered with what was made of them.
+KNOWN = 16384
 # Pieces shorter than the shortest secret are found everywhere.
 
 
@@ -35,6 +38,8 @@ class Scrubber:
         }
         # The longest first, or a piece of a value would spoil the whole one.
         self._marks = sorted(found.items(), key=lambda item: -len(item[0]))
+        # A record is written again and again, and most of it is as it was.
+        self._known = lru_cache(maxsize=KNOWN)(self.scrub)
 
     def scrub(self, text: str) -> str:
         """The text without any secret."""
@@ -46,7 +51,7 @@ class Scrubber:
     def scrub_values(self, data: Any) -> Any:
         """The same of every text in plain data (dict, list); keys stay as they are."""
         if isinstance(data, str):
-            return self.scrub(data)
+            return self._known(data)
         if isinstance(data, dict):
             return {key: self.scrub_values(value) for key, value in data.items()}
         if isinstance(data, list | tuple):
@@ -63,9 +68,15 @@ class Scrubber:
                 errors=old.errors,
                 line_buffering=True,
             )
-            setattr(sys, name, new)
-            for handler in _handlers_of(old):
-                handler.setStream(new)
+            replace_stream(name, new)
+
+
+def replace_stream(name: str, new: TextIO) -> None:
+    """Let ``sys.stdout`` or ``sys.stderr`` be another stream, for log handlers, too."""
+    old = getattr(sys, name)
+    setattr(sys, name, new)
+    for handler in _handlers_of(old):
+        handler.setStream(new)
 
 
 def _handlers_of(stream: object) -> Iterator["logging.StreamHandler[Any]"]:

@@ -50,7 +50,9 @@ class Store:
         """What is sealed is what is written: without secrets."""
         data = self.scrubber.scrub_values(record.model_dump(mode="json"))
         record.seal = data["seal"] = None if record.status == "running" else seal_of(data)
-        text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+        # While it changes at every step, in one line: that takes a tenth of the time.
+        indent = None if record.status == "running" else 2
+        text = json.dumps(data, indent=indent, ensure_ascii=False) + "\n"
         write_atomically(self.path_of(record.deployment_id), text)
 
     def make_current(self, deployment_id: str) -> None:

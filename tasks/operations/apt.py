@@ -12,6 +12,7 @@ from facts.services import STARTED_WITH
 from tasks.effects import is_listening, tell
 from tasks.operations.commands import Commands
 from tasks.operations.files import replace_script
+from tasks.operations.progress import END, telling
 
 FOLDER = "/var/lib/chom"
 # What is installed just before a transaction of ours, and what all of them have brought along; a
@@ -19,6 +20,8 @@ FOLDER = "/var/lib/chom"
 BEFORE, BROUGHT = f"{FOLDER}/packages.before", f"{FOLDER}/packages.brought"
 RELEASE = "trixie"
 APT_LOG = "/var/log/chom-apt.log"
+# What apt says of its progress.
+STATUS = f"{STARTED_WITH}/apt.status"
 
 
 @operation()
@@ -114,7 +117,7 @@ def apt_script(missing: Sequence[str], update: bool, lock_timeout_s: int) -> str
         " -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef"
         " -o Dpkg::Options::=--force-confold --no-install-recommends"
         # Not the lists of last time where a repository is refused, nor the version of then.
-        " -o APT::Update::Error-Mode=any --allow-downgrades"
+        " -o APT::Update::Error-Mode=any --allow-downgrades -o APT::Status-Fd=9"
     )
     # dpkg itself does not wait for its lock; unattended-upgrades may hold it for minutes.
     repair = (
@@ -144,15 +147,18 @@ def apt_script(missing: Sequence[str], update: bool, lock_timeout_s: int) -> str
     release = f"rm -f {files}; systemctl daemon-reload; " if holds else ""
     # The policy is void once this shell has ended, however it ended.
     held = (
-        f"export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1; "
+        f"exec 9>{STATUS}; export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1; "
         f'[ -e {policy} ] || {{ printf "#!/bin/sh\\nkill -0 $$ 2>/dev/null && exit 101; exit 0\\n"'
         f" > {policy}; chmod 755 {policy}; ours=1; }}; "
         f'{hold}{work}; rc=$?; [ -z "$ours" ] || rm -f {policy}; {release}exit $rc'
     )
+    # Before apt tells, as while it waits for a lock, its log may.
+    words = f"tail -n 1 {STATUS} | grep . || tail -n 1 {APT_LOG}"
     return (
-        f"mkdir -p {STARTED_WITH}; flock -w {lock_timeout_s * 2} {STARTED_WITH}/apt.lock"
+        f"mkdir -p {STARTED_WITH}; {telling(words)};"
+        f" flock -w {lock_timeout_s * 2} {STARTED_WITH}/apt.lock"
         f" sh -c {shlex.quote(held)} </dev/null >{APT_LOG} 2>&1"
-        f" || {{ tail -n 25 {APT_LOG} >&2; exit 1; }}"
+        f" || {{ {END}; tail -n 25 {APT_LOG} >&2; exit 1; }}; {END}"
     )
 
 

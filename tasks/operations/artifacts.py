@@ -8,6 +8,7 @@ from pyinfra.api import StringCommand, operation
 from facts.files import FileText
 from tasks.archives import Archive
 from tasks.operations.commands import Commands
+from tasks.operations.progress import END, telling
 
 
 @operation()
@@ -30,7 +31,8 @@ def artifact_script(url: str, sha256: str, into: str) -> str:
             "set -e",
             f"mkdir -p {parent}",
             f"t=$(mktemp -d {parent}/.chom-XXXXXX)",
-            "trap 'rm -rf $t' EXIT",
+            telling("echo bytes $(stat -c %s $t/tarball)"),
+            f"trap '{END}; rm -rf $t' EXIT",
             f"curl -fsSL --retry 3 --connect-timeout 15 -o $t/tarball {shlex.quote(url)}",
             "came=$(sha256sum < $t/tarball | cut -d' ' -f1)",
             f'[ "$came" = {sha256} ] || {{ echo "{url}: expected sha256 {sha256},'

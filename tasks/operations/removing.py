@@ -11,6 +11,7 @@ from facts.conditions import Condition
 from facts.firewall import ENABLE, rule_exists
 from tasks.operations.commands import Commands
 from tasks.operations.originals import FOLDER, kept_at, put_back
+from tasks.operations.services import explained
 from tasks.places import SYSTEM_FOLDERS
 from tasks.quoting import sql
 
@@ -24,8 +25,8 @@ def remove_service(unit: str) -> Commands:
     asked += f" || systemctl -q is-enabled {unit}"
     if host.get_fact(Condition, shell=asked):
         yield StringCommand(
-            f"systemctl -q disable {unit} 2>/dev/null; systemctl stop {unit} &&"
-            f" {{ systemctl reset-failed {unit} 2>/dev/null; true; }}"
+            f"systemctl -q disable {unit} 2>/dev/null; {explained(unit, f'systemctl stop {unit}')};"
+            f" systemctl reset-failed {unit} 2>/dev/null; true"
         )
 
 
@@ -34,7 +35,8 @@ def restart_service(unit: str) -> Commands:
     """Have a service that was there before us run without what we told it, if it runs at all."""
     asked = f"systemctl -q is-active {unit} && [ -e /run/chom/{unit}.runs ]"
     if host.get_fact(Condition, shell=asked):
-        yield StringCommand(f"systemctl restart {unit} && rm -f /run/chom/{unit}.*")
+        restart = explained(unit, f"systemctl restart {unit}")
+        yield StringCommand(f"{restart}; rm -f /run/chom/{unit}.*")
 
 
 @operation()
@@ -169,7 +171,7 @@ def remove_traces(originals: list[str], purge: bool) -> Commands:
     spared = " ".join(f"! -path {shlex.quote(kept_at(path))}" for path in originals)
     stamps = " ".join(
         f"/run/chom/{name}"
-        for name in ("*.runs", "*.reads", "releases-*.lock", "log-*", "apt.lock")
+        for name in ("*.runs", "*.reads", "releases-*.lock", "log-*", "apt.lock", "apt.status")
     )
     log = "/var/log/chom-apt.log" if purge else ""
     asked = f"[ -e {FOLDER} ] || ls {stamps} {log} 2>/dev/null | grep -q ."

@@ -53,9 +53,8 @@ def run_timer(unit: str, upcoming: OperationMeta | None = None) -> Commands:
     planned = upcoming is not None and not state.is_executing and upcoming.will_change
     if planned or not host.get_fact(Condition, shell=asked):
         tell("start", unit)
-        yield StringCommand(
-            f"systemctl daemon-reload; systemctl -q enable {unit}; systemctl restart {unit}"
-        )
+        steps = f"systemctl -q enable {unit} && systemctl restart {unit}"
+        yield StringCommand(f"systemctl daemon-reload; {explained(unit, steps)}")
 
 
 @operation()
@@ -64,7 +63,7 @@ def stop_service(unit: str) -> Commands:
     found = host.get_fact(ServiceState, unit=unit, runs=[], reads=[], ready=None)
     if found["exists"] and (found["enabled"] or found["active"]):
         tell("stop", unit)
-        yield StringCommand(f"systemctl -q disable --now {unit}")
+        yield StringCommand(explained(unit, f"systemctl -q disable --now {unit}"))
 
 
 def _changing(upcoming: Sequence[OperationMeta]) -> list[str]:
@@ -116,8 +115,7 @@ def service_script(unit: str, steps: Sequence[str], ready: str | None, limit_s: 
     # A unit that systemd's own condition keeps off (a clock daemon in a container) is no failure.
     return "\n".join(
         [
-            f'explain() {{ echo "{unit}: $1; the last lines of its journal:" >&2;'
-            f" journalctl -u {unit} -n 20 --no-pager -o cat >&2; exit 1; }}",
+            f"explain() {{ {_explain(unit, '$1')} }}",
             *(f"{{ {step}; }} || explain 'systemctl failed'" for step in steps),
             f"end=$(($(date +%s) + {limit_s}))",
             f"until systemctl -q is-active {unit} && {{ {ready or 'true'}; }} >/dev/null 2>&1; do",
@@ -129,6 +127,18 @@ def service_script(unit: str, steps: Sequence[str], ready: str | None, limit_s: 
             "sleep 0.2",
             "done",
         ]
+    )
+
+
+def explained(unit: str, command: str) -> str:
+    """A shell command whose failure is explained by the end of the unit's journal."""
+    return f"{{ {command}; }} || {{ {_explain(unit, 'systemctl failed')} }}"
+
+
+def _explain(unit: str, problem: str) -> str:
+    return (
+        f'echo "{unit}: {problem}; the last lines of its journal:" >&2;'
+        f" journalctl -u {unit} -n 20 --no-pager -o cat >&2; exit 1;"
     )
 
 

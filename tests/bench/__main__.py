@@ -13,7 +13,7 @@ from pathlib import Path
 import configs
 from tasks.component import Site
 from tasks.stacks import STACKS
-from tests.bench import history, uptime
+from tests.bench import history, uptime, view
 from tests.bench.measure import Measured, machine, measure
 from tests.bench.memory import Held, held
 from tests.bench.round_trips import per_machine
@@ -144,6 +144,8 @@ def report(bench: Bench) -> Sequence[str]:
             unchanged.seconds, one_by_one.seconds, "s", None),
         row("… its round trips for each target, against the same", trips, trips_alone, "", None),
         row("… against 6 of them", trips, 6, "", 1.0),
+        row("processor's time of a first deploy's live view, against 2 %",
+            view.cost_s(both.seconds), both.cpu_s * 0.02, "s", 1.0),
         row("peak memory of the controller, against 150 MB", both.peak_mb, 150, "MB", 1.0),
         row(f"slowest of {visitors.requests} requests through {uptime.RELEASES} releases, median",
             visitors.slowest_ms, visitors.median_ms, "ms", 60.0),

@@ -1,6 +1,7 @@
 """One run of a command, measured."""
 
 import os
+import resource
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -10,18 +11,30 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Measured:
-    """Wall time in seconds, and the most memory that the command itself held, in MB."""
+    """Wall time in seconds, the most memory that the command itself held, in MB, and the
+    processor's time that it and its children took, in seconds: of one command at a time.
+    """
 
     seconds: float
     peak_mb: float
+    cpu_s: float
 
 
-def measure(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> Measured:
-    """Run ``command`` to its end, its output to ``log``. Raises RuntimeError when it fails."""
-    started = time.monotonic()
+def measure(
+    command: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str],
+    folder: Path | None = None,
+) -> Measured:
+    """Run ``command`` to its end, its output to ``log``. Raises RuntimeError when it fails.
+
+    ``environment``: on top of ours. ``folder``: where it runs, if not here.
+    """
+    started, cpu_before = time.monotonic(), _children_s()
     with log.open("w") as output:
         process = subprocess.Popen(
             list(command),
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -35,7 +48,12 @@ def measure(command: Sequence[str], log: Path, environment: Mapping[str, str]) -
     if process.returncode != 0:
         tail = "\n".join(log.read_text().splitlines()[-20:])
         raise RuntimeError(f"{' '.join(command)} failed:\n{tail}")
-    return Measured(seconds, peak_kb / 1024)
+    return Measured(seconds, peak_kb / 1024, _children_s() - cpu_before)
+
+
+def _children_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _peak_kb(pid: int) -> int:

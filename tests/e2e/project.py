@@ -15,11 +15,13 @@ from configs.secrets.initialising import initialise
 from configs.secrets.store import changing
 from state.record import Record
 from tests.copies import copy_project
-from tests.e2e.command import Command, Outcome
+from tests.e2e.command import PYINFRA, Command, Outcome
 from tests.lab import Lab
+from tests.terminal import Session
 
 DEPLOY = ("inventory.py", "deploy.py")
 LIMIT_S = 900.0
+CI_SYSTEMS = ("CI", "GITHUB_ACTIONS", "GITLAB_CI")
 
 
 class Project:
@@ -100,6 +102,11 @@ class Project:
             *DEPLOY, *given, changes=changes, inventory=inventory, env=env, timeout_s=timeout_s
         )
 
+    def on_terminal(self, *arguments: str) -> Session:
+        """Start ``pyinfra`` with ``arguments`` on a terminal, on the lab's own inventory."""
+        environment = self._environment(self.inventory(), {})
+        return Session([str(PYINFRA), *arguments], self.folder, environment)
+
     def state_command(self, *arguments: str, inventory: Path | None = None) -> Outcome:
         """``python -m state`` with ``arguments``, on the lab's inventory; the end of it."""
         done = subprocess.run(
@@ -119,7 +126,7 @@ class Project:
         plain = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("CHOM_", "PYINFRA_")) and name != "CI"
+            if not name.startswith(("CHOM_", "PYINFRA_")) and name not in CI_SYSTEMS
         }
         return {**plain, **self.secrets_env, "CHOM_INVENTORY": str(inventory), **env}
 

@@ -104,8 +104,8 @@ def test_a_service_is_stopped_for_good(shown: list[str], stopped: bool) -> None:
     state = fake_state(["a"], {"systemctl show": shown})
     with ctx_state.use(state), ctx_host.use(state.inventory.get_host("@fake/a")):
         commands = list(stop_service._inner(unit="a.service"))
-    assert [str(each) for each in commands] == (
-        ["systemctl -q disable --now a.service"] if stopped else []
+    assert [str(each).split(";")[0] for each in commands] == (
+        ["{ systemctl -q disable --now a.service"] if stopped else []
     )
 
 

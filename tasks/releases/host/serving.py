@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from .app import App
@@ -45,7 +46,7 @@ def go_live(app: App, release: Path) -> None:
     """Let a release serve, and see that it does. Raises Failed: visitors get it all the same."""
     point(app.current, release)
     # New files have new names, so nobody waits for this: it is what frees the memory of the old.
-    run("reload", ["systemctl", "reload", app.fpm])
+    _change_unit("reload", "reload", app.fpm)
     _ask_until(app, "health after the switch", good=3, tries=5, pause_s=0.3)
 
 
@@ -53,7 +54,18 @@ def restart_workers(app: App) -> None:
     """On with the new code: each ends what it is at first. What does not run is left alone."""
     for unit in app.workers:
         if run("workers", ["systemctl", "show", "-P", "ActiveState", unit]).strip() == "active":
-            run("workers", ["systemctl", "restart", unit])
+            _change_unit("workers", "restart", unit)
+
+
+def _change_unit(step: str, verb: str, unit: str) -> None:
+    """Reload or restart a unit. Raises Failed, with the end of its journal."""
+    try:
+        run(step, ["systemctl", verb, unit])
+    except Failed as failure:
+        with suppress(Failed):
+            said = run(step, ["journalctl", "-u", unit, "-n", "20", "--no-pager", "-o", "cat"])
+            failure.output += ["the last lines of its journal:", *said.splitlines()]
+        raise
 
 
 def _ask_until(
