@@ -1,4 +1,4 @@
-"""`python -m configs check | schema | show | secrets | migrate`; connects to nothing.
+"""`python -m configs check | schema | docs | show | secrets | migrate`; connects to nothing.
 
 An entry point as deploy.py is one: it asks the components which secrets they need, and hands what
 `migrate` takes over on to the history.
@@ -35,6 +35,8 @@ def _run(chosen: argparse.Namespace) -> int:
             _check(_data(chosen))
         case "schema":
             _schema(write=chosen.write)
+        case "docs":
+            _docs(write=chosen.write)
         case "show":
             _show(chosen)
         case "secrets":
@@ -67,6 +69,15 @@ def _schema(*, write: bool) -> None:
         json_schema.PUBLISHED.write_text(json_schema.text(), encoding="utf-8")
     else:
         print(json_schema.text(), end="")
+
+
+def _docs(*, write: bool) -> None:
+    from configs import settings_page
+
+    if write:
+        settings_page.PUBLISHED.write_text(settings_page.text(), encoding="utf-8")
+    else:
+        print(settings_page.text(), end="")
 
 
 def _show(chosen: argparse.Namespace) -> None:

@@ -22,6 +22,8 @@ def parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="check the settings, without any connection")
     schema = commands.add_parser("schema", help="print the inventory's JSON Schema")
     schema.add_argument("--write", action="store_true", help="write it to inventory.schema.json")
+    docs = commands.add_parser("docs", help="print the page of all settings")
+    docs.add_argument("--write", action="store_true", help="write it to docs/settings.md")
     show = commands.add_parser("show", help="every setting in force, and where it is written")
     show.add_argument("target", metavar="TARGET", nargs="?", help="this target alone")
     show.add_argument("--json", action="store_true")

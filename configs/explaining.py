@@ -30,7 +30,7 @@ def explain(error: ErrorDetails, sources: Sources) -> Problem:
     else:
         field, annotation = _walk(location[:-1] if about_key else location)
         found = _found(error, location, field, about_key)
-        expected = _expected(field, annotation)
+        expected = expectation(field, annotation)
         remedy = _advice(field, "remedy") or _correction(error, location, field, sources)
         if about_key:
             remedy = "rename it, or remove it"
@@ -136,7 +136,8 @@ def _nullable(field: FieldInfo | None) -> bool:
     return field is not None and _optional(field.annotation)
 
 
-def _expected(field: FieldInfo | None, annotation: Any) -> str:
+def expectation(field: FieldInfo | None, annotation: Any) -> str:
+    """What a field accepts, in words; ``annotation``: its plain type."""
     text = _advice(field, "expected")
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         text = f"a section with any of: {', '.join(annotation.model_fields)}"

@@ -34,16 +34,12 @@ class Verbatim(str):
 yaml.SafeDumper.add_representer(
     Verbatim, lambda dumper, text: dumper.represent_scalar("!unsafe", str(text))
 )
-# systemd itself keeps it off in a container; Ansible would start it every time.
-HELD_OFF = {"systemd-timesyncd.service"}
 NOTHING = {"ansible.builtin.command": "true", "changed_when": False}
 
 
 def _file(it: Mapping[str, Any]) -> dict[str, Any]:
     text = it["text"].reveal() if isinstance(it["text"], Secret) else it["text"]
     owned = {"owner": it["user"], "group": it["group"], "mode": it["mode"].zfill(4)}
-    if not text:  # which Ansible refuses
-        return NOTHING
     return {"ansible.builtin.copy": {"dest": it["path"], "content": Verbatim(text), **owned}}
 
 
@@ -62,10 +58,7 @@ def _packages(it: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _unit(it: Mapping[str, Any]) -> dict[str, Any]:
-    wanted = {"name": it["unit"], "enabled": True}
-    if it["unit"] not in HELD_OFF:
-        wanted["state"] = "started"
-    return {"ansible.builtin.systemd": wanted}
+    return {"ansible.builtin.systemd": {"name": it["unit"], "enabled": True, "state": "started"}}
 
 
 def _link(it: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import copy
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,13 +14,11 @@ from configs.secrets import load_secrets, secrets_path
 from configs.secrets.initialising import initialise
 from configs.secrets.store import changing
 from state.record import Record
+from tests.copies import copy_project
 from tests.e2e.command import PYINFRA, Command, Outcome
 from tests.lab import Lab
-from tests.lab.paths import PROJECT
 from tests.terminal import Session
 
-# What a deployment reads must come along, but nobody's own secrets.
-NOT_COPIED = shutil.ignore_patterns("__pycache__", ".secrets.env", "*.plain.env", "keys")
 DEPLOY = ("inventory.py", "deploy.py")
 LIMIT_S = 900.0
 CI_SYSTEMS = ("CI", "GITHUB_ACTIONS", "GITLAB_CI")
@@ -40,11 +37,7 @@ class Project:
             "CHOM_SECRETS_KEY_FILE": str(folder.with_name(f"{folder.name}-key") / "secrets.key"),
         }
         self._started: list[Command] = []
-        for source in PROJECT.iterdir():
-            if source.suffix == ".py":
-                shutil.copy(source, folder)
-            elif (source / "__init__.py").exists() and source.name != "tests":
-                shutil.copytree(source, folder / source.name, ignore=NOT_COPIED)
+        copy_project(folder)
 
     @property
     def state(self) -> Path:

@@ -239,7 +239,7 @@ def test_a_full_disk_is_told_before_anything_is_made(machine: Machine) -> None:
     machine.usage = SimpleNamespace(total=100 << 30, used=100 << 30, free=99 << 20)
     machine.commands.clear()
     failure = machine.fail()
-    assert failure.step == "room" and "99 MB are free" in failure.output[0]
+    assert failure.step == "room" and "99 MB are free for a release" in failure.output[0]
     assert (machine.commands, machine.releases, machine.live) == ([], {before}, before)
 
 
