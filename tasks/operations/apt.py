@@ -116,6 +116,8 @@ def apt_script(missing: Sequence[str], update: bool, lock_timeout_s: int) -> str
         f"apt-get -y -q -o DPkg::Lock::Timeout={lock_timeout_s} -o Acquire::Retries=3"
         " -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef"
         " -o Dpkg::Options::=--force-confold --no-install-recommends"
+        # A teardown left the package's traces for the sake of its data, but not its files.
+        " -o Dpkg::Options::=--force-confmiss"
         # Not the lists of last time where a repository is refused, nor the version of then.
         " -o APT::Update::Error-Mode=any --allow-downgrades -o APT::Status-Fd=9"
     )

@@ -168,7 +168,11 @@ def test_name_that_nobody_knows(tmp_path: Path) -> None:
             "ip route",
         ),
         (EOFError(), "does not speak SSH", "MaxStartups"),
-        (paramiko.SSHException("no acceptable kex"), "no acceptable kex", "ssh -v -i"),
+        (
+            paramiko.SSHException("no acceptable kex"),
+            "no acceptable kex",
+            "see what ssh itself says",
+        ),
         (ValueError("something else"), "something else", "ssh -v -i"),
         (
             paramiko.BadAuthenticationType("no", ["password"]),

@@ -26,6 +26,7 @@ from tests.documents import (
     to_run,
 )
 from tests.lab.paths import PROJECT
+from tests.unit.keys import PRIVATE_KEY
 from tests.unit.test_migrate import OLD, STATE
 
 BLOCKS = [block for document in documents() for block in blocks(document)]
@@ -81,6 +82,7 @@ def project(tmp_path: Path) -> Path:
     copy_project(folder, also=("Makefile", "requirements.lock"))
     (folder / "keys").mkdir()
     (folder / "keys" / "chom_deploy_key").touch(mode=0o600)
+    (folder / "keys" / "chom_deploy_key").write_text(PRIVATE_KEY)
     (folder / "shop_deploy_key").write_text("a key\n")
     (folder / "OLD_INVENTORY.yaml").write_text(OLD)
     (folder / "OLD_STATE").write_text(json.dumps(STATE))
@@ -115,6 +117,7 @@ def test_settings_that_are_shown_are_valid(block: Block, tmp_path: Path) -> None
     assert shown.keys() <= {"ssh", "targets", "settings"}, block.place
     key, known_hosts = tmp_path / "key", tmp_path / "known_hosts"
     key.touch(mode=0o600)
+    key.write_text(PRIVATE_KEY)
     known_hosts.touch()
     document: dict[str, Any] = _merged(shown, {"targets": TARGETS})
     document["ssh"] = {**shown.get("ssh", {}), "key": str(key), "known_hosts": str(known_hosts)}
