@@ -186,7 +186,7 @@ def test_a_failing_target_ends_alone_and_the_exit_code_is_1(fake: FakeRun) -> No
     )
     assert error.output == ["the roof fell in", "very loudly"]
     assert error.command and "roof-of-observability" in error.command
-    assert error.remedy and error.remedy.startswith("mend what the output names, then run this")
+    assert error.remedy and error.remedy.startswith("mend what the output names; then run this")
     assert "--limit @fake/observability" in error.remedy
     assert "very loudly" in done.stderr
     components = record.targets["@fake/observability"].components
