@@ -130,7 +130,12 @@ def apt_script(missing: Sequence[str], update: bool, lock_timeout_s: int) -> str
     if missing:
         steps.append(_NOTE_BEFORE)
     if update:
-        steps.append(f"{apt} update && touch /var/lib/apt/lists")
+        # apt waits for dpkg's lock, but not for that of its lists; a booting server fetches these.
+        is_held = f"tail -n 3 {APT_LOG} | grep -q 'Could not get lock /var/lib/apt/lists'"
+        steps.append(
+            f"( n=0; until {apt} update; do n=$((n + 1)); [ $n -lt {lock_timeout_s // 2} ]"
+            f" && {is_held} || exit 1; sleep 2; done ) && touch /var/lib/apt/lists"
+        )
     if missing:
         steps.append(f"{apt} install {shlex.join(missing)}")
         steps.append(_NOTE_BROUGHT)

@@ -204,6 +204,22 @@ def test_apt_at_work_is_told(deployed: Platform) -> None:
     assert "observability: apt" not in outcome.text
 
 
+def test_lists_that_somebody_fetches_are_waited_for(deployed: Platform) -> None:
+    """As a server does when it boots; apt itself would give up at once."""
+    lab = deployed.lab
+    deployed.unsettle()
+    answer(lab, "vpsmanager", "touch -d '3 days ago' /var/lib/apt/lists")
+    holds = "f = open('/var/lib/apt/lists/lock', 'w'); fcntl.lockf(f, fcntl.LOCK_EX)"
+    script = f"import fcntl, time; {holds}; time.sleep(12)"
+    answer(lab, "vpsmanager", f'systemd-run --collect --unit=fetching python3 -c "{script}"')
+    pid = answer(lab, "vpsmanager", "systemctl show -p MainPID --value fetching")
+    wait_for("the lists' lock", lambda: _holds(deployed, pid))
+    outcome = deployed.project.deploy("-y", "--limit", "vpsmanager")
+    assert outcome.code == 0, outcome
+    assert f"! vpsmanager: apt: found at work: python3 (pid {pid})" in outcome.text
+    assert set(changed(deployed.project.record())) == {("vpsmanager", "base")}
+
+
 def test_port_that_another_program_has(deployed: Platform) -> None:
     lab = deployed.lab
     deployed.unsettle()
