@@ -185,10 +185,32 @@ def test_only_the_unit_itself_answers_for_it(tmp_path: Path) -> None:
 
 def test_one_apt_transaction_does_what_is_needed_only() -> None:
     both = apt_script(["nginx", "curl"], True, 300)
-    assert "apt-get" in both and " update " in both and "install nginx curl" in both
+    assert "apt-get" in both and " update;" in both and "install nginx curl" in both
     assert "DPkg::Lock::Timeout=300" in both
     assert " install " not in apt_script([], True, 300)
-    assert " update " not in apt_script(["nginx"], False, 300)
+    assert " update;" not in apt_script(["nginx"], False, 300)
+
+
+@pytest.mark.parametrize(
+    ("says", "tries", "succeeds"),
+    [
+        ("E: Could not get lock /var/lib/apt/lists/lock. It is held by process 7 (apt)", 3, True),
+        ("E: Failed to fetch it", 1, False),
+    ],
+)
+def test_lists_that_somebody_fetches_are_waited_for(
+    tmp_path: Path, says: str, tries: int, succeeds: bool
+) -> None:
+    script = apt_script([], True, 300).replace("/usr/sbin/policy-rc.d", str(tmp_path / "policy"))
+    script = script.replace("/run/chom", str(tmp_path / "run"))
+    script = script.replace("/var/log/chom-apt.log", str(tmp_path / "log"))
+    tried = tmp_path / "tried"
+    apt = f'echo >> {tried}; [ $(wc -l < {tried}) -ge 3 ] || {{ echo "{says}" >&2; exit 100; }}'
+    programs = {"dpkg": "true", "apt-get": apt, "systemctl": "true", "sleep": "true",
+                "touch": "true"}  # fmt: skip
+    done = sh(script, PATH=stub(tmp_path, programs))
+    assert (done.returncode == 0) == succeeds, done
+    assert len(tried.read_text().splitlines()) == tries
 
 
 def test_services_of_new_packages_are_held_back_while_apt_runs_only(tmp_path: Path) -> None:
