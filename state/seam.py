@@ -12,12 +12,12 @@ import logging
 import os
 import signal
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any, Protocol
 
 import gevent
 from gevent import getcurrent
-from pyinfra.api import Config, State, util
+from pyinfra.api import Config, State, arguments, util
 from pyinfra_cli import cli
 from pyinfra_cli.exceptions import UnexpectedMixin
 
@@ -76,6 +76,7 @@ def install(hooks: Hooks) -> None:
     for name, replacement in zip(NAMES, hooked, strict=True):
         setattr(cli, name, replacement)
     _leave_out_source_lines()
+    _remember_arguments()
     _install_signals(hooks)
 
 
@@ -87,6 +88,11 @@ def _leave_out_source_lines() -> None:
     """
     for name in ("stack", "getframeinfo"):
         setattr(util, name, partial(getattr(inspect, name), context=0))
+
+
+def _remember_arguments() -> None:
+    """Let pyinfra work out once which global arguments there are, not for every operation."""
+    arguments.all_global_arguments = cache(arguments.all_global_arguments)
 
 
 def scrub_crash_report(scrub: Callable[[str], str]) -> None:

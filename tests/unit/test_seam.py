@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 import pytest
-from pyinfra.api import Config, State, util
+from pyinfra.api import Config, State, arguments, util
 from pyinfra_cli import cli
 
 from configs import PROJECT, ConfigurationError
@@ -221,3 +221,11 @@ def test_callers_are_told_apart_as_before_without_their_source(
         results.append(seen())
     assert results[0][:2] == results[1][:2]
     assert (results[0][2], results[1][2]) == (True, False)
+
+
+def test_the_global_arguments_are_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = arguments.all_global_arguments
+    monkeypatch.setattr(arguments, "all_global_arguments", plain)
+    seam._remember_arguments()
+    assert arguments.all_global_arguments() == plain()
+    assert arguments.all_global_arguments() is arguments.all_global_arguments()
