@@ -36,7 +36,7 @@ class Breath:
     """Stands between one host's facts and its connector.
 
     ``remembered``: what its last run asked. ``scrub``: takes secrets out of a text; a question
-    that holds one is not remembered.
+    that holds one is not remembered. ``before_change``: called before each command of an operation.
     """
 
     def __init__(
@@ -44,12 +44,14 @@ class Breath:
         host: Host,
         remembered: Questions,
         scrub: Callable[[str], str],
+        before_change: Callable[[], None],
         ask: Ask = ask,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.host = host
         self.remembered = remembered
         self._scrub = scrub
+        self._before_change = before_change
         self._ask = ask
         self._clock = clock
         self._answers: dict[Question, Answer] = {}
@@ -131,6 +133,7 @@ class Breath:
         """In the place of the connector's own."""
         fact, self._asking.fact = getattr(self._asking, "fact", None), None
         if fact is None:
+            self._before_change()
             self.forget()
         elif not _is_asked_alone(fact) and (
             question := question_of(command, arguments, self._usual)

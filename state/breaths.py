@@ -9,14 +9,17 @@ from pyinfra.api import Host
 
 from state.breath import Breath
 from state.lanes import Lane, Observer
-from state.questions import load, save
+from state.questions import Questions, load, save
 
 # Every question is asked alone where it says so: for comparing, and should it ever be in the way.
 VARIABLE, ALONE = "CHOM_FACTS", "alone"
 
 
 class Breaths(Observer):
-    """``folder``: where the questions are remembered. ``scrub``: takes secrets out of a text."""
+    """``folder``: where the questions are remembered. ``scrub``: takes secrets out of a text.
+
+    ``before_change`` may be set to what is to be done before a host may change.
+    """
 
     def __init__(
         self,
@@ -26,13 +29,17 @@ class Breaths(Observer):
     ) -> None:
         self.folder = folder
         self._scrub = scrub
+        self.before_change: Callable[[], None] = lambda: None
         self._wanted = environ.get(VARIABLE) != ALONE
         self._breaths: dict[str, Breath] = {}
 
     def attach(self, host: Host) -> None:
         """Let what a host is asked from now on pass here."""
-        if self._wanted and host.name not in self._breaths:
-            self._breaths[host.name] = Breath(host, load(self._path(host.name)), self._scrub)
+        if host.name not in self._breaths:
+            last = load(self._path(host.name)) if self._wanted else Questions()
+            self._breaths[host.name] = Breath(
+                host, last, self._scrub, before_change=lambda: self.before_change()
+            )
 
     def draw(self, host: Host) -> None:
         """Ask a host at once what its part of the run is going to ask."""
@@ -44,7 +51,7 @@ class Breaths(Observer):
 
     def remember(self, completed: Collection[str]) -> None:
         """Keep for the next run what this one asked; ``completed``: those that asked all."""
-        for name, breath in self._breaths.items():
+        for name, breath in self._breaths.items() if self._wanted else ():
             try:
                 save(self._path(name), breath.questions(name in completed))
             except OSError as error:

@@ -86,6 +86,11 @@ class Recorder(Observer):
         if problem := self._writing.get():
             raise problem
 
+    def settle(self) -> None:
+        """Write what waits to be written: something is about to change."""
+        if self._pending:
+            self._save()
+
     def _save_soon(self) -> None:
         """Write it within a moment; raises what kept that from being done before."""
         if self._problem:

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gevent.lock import Semaphore
+
 from tests.bench.measure import Measured, measure
 from tests.lab import Lab
 
@@ -18,6 +20,8 @@ interpreter_python = /usr/bin/python3
 pipelining = True
 ssh_args = -o ControlMaster=auto -o ControlPersist=60s -o UserKnownHostsFile={known_hosts}
 """
+# All targets are declared at the same time, but spied upon one after the other.
+ONE_BY_ONE = Semaphore()
 # Each host goes on by itself, with tasks of its own.
 PLAYBOOK = """\
 - hosts: all

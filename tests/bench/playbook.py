@@ -23,6 +23,7 @@ from state.run import current
 from tasks.component import Site, declare
 from tasks.operations import apt, files, services, users
 from tasks.stacks import STACKS
+from tests.bench.ansible import ONE_BY_ONE
 
 run = current()
 
@@ -34,12 +35,16 @@ class Verbatim(str):
 yaml.SafeDumper.add_representer(
     Verbatim, lambda dumper, text: dumper.represent_scalar("!unsafe", str(text))
 )
+# systemd itself keeps it off in a container; Ansible would start it every time.
+HELD_OFF = {"systemd-timesyncd.service"}
 NOTHING = {"ansible.builtin.command": "true", "changed_when": False}
 
 
 def _file(it: Mapping[str, Any]) -> dict[str, Any]:
     text = it["text"].reveal() if isinstance(it["text"], Secret) else it["text"]
     owned = {"owner": it["user"], "group": it["group"], "mode": it["mode"].zfill(4)}
+    if not text:  # which Ansible refuses
+        return NOTHING
     return {"ansible.builtin.copy": {"dest": it["path"], "content": Verbatim(text), **owned}}
 
 
@@ -58,6 +63,8 @@ def _packages(it: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _unit(it: Mapping[str, Any]) -> dict[str, Any]:
+    if it["unit"] in HELD_OFF:
+        return NOTHING
     return {"ansible.builtin.systemd": {"name": it["unit"], "enabled": True, "state": "started"}}
 
 
@@ -110,7 +117,7 @@ def prepare(target: Target) -> None:
     ports = host.get_fact(Health)["ssh_ports"]
     names = [each.name for each in run.targets]
     site = Site(target, hardware, run.targets, names, ports, run.secrets)
-    with _spied() as found:
+    with ONE_BY_ONE, _spied() as found:
         steps = declare(STACKS, site)
     tasks = [
         {"name": name, **found.get(name, NOTHING)}

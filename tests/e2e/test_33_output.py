@@ -51,7 +51,6 @@ def test_a_first_deploy_on_a_terminal(fresh: Platform) -> None:
     assert _rows(shown) == []
     text = "\n".join(shown)
     assert re.search(r"observability  changed: base \d+,", text)
-    assert re.search(r"vpsmanager     versions: .*base 13", text)
     assert re.search(r"took [\d.]+ s: base \| Packages of the stack", text)
     assert "python -m configs secrets get GRAFANA_ADMIN_PASSWORD" in text
 

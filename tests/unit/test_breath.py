@@ -55,6 +55,7 @@ class World:
         self.state = fake_state(["web", "db"])
         self.host: Host = self.state.inventory.get_host("@fake/web")
         self.ran: list[str] = []
+        self.told: list[int] = []
         self.drawn: list[list[str]] = []
         connector: Any = self.host.connector
         monkeypatch.setattr(connector, "run_shell_command", self._run)
@@ -64,6 +65,7 @@ class World:
             self.host,
             Questions(before=[Question(text="hostname")], during=during),
             lambda text: text.replace(SECRET, "[secret]"),
+            lambda: self.told.append(len(self.ran)),
             self._ask,
             lambda: self.now,
         )
@@ -117,7 +119,7 @@ def test_so_does_all_that_can_go_over_a_connection(
     seen: list[Any] = []
     connector: Any = world.host.connector
     monkeypatch.setattr(connector, call, lambda *_: seen.append(dict(inner._answers)))
-    inner: Breath = Breath(world.host, world.breath.remembered, str, world._ask)
+    inner: Breath = Breath(world.host, world.breath.remembered, str, lambda: None, world._ask)
     inner.draw()
     assert inner._answers
     getattr(world.host.connector, call)()
@@ -307,3 +309,10 @@ def test_a_run_remembers_and_a_dry_run_of_a_bare_project_does_not(fake: FakeRun)
     assert fake("-y").returncode == 0
     # What stood before is known by now.
     assert load(folder / "vpsmanager.json").during == asked[1:]
+
+
+def test_what_may_change_the_host_is_told_before_it_is_run(world: World) -> None:
+    world.host.get_fact(Word, word="hello")
+    assert world.told == [] and len(world.ran) == 1
+    world.host.run_shell_command(StringCommand("change something"))
+    assert world.told == [1] and len(world.ran) == 2
