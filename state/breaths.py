@@ -9,7 +9,7 @@ from pyinfra.api import Host
 
 from state.breath import Breath
 from state.lanes import Lane, Observer
-from state.questions import Questions, load, save
+from state.questions import load, save
 
 # Every question is asked alone where it says so: for comparing, and should it ever be in the way.
 VARIABLE, ALONE = "CHOM_FACTS", "alone"
@@ -18,7 +18,8 @@ VARIABLE, ALONE = "CHOM_FACTS", "alone"
 class Breaths(Observer):
     """``folder``: where the questions are remembered. ``scrub``: takes secrets out of a text.
 
-    ``before_change`` may be set to what is to be done before a host may change.
+    ``before_change`` may be set to what is to be done before a host may change; where none is
+    attached, nobody does it.
     """
 
     def __init__(
@@ -33,10 +34,15 @@ class Breaths(Observer):
         self._wanted = environ.get(VARIABLE) != ALONE
         self._breaths: dict[str, Breath] = {}
 
+    @property
+    def attached(self) -> bool:
+        """Whether what hosts are asked passes here."""
+        return bool(self._breaths)
+
     def attach(self, host: Host) -> None:
         """Let what a host is asked from now on pass here."""
-        if host.name not in self._breaths:
-            last = load(self._path(host.name)) if self._wanted else Questions()
+        if self._wanted and host.name not in self._breaths:
+            last = load(self._path(host.name))
             self._breaths[host.name] = Breath(
                 host, last, self._scrub, before_change=lambda: self.before_change()
             )
@@ -51,7 +57,7 @@ class Breaths(Observer):
 
     def remember(self, completed: Collection[str]) -> None:
         """Keep for the next run what this one asked; ``completed``: those that asked all."""
-        for name, breath in self._breaths.items() if self._wanted else ():
+        for name, breath in self._breaths.items():
             try:
                 save(self._path(name), breath.questions(name in completed))
             except OSError as error:

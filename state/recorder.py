@@ -61,6 +61,8 @@ class Recorder(Observer):
         self.owners: dict[str, dict[tuple[str, str], set[str]]] = {}
         self.stood_before: dict[str, set[tuple[str, str]]] = {}
         self.started = time.monotonic()
+        # Whether ``settle`` is called before anything changes.
+        self.may_wait = False
         self._writing: gevent.Greenlet | None = None
         self._pending: gevent.Greenlet | None = None
         self._problem: OSError | None = None
@@ -92,7 +94,9 @@ class Recorder(Observer):
             self._save()
 
     def _save_soon(self) -> None:
-        """Write it within a moment; raises what kept that from being done before."""
+        """Write it, within a moment if it may wait; raises what kept it from being written."""
+        if not self.may_wait:
+            return self._save()
         if self._problem:
             raise self._problem
         if self._pending is None:

@@ -392,6 +392,7 @@ class Run(BaseStateCallback):
         )
         recorder = Recorder(state, record, self.store, links, self.owned_resources)
         self.ownership.noted = recorder.owners
+        recorder.may_wait = self.breaths.attached
         self.breaths.before_change = recorder.settle
         recorder.open(lanes)
         return recorder
