@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from pathlib import Path
 from tests.lab.shell import LabError, run
 
 ALGORITHM = "ed25519"
+# What gpg says of an agent that is ending, and how often it is asked then.
+AGENT_GONE, TRIES = "can't connect to the agent", 5
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,17 @@ class SigningKey:
         return [line.split(":")[9] for line in listed if line.startswith("fpr:")]
 
     def _gpg(self, *arguments: str, input: str | None = None) -> str:
+        """Run gpg, again where it met the agent of the last time on its way out."""
+        for _ in range(TRIES - 1):
+            try:
+                return self._run_gpg(*arguments, input=input)
+            except LabError as error:
+                if AGENT_GONE not in str(error):
+                    raise
+                time.sleep(1)
+        return self._run_gpg(*arguments, input=input)
+
+    def _run_gpg(self, *arguments: str, input: str | None = None) -> str:
         clock = ("--faked-system-time", f"{self.clock}!") if self.clock else ()
         with _no_agent_left(self.home):
             done = run(

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from tests.lab import (
     grafana_repository,
     paths,
     php_repository,
+    signing,
     standin_packages,
 )
 from tests.lab.grafana_repository import Repository
@@ -265,3 +267,21 @@ def test_a_mirror_without_a_php_repository_is_said(tmp_path: Path) -> None:
     found = php_repository.published(tmp_path, "10.66.0.1")
     assert found.key_url == "http://10.66.0.1:8066/php/apt.gpg"
     assert "real packages" in found.summary()
+
+
+def test_an_agent_on_its_way_out_is_met_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = ["can't connect to the agent: IPC connect call failed"] * 2
+
+    def stumble(*command: str, **options: Any) -> Any:
+        if command[0] == "gpg" and said:
+            raise LabError(f"gpg failed: {said.pop()}")
+        return run(*command, **options)
+
+    monkeypatch.setattr(signing, "run", stumble)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    assert len(SigningKey(tmp_path / "key").create("Somebody").fingerprint()) == 40
+    said.append("no such key")
+    with pytest.raises(LabError, match="no such key"):
+        SigningKey(tmp_path / "key").fingerprint()
