@@ -22,6 +22,11 @@ MACHINES = ("observability", "vpsmanager")
 OWN_FILE, OWN_TEXT = "/etc/apt/apt.conf.d/20auto-upgrades", "// mine\n"
 # What somebody installs afterwards: it needs Python, which came with a deployment.
 OWN_PACKAGE = "python3-six"
+# What apt says of packages that came for others, and are needed by nobody.
+UNNEEDED = (
+    "apt-get -s -o APT::AutoRemove::RecommendsImportant=false"
+    " -o APT::AutoRemove::SuggestsImportant=false autoremove | sed -n 's/^Remv \\([^ ]*\\).*/\\1/p'"
+)
 # What a teardown keeps, and what Debian's own tools write down for themselves.
 KEPT = {
     "/var/lib/mysql": "data",
@@ -140,6 +145,7 @@ def test_an_application_that_is_taken_out_goes_and_its_data_stay(two: Shop) -> N
 def test_one_component_goes_and_the_next_deployment_brings_it_back(two: Shop) -> None:
     platform = two.platform
     before, were = installed(platform, MACHINE), users(platform, MACHINE)
+    unneeded = answer(platform.lab, MACHINE, UNNEEDED).split()
     outcome = tear_down(platform, "--data", "only=redis_exporter", "--limit", MACHINE,
                         names=MACHINE)  # fmt: skip
     assert outcome.code == 0, outcome
@@ -151,11 +157,9 @@ def test_one_component_goes_and_the_next_deployment_brings_it_back(two: Shop) ->
     assert {("packages", "prometheus-redis-exporter"), ("users", "redis_exporter")} < gone[
         "redis_exporter"
     ]
-    # With it go libraries that something else has left, which went before.
+    # With it goes what nobody needed any more before, as of applications that have been here.
     left = installed(platform, MACHINE)
-    assert {each for each in before - left if not each.startswith("lib")} == {
-        "prometheus-redis-exporter"
-    }
+    assert before - left - {*unneeded} == {"prometheus-redis-exporter"}
     assert were - users(platform, MACHINE) == {"redis_exporter"}
     assert "9121" not in answer(platform.lab, MACHINE, "ufw status")
     assert properties(platform.lab, MACHINE, "redis-server", "ActiveState") == {
