@@ -4,6 +4,8 @@ from typing import TypedDict
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
+STAT_COMMAND = "stat -c '%F|%a|%U|%G'"
+
 
 class FileData(TypedDict):
     """``sha256`` in hex (empty for what is no regular file), ``mode`` as ``stat`` prints it."""
@@ -22,7 +24,7 @@ class FileState(FactBase[FileData | None]):
         quoted = QuoteString(path)
         return StringCommand(
             "if", "[ -e", quoted, "] || [ -L", quoted, "]; then",
-            "stat -c '%F|%a|%U|%G'", quoted, ";",
+            STAT_COMMAND, quoted, ";",
             "[ ! -f", quoted, "] || sha256sum <", quoted, "; fi",
         )  # fmt: skip
 

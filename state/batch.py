@@ -9,7 +9,7 @@ import secrets
 import shlex
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from pyinfra.api import Host
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.connectors.util import OutputLine
 
+from state.combining import Combined, combined
 from state.connection import start_command
 from state.questions import Question, Way, by_way
 
@@ -68,15 +69,29 @@ def _ask_in_one_way(
     host: Host, way: Way, questions: Sequence[Question], limit_s: float
 ) -> dict[Question, Answer]:
     mark = secrets.token_bytes(16)
+    sent = combined(questions)
     channel = start_command(host, COMMAND, {**_PLAIN, **dict(way)})
     try:
         channel.settimeout(limit_s)
         end = time.monotonic() + limit_s
-        channel.sendall(request(mark, questions, limit_s))
+        channel.sendall(request(mark, list(sent), limit_s))
         said = _read(channel, end)
     finally:
         channel.close()
-    return answers(mark, questions, said)
+    return _apart(sent, answers(mark, list(sent), said))
+
+
+def _apart(
+    sent: Mapping[Question, Combined | None], said: Mapping[Question, Answer]
+) -> dict[Question, Answer]:
+    """The answers to what was to be asked, by those to what was sent for it."""
+    found: dict[Question, Answer] = {}
+    for question, answer in said.items():
+        if together := sent[question]:
+            found |= {each: Answer(lines) for each, lines in together.apart(answer.lines).items()}
+        else:
+            found[question] = answer
+    return found
 
 
 def _read(channel: Channel, end: float) -> bytes:

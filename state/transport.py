@@ -1,11 +1,48 @@
 """SSH transports that lose no time: each request is sent at once, and silence has an end."""
 
 import socket
+import threading
 from typing import Any
 
-from paramiko import Transport
+from paramiko import Channel, Transport
+from paramiko.ssh_exception import SSHException
 
 SILENCE_S = 30
+
+
+class PromptTransport(Transport):
+    """Opens the next channel while one is in use: whoever wants it need not wait for the host.
+
+    A host that allows no second channel (sshd's MaxSessions) is not asked for one again.
+    """
+
+    def __init__(self, sock: socket.socket, **options: Any) -> None:
+        super().__init__(sock, **options)
+        self._next: Channel | None = None
+        self._opening = threading.Lock()
+        self._opens_ahead = True
+
+    def open_session(
+        self,
+        window_size: int | None = None,
+        max_packet_size: int | None = None,
+        timeout: float | None = None,
+    ) -> Channel:
+        """The one that is open already, or a new one, as paramiko's."""
+        channel, self._next = self._next, None
+        if channel is None or channel.closed:
+            channel = super().open_session(window_size, max_packet_size, timeout)
+        if self._opens_ahead and self._opening.acquire(blocking=False):
+            threading.Thread(target=self._open_next, daemon=True).start()
+        return channel
+
+    def _open_next(self) -> None:
+        try:
+            self._next = super().open_session(timeout=SILENCE_S)
+        except (SSHException, EOFError, OSError):
+            self._opens_ahead = False
+        finally:
+            self._opening.release()
 
 
 def prompt_transport(sock: socket.socket, **options: Any) -> Transport:
@@ -18,6 +55,6 @@ def prompt_transport(sock: socket.socket, **options: Any) -> Transport:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE_S * 1000)
-    transport = Transport(sock, **options)
+    transport = PromptTransport(sock, **options)
     transport.set_keepalive(SILENCE_S // 3)
     return transport

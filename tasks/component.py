@@ -16,6 +16,7 @@ from pyinfra.api.operation import OperationMeta
 from configs import Target
 from configs.secrets import Needed, Secret
 from facts.hardware import HardwareData
+from facts.versions import of_package
 from tasks.effects import Effect, listening
 from tasks.repositories import Repository
 
@@ -65,11 +66,11 @@ class Component:
 
     ``needs``: components that must be complete before, ``NAME`` on the same target or
     ``ROLE.NAME`` on every target of that role. ``packages``: Debian packages, installed together
-    with those of the whole stack. ``version``: a shell command that prints the installed version.
-    ``secrets``: those that it needs on a target. ``repositories``: where its packages come from
-    beside Debian's archive. ``data``: the paths of what outlives it, whoever makes them.
-    ``report``: a shell command that tells the record more of what was done, a line of JSON for
-    each application.
+    with those of the whole stack. ``version``: a shell command that prints the installed version,
+    as ``facts.versions`` runs it. ``secrets``: those that it needs on a target.
+    ``repositories``: where its packages come from beside Debian's archive. ``data``: the paths of
+    what outlives it, whoever makes them. ``report``: a shell command that tells the record more
+    of what was done, a line of JSON for each application.
     """
 
     name: str
@@ -179,7 +180,7 @@ def _fixed_version(
 ) -> Callable[[Site], str]:
     def version_of(site: Site) -> str:
         names = [name.split("=")[0] for name in packages(site)]
-        return command or (f"dpkg-query -W -f='${{Version}}' {names[0]}" if names else "true")
+        return command or (of_package(names[0]) if names else "true")
 
     return version_of
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from configs import App, Page
+from facts.versions import of_package
 from tasks import sizing
 from tasks.component import Site, component
 from tasks.laravel import secrets
@@ -33,9 +34,7 @@ LOGIN_TRIES = "10r/m"
     secrets=secrets.of_apps,
     packages=lambda site: _packages(site),
     data=lambda site: _data(site),
-    version=lambda site: (
-        "; ".join(f"dpkg-query -W -f='${{Version}}' {name}" for name in _packages(site)) or "true"
-    ),
+    version=lambda site: "; ".join(map(of_package, _packages(site))) or "true",
 )
 def laravel(site: Site) -> None:
     """Each runs as a system user of its own, whom MariaDB knows by its socket."""

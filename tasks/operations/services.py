@@ -149,8 +149,11 @@ def answers(unit: str, url: str, any_status: bool = False) -> str:
     an answer, too.
     """
     port = urlsplit(url).port or 80
-    owner = f"$(ss -Hltnp 'sport = :{port}' | sed -n 's/.*pid=\\([0-9]*\\).*/\\1/p' | head -n 1)"
     fail = "" if any_status else "-f "
     if url.startswith("https:"):
         fail += "-k "  # it is asked whether it answers, at loopback, not who it is
-    return f"grep -qs /{unit} /proc/{owner}/cgroup && curl {fail}-sS -m 5 -o /dev/null {url}"
+    return (
+        f"o=$(ss -Hltnp 'sport = :{port}'); o=${{o#*pid=}}; c=;"
+        ' while read -r l; do c="$c $l"; done 2>/dev/null < /proc/${o%%,*}/cgroup;'
+        f" case $c in (*/{unit}*) curl {fail}-sS -m 5 -o /dev/null {url};; (*) false; esac"
+    )

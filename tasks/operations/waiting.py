@@ -5,7 +5,7 @@ import shlex
 from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
 
-from facts.conditions import ConditionNow
+from facts.conditions import Condition, ConditionNow
 from tasks.effects import tell
 from tasks.operations.commands import Commands
 
@@ -14,14 +14,22 @@ from tasks.operations.commands import Commands
 def wait_until(what: str, condition: str, limit_s: int, complaint: str) -> Commands:
     """Wait until a read-only shell command succeeds; having waited is no change.
 
-    ``what``: that, in words. A plan does not wait. Fails after ``limit_s`` seconds, with what the
+    ``what``: that, in words. Where nothing was changed yet, an answer of a moment ago will do. A
+    plan does not wait. Fails after ``limit_s`` seconds, with what the
     command says when it is asked once more, and with ``complaint``.
     """
+    if not _has_changed() and host.get_fact(Condition, shell=condition):
+        return
     wait = (
         f"end=$(($(date +%s) + {limit_s})); until {{ {condition}; }}; do"
         " [ $(date +%s) -lt $end ] || exit 1; sleep 0.5; done"
     )
-    shell = f"( {wait} )" if state.is_executing else condition
-    if not host.get_fact(ConditionNow, shell=shell):
+    if not (state.is_executing and host.get_fact(ConditionNow, shell=f"( {wait} )")):
         tell("wait", what)
         yield StringCommand(f"{condition}; echo {shlex.quote(complaint)} >&2; exit 1")
+
+
+def _has_changed() -> bool:
+    """Whether this run has changed anything, on whatever host: what was true need not be now."""
+    done = [each.operation_meta for ops in state.ops.values() for each in ops.values()]
+    return any(each.executed for each in done)

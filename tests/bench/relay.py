@@ -58,7 +58,8 @@ def _relay_to(target: Address, delay_s: float):  # type: ignore[no-untyped-def]
         await asyncio.sleep(delay_s * 2)
         far_reader, far_writer = await asyncio.open_connection(*target)
         there, back = _pass(reader, far_writer, delay_s), _pass(far_reader, writer, delay_s)
-        with suppress(OSError):
+        # At the end of the block there may be connections yet.
+        with suppress(OSError, asyncio.CancelledError):
             await asyncio.gather(there, back)
         for each in (writer, far_writer):
             each.close()

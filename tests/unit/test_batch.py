@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyinfra.api import Config, Host, Inventory, State, StringCommand
 from pyinfra.connectors.util import OutputLine
+from pyinfra.facts.files import File
 
+from facts.files import FileState
 from state import batch
 from state.batch import Broken, answers, ask, request
+from state.combining import combined
 from state.questions import Question
 
 
@@ -308,3 +312,78 @@ def test_what_is_cut_off_anywhere_or_goes_on_is_no_answer() -> None:
     for asked in (questions[:1], [*questions, Question(text="echo 3")], []):
         with pytest.raises(Broken):
             answers(b"the mark", asked, whole)
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> list[str]:
+    """All kinds of what may stand at a path, and what may not."""
+    (tmp_path / "file").write_text("text\n")
+    (tmp_path / "empty").touch(mode=0o600)
+    (tmp_path / "folder").mkdir(mode=0o750)
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "to folder").symlink_to("folder")
+    (tmp_path / "astray").symlink_to("nowhere")
+    (tmp_path / "@:+-._").write_text("more\n")
+    for odd in ("with space", "with'quote", "*", "a|b", "two\nlines", "ü", "$HOME"):
+        (tmp_path / odd).write_text(odd)
+    os.mkfifo(tmp_path / "pipe")
+    there = [str(each) for each in sorted(tmp_path.iterdir())]
+    return [*there, f"{tmp_path}/nothing", f"{tmp_path}/file/below", f"{tmp_path}/folder/", "/"]
+
+
+def of(fact: type[Any], paths: Sequence[str]) -> list[Question]:
+    """The questions of a fact about paths."""
+    return [Question(text=fact().command(path).get_raw_value()) for path in paths]
+
+
+@pytest.mark.parametrize("fact", [FileState, File])
+def test_many_paths_are_told_of_as_one_alone(fact: type[Any], paths: list[str]) -> None:
+    questions = of(fact, paths)
+    found = ask(HOST, questions)
+    assert found.keys() == set(questions)
+    for question in questions:
+        assert (True, *told(found, question)) == alone(question.text)
+
+
+@pytest.mark.parametrize(("fact", "programs"), [(FileState, 2), (File, 1)])
+def test_programs_are_started_once_for_many_paths(fact: type[Any], programs: int) -> None:
+    questions = of(fact, [f"/etc/{number}" for number in range(300)])
+    assert 0 < sum(each.text.count(" || stat ") for each in combined(questions)) <= 3
+    assert len(combined(questions)) == 3
+    assert len(max((each.text for each in combined(questions)), key=len)) < 30_000
+    assert sum(each.text.count("sha256sum") for each in combined(questions)) == 3 * (programs - 1)
+
+
+def test_a_path_of_which_nothing_can_be_told_leaves_all_to_be_asked_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "sha256sum"
+    program.write_text('#!/bin/sh\n[ $# = 0 ] && exec /usr/bin/sha256sum\necho "$*" >&2; exit 1\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    questions = of(FileState, ["/etc/passwd", "/etc/group"])
+    other = Question(text="echo 1")
+    assert ask(HOST, [*questions, other]).keys() == {other}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ["/etc/other|regular file|644|root|root"],
+        ["/etc/group|directory|755|root|root", "/etc/group|directory|755|root|root"],
+        ["f" * 64 + "  /etc/group"],
+        ["something else"],
+        [""],
+    ],
+)
+def test_an_answer_to_many_that_is_none_is_dropped(said: list[str]) -> None:
+    (together,) = combined(of(FileState, ["/etc/passwd", "/etc/group"])).values()
+    assert together
+    assert together.apart([OutputLine("stdout", line) for line in said]) == {}
+
+
+def test_another_user_and_another_shell_are_not_asked_along(channels: list[LocalChannel]) -> None:
+    mine, yours = of(FileState, ["/etc/passwd", "/etc/group"])
+    bash = [each.model_copy(update={"shell": "bash"}) for each in (mine, yours)]
+    assert ask(HOST, [mine, yours, *bash]).keys() == {mine, yours, *bash}
+    assert len(combined([mine, yours, *bash])) == 3
