@@ -2,9 +2,13 @@
 
 import json
 import shlex
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from pyinfra.api import FactBase, StringCommand
+
+# Behind each of many answers.
+END = "-- end of an answer --"
 
 
 class AnswerData(TypedDict):
@@ -33,10 +37,36 @@ class Answer(FactBase[AnswerData]):
         return StringCommand(*options, shlex.quote(url), "2>&1; true")
 
     def process(self, output: list[str]) -> AnswerData:
-        *lines, status = output
-        text = "\n".join(lines)
-        try:
-            body = json.loads(text)
-        except ValueError:
-            body = text
-        return AnswerData(status=int(status) if status.isdigit() else 0, body=body)
+        return _read(output)
+
+
+class Answers(FactBase[list[AnswerData]]):
+    """The answers to many requests, in their order, asked one after the other by one program."""
+
+    asked_alone = True
+    default = list
+
+    def command(self, urls: Sequence[str]) -> StringCommand:
+        options = f"curl -sS -m 10 -w '\\n%{{http_code}}\\n{END}\\n'"
+        return StringCommand(options, shlex.join(urls), "2>&1; true")
+
+    def process(self, output: list[str]) -> list[AnswerData]:
+        found: list[AnswerData] = []
+        lines: list[str] = []
+        for line in output:
+            if line != END:
+                lines.append(line)
+            else:
+                found.append(_read(lines))
+                lines = []
+        return found
+
+
+def _read(output: Sequence[str]) -> AnswerData:
+    *lines, status = output
+    text = "\n".join(lines)
+    try:
+        body = json.loads(text)
+    except ValueError:
+        body = text
+    return AnswerData(status=int(status) if status.isdigit() else 0, body=body)

@@ -17,6 +17,7 @@ from configs import Target
 from configs.secrets import Needed, Secret
 from facts.hardware import HardwareData
 from facts.versions import of_package
+from tasks.artifacts import Artifact
 from tasks.effects import Effect, listening
 from tasks.repositories import Repository
 
@@ -68,9 +69,10 @@ class Component:
     ``ROLE.NAME`` on every target of that role. ``packages``: Debian packages, installed together
     with those of the whole stack. ``version``: a shell command that prints the installed version,
     as ``facts.versions`` runs it. ``secrets``: those that it needs on a target.
-    ``repositories``: where its packages come from beside Debian's archive. ``data``: the paths of
-    what outlives it, whoever makes them. ``report``: a shell command that tells the record more
-    of what was done, a line of JSON for each application.
+    ``repositories``: where its packages come from beside Debian's archive. ``artifacts``: what it
+    unpacks, fetched beside them. ``data``: the paths of what outlives it, whoever makes them.
+    ``report``: a shell command that tells the record more of what was done, a line of JSON for
+    each application.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Component:
     version: Callable[[Site], str]
     secrets: Callable[[Target], Sequence[Needed]]
     repositories: Callable[[Site], Sequence[Repository]]
+    artifacts: Callable[[Site], Sequence[Artifact]]
     data: Callable[[Site], Sequence[str]]
     report: Callable[[Site], str]
     folder: Path
@@ -147,6 +150,7 @@ def component(
     version: str | Callable[[Site], str] | None = None,
     secrets: Sequence[Needed] | Callable[[Target], Sequence[Needed]] = (),
     repositories: Callable[[Site], Sequence[Repository]] = lambda _: (),
+    artifacts: Callable[[Site], Sequence[Artifact]] = lambda _: (),
     data: Sequence[str] | Callable[[Site], Sequence[str]] = (),
     report: Callable[[Site], str] = lambda _: "",
 ) -> Callable[[Callable[[Site], None]], Component]:
@@ -167,6 +171,7 @@ def component(
             version=version_of,
             secrets=secrets if callable(secrets) else lambda _: secrets,
             repositories=repositories,
+            artifacts=artifacts,
             data=data if callable(data) else lambda _: data,
             report=report,
             folder=Path(inspect.getfile(deploy)).parent,

@@ -17,6 +17,7 @@ from configs.secrets import Needed, Secret
 from facts.firewall import ENABLE, allow_command
 from facts.services import STARTED_WITH, hash_command
 from tasks import archives
+from tasks.artifacts import Artifact
 from tasks.component import noted, stage
 from tasks.operations import (
     apt,
@@ -285,6 +286,7 @@ def packages() -> None:
             names=names,
             cache_hours=settings.cache_hours,
             lock_timeout_s=settings.lock_timeout_s,
+            beside=[each for item in here.stack for each in item.artifacts(here.site)],
         )
 
 
@@ -427,11 +429,11 @@ def database_reader(name: str, privileges: Sequence[str]) -> None:
         databases.make_reader(name=label, user=name, privileges=list(privileges))
 
 
-def artifact(url: str, sha256: str, into: str) -> str:
-    """An upstream release tarball with its pinned checksum, unpacked as the folder ``into``."""
-    with noted(f"Artifact {url.rsplit('/', 1)[1]}", *_folders(into, "artifacts")) as label:
-        done = artifacts.unpack_artifact(name=label, url=url, sha256=sha256, into=into)
-    return _kept(f"{into}/.sha256", done)
+def artifact(wanted: Artifact) -> str:
+    """An upstream release tarball with its pinned checksum, unpacked as a folder."""
+    with noted(f"Artifact {wanted.name}", *_folders(wanted.into, "artifacts")) as label:
+        done = artifacts.unpack_artifact(name=label, artifact=wanted)
+    return _kept(wanted.marker, done)
 
 
 def folder_of_files(folder: Path, into: str) -> None:
@@ -461,9 +463,19 @@ def app_release(name: str, files: archives.Archive | None, settings: Sequence[st
     return _kept(f"{base}/current/.release", done)
 
 
-def proof(label: str, condition: str, limit_s: int, complaint: str) -> None:
-    """Wait until ``condition``, a read-only shell command, succeeds on the host."""
+def proof(
+    label: str, condition: str, limit_s: int, complaint: str, hurry: waiting.Hurry | None = None
+) -> None:
+    """Wait until ``condition``, a read-only shell command, succeeds on the host.
+
+    ``hurry``: what makes that come sooner after a change.
+    """
     with noted(label) as name:
         waiting.wait_until(
-            name=name, what=label, condition=condition, limit_s=limit_s, complaint=complaint
+            name=name,
+            what=label,
+            condition=condition,
+            limit_s=limit_s,
+            complaint=complaint,
+            hurry=hurry,
         )

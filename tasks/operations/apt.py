@@ -7,9 +7,12 @@ from pyinfra import host
 from pyinfra.api import StringCommand, operation
 from pyinfra.api.exceptions import OperationError
 
+from facts.files import FileText
 from facts.packages import Packages, Sources, Upcoming
 from facts.services import STARTED_WITH
+from tasks.artifacts import Artifact
 from tasks.effects import is_listening, tell
+from tasks.operations.artifacts import fetch_ahead
 from tasks.operations.commands import Commands
 from tasks.operations.files import replace_script
 from tasks.operations.progress import END, telling
@@ -64,8 +67,12 @@ def sources_text(suites: Mapping[str, str]) -> str:
 
 
 @operation()
-def install_packages(names: Sequence[str], cache_hours: int, lock_timeout_s: int) -> Commands:
+def install_packages(
+    names: Sequence[str], cache_hours: int, lock_timeout_s: int, beside: Sequence[Artifact] = ()
+) -> Commands:
     """Bring ``names`` onto the host in one apt transaction, with fresh package lists.
+
+    ``beside``: what is fetched meanwhile, for an operation that comes later.
 
     ``NAME=VERSION`` asks for that version, also where another one is installed.
     Lists older than ``cache_hours``, or than a changed source, are fetched first. An interrupted
@@ -79,7 +86,13 @@ def install_packages(names: Sequence[str], cache_hours: int, lock_timeout_s: int
     stale = age is None or age > cache_hours * 3600
     if missing or stale or found["unfinished"]:
         _tell(names, missing, found["versions"])
-        yield StringCommand(apt_script(missing, stale, lock_timeout_s))
+        lacking = [
+            each
+            for each in beside
+            if missing and host.get_fact(FileText, path=each.marker) != [each.sha256]
+        ]
+        begun = "".join(f"{fetch_ahead(each)} " for each in lacking)
+        yield StringCommand(begun + apt_script(missing, stale, lock_timeout_s))
 
 
 def _tell(names: Sequence[str], missing: Sequence[str], there: Mapping[str, str]) -> None:

@@ -53,8 +53,9 @@ def run_timer(unit: str, upcoming: OperationMeta | None = None) -> Commands:
     planned = upcoming is not None and not state.is_executing and upcoming.will_change
     if planned or not host.get_fact(Condition, shell=asked):
         tell("start", unit)
+        # To enable it lets systemd read its files again, too.
         steps = f"systemctl -q enable {unit} && systemctl restart {unit}"
-        yield StringCommand(f"systemctl daemon-reload; {explained(unit, steps)}")
+        yield StringCommand(explained(unit, steps))
 
 
 @operation()
@@ -89,10 +90,11 @@ def _tell(unit: str, found: ServiceData, restarts: Sequence[str], reloads: Seque
 def service_steps(unit: str, found: ServiceData, reads: Sequence[str]) -> list[str]:
     """What must be done to a unit in this state; an empty list where nothing must."""
     steps = []
-    if found["stale_unit"] or not found["exists"]:
-        steps.append("systemctl daemon-reload")
     if not found["enabled"]:
+        # This lets systemd read all units again as well, which takes its time.
         steps.append(f"systemctl -q enable {unit}")
+    elif found["stale_unit"] or not found["exists"]:
+        steps.append("systemctl daemon-reload")
     if found["held_off"] and found["enabled"] and not steps:
         return []
     if not found["active"]:
@@ -117,14 +119,15 @@ def service_script(unit: str, steps: Sequence[str], ready: str | None, limit_s: 
         [
             f"explain() {{ {_explain(unit, '$1')} }}",
             *(f"{{ {step}; }} || explain 'systemctl failed'" for step in steps),
-            f"end=$(($(date +%s) + {limit_s}))",
+            f"n=0 end=$(($(date +%s) + {limit_s}))",
             f"until systemctl -q is-active {unit} && {{ {ready or 'true'}; }} >/dev/null 2>&1; do",
             f'[ "$(systemctl show -P ConditionResult {unit})" != no ] || exit 0',
             f"! systemctl -q is-failed {unit} || explain 'it failed to start'",
             f'[ "$(systemctl show -P NRestarts {unit})" -lt 3 ]'
             " || explain 'it ends again and again'",
             f"[ $(date +%s) -lt $end ] || explain 'not ready within {limit_s} s'",
-            "sleep 0.2",
+            # Most are there at once; who takes longer is not kept from its work by being asked.
+            "n=$((n + 1)); [ $n -gt 10 ] && sleep 0.2 || sleep 0.05",
             "done",
         ]
     )

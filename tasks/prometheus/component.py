@@ -1,6 +1,7 @@
 """Prometheus: scrapes every target, from the pinned upstream release."""
 
 from tasks import sizing
+from tasks.artifacts import Artifact
 from tasks.component import Site, component
 from tasks.log_shipper.component import SHIPPERS
 from tasks.metrics import component as metrics
@@ -35,23 +36,28 @@ def listen_address(site: Site) -> str:
     return "0.0.0.0" if site.settings.network.admin_networks else "127.0.0.1"
 
 
+def release(site: Site) -> Artifact:
+    """The pinned release of upstream, for the target's architecture."""
+    settings, arch = site.settings.prometheus, site.debian_architecture
+    name = f"prometheus-{settings.version}.linux-{arch}.tar.gz"
+    url = f"{settings.base_url}/v{settings.version}/{name}"
+    return Artifact(url, settings.sha256[arch], folder(site))
+
+
 @component(
     needs=["base", "metrics"],
     data=[DATA],
+    artifacts=lambda site: [release(site)],
     version=lambda site: f"{folder(site)}/prometheus --version | awk 'NR==1 {{print $3}}'",
 )
 def prometheus(site: Site) -> None:
     """The server, its configuration checked by its own promtool, its disk use bounded."""
     settings = site.settings.prometheus
-    arch = site.debian_architecture
-    release = f"prometheus-{settings.version}.linux-{arch}.tar.gz"
     promtool = f"{folder(site)}/promtool"
     user("prometheus-server", home=DATA)
     directory(DATA, owner="prometheus-server", mode="750")
     directory(CONFIG)
-    binary = artifact(
-        f"{settings.base_url}/v{settings.version}/{release}", settings.sha256[arch], folder(site)
-    )
+    binary = artifact(release(site))
     directory(TARGETS)
     for name, job in jobs(site).items():
         file(f"{TARGETS}/{name}.yml", "targets.yml.j2", job=job)

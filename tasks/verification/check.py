@@ -1,7 +1,7 @@
 """One thing that was proven, or was not: with what was found and where to look."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import gevent
 from pyinfra import host
 
-from facts.answers import Answer
+from facts.answers import Answer, AnswerData, Answers
 
 PAUSE_S = 0.5
 
@@ -29,12 +29,29 @@ class Check:
 
 def ask(url: str, data: Any = None, login: str | None = None, **query: str) -> Any:
     """The JSON that a local URL answers with. Raises Unanswered for all but a good answer."""
-    whole = f"{url}?{urlencode(query)}" if query else url
-    answer = host.get_fact(Answer, url=whole, data=data, login=login)
+    whole = _whole(url, query)
+    return read(whole, host.get_fact(Answer, url=whole, data=data, login=login))
+
+
+def ask_all(questions: Sequence[tuple[str, Mapping[str, str]]]) -> list[tuple[str, AnswerData]]:
+    """Each URL with its query, and what it answers; all by one command. Raises Unanswered."""
+    urls = [_whole(url, query) for url, query in questions]
+    answers = host.get_fact(Answers, urls=urls)
+    if len(answers) != len(urls):
+        raise Unanswered(f"{len(answers)} answers to {len(urls)} questions")
+    return list(zip(urls, answers, strict=True))
+
+
+def read(url: str, answer: AnswerData) -> Any:
+    """The JSON of a good answer. Raises Unanswered for any other."""
     if not 200 <= answer["status"] < 300:
         said = str(answer["body"]).strip()[:200]
         raise Unanswered(f"{url} answers {answer['status'] or 'nothing'}: {said}".rstrip(": "))
     return answer["body"]
+
+
+def _whole(url: str, query: Mapping[str, str]) -> str:
+    return f"{url}?{urlencode(query)}" if query else url
 
 
 class Unanswered(Exception):

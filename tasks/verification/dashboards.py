@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from functools import partial
 
+from facts.answers import AnswerData
 from tasks.component import Site
 from tasks.grafana.places import LOGIN, local_url
 from tasks.grafana.queries import Query, metrics, queries
-from tasks.verification.check import Check, Unanswered, ask, settle
+from tasks.verification.check import Check, Unanswered, ask, ask_all, read, settle
 
 DATASOURCES = ("prometheus", "loki")
 # Every machine has these; a file system that node_exporter counts, for one, a container lacks.
@@ -45,20 +46,20 @@ def _datasource(site: Site, uid: str) -> str:
 
 
 def _queries(site: Site) -> str:
-    return "; ".join(problem for each in queries() if (problem := _query(site, each)))
-
-
-def _query(site: Site, query: Query) -> str:
-    where = f"{query.dashboard}, {query.panel}"
-    settings = site.settings
     addresses = {
-        "prometheus": f"http://127.0.0.1:{settings.prometheus.port}/api/v1/query",
-        "loki": f"http://127.0.0.1:{settings.loki.port}/loki/api/v1/query_range",
+        "prometheus": f"http://127.0.0.1:{site.settings.prometheus.port}/api/v1/query",
+        "loki": f"http://127.0.0.1:{site.settings.loki.port}/loki/api/v1/query_range",
     }
-    if query.datasource not in addresses:
-        return ""
+    asked = [each for each in queries() if each.datasource in addresses]
+    found = ask_all([(addresses[each.datasource], {"query": each.expression}) for each in asked])
+    problems = (_problem(each, *answer) for each, answer in zip(asked, found, strict=True))
+    return "; ".join(problem for problem in problems if problem)
+
+
+def _problem(query: Query, url: str, answer: AnswerData) -> str:
+    where = f"{query.dashboard}, {query.panel}"
     try:
-        found = ask(addresses[query.datasource], query=query.expression)["data"]["result"]
+        found = read(url, answer)["data"]["result"]
     except Unanswered as error:
         return f"{where}: {error}"
     return f"{where}: no data for {query.expression}" if not found and _must(query) else ""

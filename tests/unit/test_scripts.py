@@ -7,13 +7,16 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tasks.artifacts import Artifact
 from tasks.asking import series_found
+from tasks.operations import artifacts
 from tasks.operations.apt import apt_script, sources_text
-from tasks.operations.artifacts import artifact_script
+from tasks.operations.artifacts import artifact_script, fetch_ahead
 from tasks.operations.files import replace_script
 from tasks.operations.services import answers, service_script
 
@@ -102,26 +105,75 @@ needs_curl = pytest.mark.skipif(
 )
 
 
-@needs_curl
-def test_an_artifact_is_unpacked_with_its_checksum(tmp_path: Path, tarball: Path) -> None:
+@pytest.fixture
+def thing(tmp_path: Path, tarball: Path, monkeypatch: pytest.MonkeyPatch) -> Artifact:
+    """What the tarball is as an artifact; apt's cache is a folder of the test's."""
+    (tmp_path / "cache").mkdir()
+    monkeypatch.setattr(artifacts, "AHEAD", f"{tmp_path}/cache/chom-")
     sha256 = hashlib.sha256(tarball.read_bytes()).hexdigest()
+    return Artifact(tarball.as_uri(), sha256, str(tmp_path / "opt" / "thing" / "1.0"))
+
+
+def unpacked(tmp_path: Path) -> list[str]:
+    """What is in the artifact's folder; there is nothing else beside it, nor in apt's cache."""
     into = tmp_path / "opt" / "thing" / "1.0"
-    for _ in range(2):
-        done = sh(artifact_script(tarball.as_uri(), sha256, str(into)))
-        assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in into.iterdir()) == [".sha256", "program"]
-    assert (into / ".sha256").read_text() == f"{sha256}\n"
     assert [path.name for path in into.parent.iterdir()] == ["1.0"]
+    assert list((tmp_path / "cache").iterdir()) == []
+    return sorted(path.name for path in into.iterdir())
 
 
 @needs_curl
-def test_a_wrong_checksum_unpacks_nothing(tmp_path: Path, tarball: Path) -> None:
-    into = tmp_path / "opt" / "thing" / "1.0"
-    done = sh(artifact_script(tarball.as_uri(), "0" * 64, str(into)))
-    came = hashlib.sha256(tarball.read_bytes()).hexdigest()
+def test_an_artifact_is_unpacked_with_its_checksum(tmp_path: Path, thing: Artifact) -> None:
+    for _ in range(2):
+        done = sh(artifact_script(thing))
+        assert done.returncode == 0, done.stderr
+    assert unpacked(tmp_path) == [".sha256", "program"]
+    assert Path(thing.marker).read_text() == f"{thing.sha256}\n"
+
+
+@needs_curl
+def test_a_wrong_checksum_unpacks_nothing(tmp_path: Path, thing: Artifact) -> None:
+    done = sh(artifact_script(replace(thing, sha256="0" * 64)))
     assert done.returncode == 1
-    assert f"expected sha256 {'0' * 64}, but {came} came; nothing was unpacked" in done.stderr
-    assert list(into.parent.iterdir()) == []
+    assert (
+        f"expected sha256 {'0' * 64}, but {thing.sha256} came; nothing was unpacked" in done.stderr
+    )
+    assert list(Path(thing.into).parent.iterdir()) == []
+
+
+# Fetches what it is told to as apt's helper does, from the second try on.
+FETCHES = """[ -e {tmp}/tried ] || {{ touch {tmp}/tried; exit 1; }}
+sleep 0.2; cp {tarball} "$2"; touch {tmp}/fetched"""
+
+
+def test_what_came_beside_apt_is_not_fetched_again(
+    tmp_path: Path, tarball: Path, thing: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    helper = FETCHES.format(tmp=tmp_path, tarball=tarball)
+    path = stub(tmp_path, {"helper": helper, "curl": f"touch {tmp_path}/curled; exit 1"})
+    monkeypatch.setattr(artifacts, "HELPER", "helper")
+    # The shell lives as long as apt has work to do; what was begun goes on behind it.
+    begun = sh(f"{fetch_ahead(thing)} sleep 2.1", PATH=path)
+    assert (begun.returncode, begun.stdout, begun.stderr) == (0, "", "")
+    done = sh(artifact_script(thing), PATH=path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "fetched").exists()
+    assert not (tmp_path / "curled").exists()
+    assert unpacked(tmp_path) == [".sha256", "program"]
+
+
+@needs_curl
+def test_what_could_not_be_fetched_beside_apt_is_fetched_now(
+    tmp_path: Path, thing: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    helper = f'echo half > "$2"; touch {tmp_path}/tried; exit 1'
+    path = stub(tmp_path, {"helper": helper})
+    monkeypatch.setattr(artifacts, "HELPER", "helper")
+    sh(f"{fetch_ahead(thing)} sleep 0.2", PATH=path)
+    assert (tmp_path / "tried").exists()
+    done = sh(artifact_script(thing), PATH=path)
+    assert done.returncode == 0, done.stderr
+    assert unpacked(tmp_path) == [".sha256", "program"]
 
 
 SYSTEMCTL = """case "$*" in

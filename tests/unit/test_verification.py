@@ -1,17 +1,22 @@
 """What is verified, and what is said of a link that broke."""
 
 import json
+import shutil
+import subprocess
+import threading
 from collections.abc import Callable, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pyinfra.context import ctx_host, ctx_state
 
-from facts.answers import Answer
+from facts.answers import END, Answer, Answers
 from state.verifying import failure, verify_all
 from tasks.component import Site
-from tasks.verification import alerts, check, logs, metrics
+from tasks.grafana.queries import queries
+from tasks.verification import alerts, check, dashboards, logs, metrics
 from tasks.verification.check import Check, Unanswered, ask, settle
 from tests.unit.helpers import configuration, fake_state, hardware
 
@@ -164,3 +169,80 @@ def test_a_check_that_stumbles_ends_no_other() -> None:
     assert failure(found["@fake/b"]) is None
     error = failure(found["@fake/a"])
     assert error is not None and error.stage == "verify" and "--debug" in (error.remedy or "")
+
+
+def test_many_answers_are_told_apart() -> None:
+    lines = [
+        *answer({"a": 1}),
+        END,
+        *answer("two\nlines", 503),
+        END,
+        "curl: (7) no",
+        "",
+        "000",
+        END,
+    ]
+    assert Answers().process(lines) == [
+        {"status": 200, "body": {"a": 1}},
+        {"status": 503, "body": "two\nlines"},
+        {"status": 0, "body": "curl: (7) no\n"},
+    ]
+
+
+@pytest.mark.skipif(
+    shutil.which("curl") is None, reason="curl asks what many answers are: apt-get install curl"
+)
+def test_many_are_asked_in_their_order_by_one_program() -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status = int(self.path.partition("=")[2])
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps([status]).encode())
+
+        def log_message(self, *words: object) -> None:
+            """Nobody reads it."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        urls = [f"http://127.0.0.1:{server.server_port}/?status={each}" for each in (200, 404, 201)]
+        command = Answers().command(["http://127.0.0.1:9/", *urls]).get_raw_value()
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+        server.shutdown()
+    found = Answers().process(done.stdout.splitlines())
+    assert [each["status"] for each in found] == [0, 200, 404, 201]
+    assert [each["body"] for each in found[1:]] == [[200], [404], [201]]
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "word"),
+    [
+        (answer({"data": {"result": []}}), "no data for"),
+        (answer("bad query", 400), "answers 400: bad query"),
+        (["curl: (7) refused", "000"], "answers nothing: curl: (7) refused"),
+    ],
+)
+def test_one_query_of_all_dashboards_that_is_unsound_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoilt: list[str], word: str
+) -> None:
+    monkeypatch.setattr(dashboards, "settle", lambda find, limit_s: settle(find, 0.01))
+    asked = [each for each in queries() if each.datasource in dashboards.DATASOURCES]
+    sound = [*answer({"data": {"result": [1]}}), END]
+    must = next(number for number, each in enumerate(asked) if dashboards._must(each))
+    well = {
+        "/api/health": answer({"database": "ok"}),
+        "/datasources": answer({"status": "OK"}),
+    }
+    for wrong in (None, must):
+        lines = [
+            line
+            for number in range(len(asked))
+            for line in ([*spoilt, END] if number == wrong else sound)
+        ]
+        [*_, problem] = checks(dashboards.check, {**well, "/query": lines}, tmp_path).values()
+        query = asked[must]
+        expected = f"{query.dashboard}, {query.panel}: " if wrong is not None else ""
+        assert problem.startswith(expected) and (word in problem) == (wrong is not None)
+        assert problem.count("; ") == 0
+    [*_, problem] = checks(dashboards.check, {**well, "/query": sound}, tmp_path).values()
+    assert problem == f"1 answers to {len(asked)} questions"

@@ -1,0 +1,109 @@
+"""Waiting for what only time brings: what a moment ago was true, and what makes it come sooner."""
+
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from facts.conditions import Condition, ConditionNow
+from tasks.operations import waiting
+from tasks.operations.waiting import Hurry, wait_until
+
+
+class Host:
+    """This computer; it notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+
+    def get_fact(self, fact: Any, shell: str) -> bool:
+        self.asked.append(fact)
+        command = fact().command(shell=shell).get_raw_value()
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+        return bool(fact().process(done.stdout.splitlines()))
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Host:
+    found = Host()
+    monkeypatch.setattr(waiting, "host", found)
+    executing(monkeypatch, True, [False])
+    return found
+
+
+def executing(monkeypatch: pytest.MonkeyPatch, is_so: bool, executed: list[bool]) -> None:
+    """A run, or a plan; ``executed``: of each operation of another host, whether it did a thing."""
+    metas = {
+        number: SimpleNamespace(operation_meta=SimpleNamespace(executed=each))
+        for number, each in enumerate(executed)
+    }
+    monkeypatch.setattr(waiting, "state", SimpleNamespace(is_executing=is_so, ops={"other": metas}))
+
+
+def commands(condition: str, hurry: Hurry | None = None) -> list[str]:
+    given: dict[str, Any] = {
+        "what": "it",
+        "condition": condition,
+        "limit_s": 1,
+        "complaint": "it is not so",
+    }
+    return [str(each) for each in wait_until._inner(**given, hurry=hurry)]
+
+
+def test_where_nothing_was_changed_an_answer_of_a_moment_ago_will_do(host: Host) -> None:
+    assert commands("true") == []
+    assert host.asked == [Condition]
+
+
+def test_after_a_change_anywhere_it_is_asked_now(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executing(monkeypatch, True, [False, True])
+    assert commands("true") == []
+    assert host.asked == [ConditionNow]
+
+
+def test_what_comes_in_time_is_no_change(host: Host, tmp_path: Path) -> None:
+    third = f"echo >> {tmp_path}/asked; [ $(wc -l < {tmp_path}/asked) -ge 3 ]"
+    assert commands(third) == []
+    assert host.asked == [Condition, ConditionNow]
+
+
+def test_what_does_not_come_fails_and_says_why(host: Host) -> None:
+    (command,) = commands("echo missing >&2; false")
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "missing\nit is not so\n")
+
+
+def test_a_plan_does_not_wait(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    executing(monkeypatch, False, [])
+    assert len(commands("false")) == 1
+    assert host.asked == [Condition]
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_a_hurry_ends_whatever_comes_of_it(
+    host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, comes: bool
+) -> None:
+    executing(monkeypatch, True, [True])
+    log = tmp_path / "log"
+    hurry = Hurry(
+        begin=f"echo begin >> {log}; {'touch' if comes else 'true'} {tmp_path}/come",
+        end=f"echo 'it''s the end' >> {log}",
+    )
+    found = commands(f"[ -e {tmp_path}/come ]", hurry)
+    assert (found == []) == comes
+    assert log.read_text().splitlines() == ["begin", "its the end"]
+
+
+def test_nobody_hurries_without_need(
+    host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    hurry = Hurry(begin=f"touch {tmp_path}/begun", end=f"touch {tmp_path}/ended")
+    executing(monkeypatch, True, [True])
+    assert commands("true", hurry) == []
+    executing(monkeypatch, True, [False])
+    assert len(commands("false", hurry)) == 1
+    assert list(tmp_path.iterdir()) == []
