@@ -38,7 +38,7 @@ def wait_until(
         return
     wait = (
         f"end=$(($(date +%s) + {limit_s})); until {{ {condition}; }}; do"
-        " [ $(date +%s) -lt $end ] || exit 1; sleep 0.5; done"
+        " [ $(date +%s) -lt $end ] || exit 1; sleep 0.2; done"
     )
     if hurry and changed:
         hurried = f"trap {shlex.quote(hurry.end)} EXIT; {hurry.begin}; {wait}"

@@ -36,7 +36,7 @@ def ask(url: str, data: Any = None, login: str | None = None, **query: str) -> A
 def ask_all(questions: Sequence[tuple[str, Mapping[str, str]]]) -> list[tuple[str, AnswerData]]:
     """Each URL with its query, and what it answers; all by one command. Raises Unanswered."""
     urls = [_whole(url, query) for url, query in questions]
-    answers = host.get_fact(Answers, urls=urls)
+    answers = host.get_fact(Answers, urls=urls) if urls else []
     if len(answers) != len(urls):
         raise Unanswered(f"{len(answers)} answers to {len(urls)} questions")
     return list(zip(urls, answers, strict=True))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tasks.component import Site
-from tasks.verification.check import Check, ask, settle
+from tasks.verification.check import Check, Unanswered, ask, ask_all, read, settle
 
 
 def check(site: Site) -> Sequence[Check]:
@@ -49,13 +49,21 @@ def _targets(base: str, site: Site) -> str:
 
 
 def _rules(base: str) -> str:
+    """Which rules do not evaluate; what waits for its first turn yet is asked as a query."""
     groups = ask(f"{base}/rules")["data"]["groups"]
     rules = [rule for group in groups for rule in group["rules"]]
+    waiting = [rule for rule in rules if rule["health"] == "unknown"]
+    asked = ask_all([(f"{base}/query", {"query": rule["query"]}) for rule in waiting])
     bad = [
         f"{rule['name']}: {rule['health']} {rule.get('lastError', '')}".rstrip()
         for rule in rules
-        if rule["health"] != "ok"
+        if rule["health"] not in ("ok", "unknown")
     ]
+    for rule, (url, answer) in zip(waiting, asked, strict=True):
+        try:
+            read(url, answer)
+        except Unanswered as error:
+            bad.append(f"{rule['name']}: {error}")
     return "; ".join(bad) if rules else "no rule is loaded"
 
 

@@ -25,17 +25,19 @@ def measure(
     log: Path,
     environment: Mapping[str, str],
     folder: Path | None = None,
+    stdin: Path = Path(os.devnull),
 ) -> Measured:
     """Run ``command`` to its end, its output to ``log``. Raises RuntimeError when it fails.
 
-    ``environment``: on top of ours. ``folder``: where it runs, if not here.
+    ``environment``: on top of ours. ``folder``: where it runs, if not here. ``stdin``: the
+    file that it reads.
     """
     started, cpu_before = time.monotonic(), _children_s()
-    with log.open("w") as output:
+    with log.open("w") as output, stdin.open() as given:
         process = subprocess.Popen(
             list(command),
             cwd=folder,
-            stdin=subprocess.DEVNULL,
+            stdin=given,
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**os.environ, **environment},

@@ -110,6 +110,27 @@ def test_a_prometheus_without_rules_is_no_good_one(tmp_path: Path) -> None:
     assert "no rule is loaded" in checks(metrics.check, responses, tmp_path).values()
 
 
+@pytest.mark.parametrize(
+    ("answered", "problem"),
+    [
+        (answer({"data": {"result": []}}), ""),
+        (answer("parse error", 400), "New: http://127.0.0.1:9090/api/v1/query?query=up+%3D%3D+0"),
+    ],
+)
+def test_a_rule_whose_turn_is_yet_to_come_is_asked_as_a_query(
+    tmp_path: Path, answered: list[str], problem: str
+) -> None:
+    new = {"name": "New", "health": "unknown", "query": "up == 0"}
+    responses = {
+        "/targets": answer(TARGETS),
+        "/rules": answer({"data": {"groups": [*RULES["data"]["groups"], {"rules": [new]}]}}),
+        "query=": [*answered, END],
+        "/alertmanagers": answer(MANAGERS),
+    }
+    said = checks(metrics.check, responses, tmp_path)["every rule is loaded and evaluates"]
+    assert said.startswith(problem) and bool(said) == bool(problem)
+
+
 def test_a_line_of_each_target_must_be_found(tmp_path: Path) -> None:
     found = answer({"data": {"result": [{"values": []}]}})
     none = answer({"data": {"result": []}})
