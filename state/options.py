@@ -27,6 +27,7 @@ class Options:
     ``action``: what is done to the targets, as the record has it; None: nothing that is recorded.
     ``data``: those of ``--data``, unparsed. ``message``: the deployer's words on what is done.
     ``lock_wait_s``: for how long to wait for another deploy to end, in seconds.
+    ``parallel``: how many targets are worked on at the same time; None: all.
     ``limit``, ``exclude``: names of targets or groups, or patterns of names. ``only``, ``skip``:
     the components that a deploy is limited to, and those that it leaves out. ``json``: the result
     goes to standard output, and nobody is asked. ``detailed_exitcode``: a dry run ends with 2 where
@@ -38,6 +39,7 @@ class Options:
     dry: bool = False
     verbosity: int = 0
     fail_percent: int | None = None
+    parallel: int | None = None
     data: Mapping[str, str] = field(default_factory=dict)
     limit: Sequence[str] = ()
     exclude: Sequence[str] = ()
@@ -94,6 +96,7 @@ def read() -> Options:
         dry=dry,
         verbosity=int(given.get("verbosity") or 0),
         fail_percent=given.get("fail_percent"),
+        parallel=given.get("parallel"),
         data=data,
         message=data.get("message", ""),
         lock_wait_s=int(data.get("lock_wait", 0)),

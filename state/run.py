@@ -8,7 +8,7 @@ from typing import Any
 from pyinfra import logger
 from pyinfra.api import Host, State
 from pyinfra.api.exceptions import PyinfraError
-from pyinfra.api.state import BaseStateCallback
+from pyinfra.api.state import MAX_PARALLEL, BaseStateCallback
 
 from configs import Configuration, ConfigurationError, Target
 from configs.findings import Finding
@@ -318,7 +318,8 @@ class Run(BaseStateCallback):
         display = self.reporting.display(lanes)
         quiet = console.Quiet(self.options.verbosity)
         logger.addFilter(quiet)
-        slots = 1 if serial else state.config.PARALLEL or len(lanes)
+        # pyinfra's own limit is for connecting; a lane waits for its target most of the time.
+        slots = 1 if serial else self.options.parallel or min(len(lanes), MAX_PARALLEL)
         running = {lane.host.name for lane in lanes}
         left_out = {
             name: self.configuration.targets[name].role

@@ -40,6 +40,7 @@ class Scrubber:
         self._marks = sorted(found.items(), key=lambda item: -len(item[0]))
         # A record is written again and again, and most of it is as it was.
         self._known = lru_cache(maxsize=KNOWN)(self.scrub)
+        self.scrub_json = lru_cache(maxsize=KNOWN)(self._scrub_json)
 
     def scrub(self, text: str) -> str:
         """The text without any secret."""
@@ -57,6 +58,10 @@ class Scrubber:
         if isinstance(data, list | tuple):
             return [self.scrub_values(value) for value in data]
         return data
+
+    def _scrub_json(self, text: str) -> str:
+        """JSON without any secret in its texts; a secret is found in JSON as it is anywhere."""
+        return text if self.scrub(text) == text else json.dumps(self.scrub_values(json.loads(text)))
 
     def guard_streams(self) -> None:
         """Let everything that this process prints from now on pass here first."""

@@ -15,6 +15,7 @@ from state.processes import runs
 from state.pruning import read_pruned
 from state.reading import Head, Part, Unreadable, extract, parse
 from state.record import Previous, Record
+from state.running import running_text
 from state.scrubbing import Scrubber
 from state.sealing import seal_of
 from state.writing import link_atomically, sweep, write_atomically
@@ -49,11 +50,13 @@ class Store:
 
     def _write(self, record: Record) -> None:
         """What is sealed is what is written: without secrets."""
-        data = self.scrubber.scrub_values(record.model_dump(mode="json"))
-        record.seal = data["seal"] = None if record.status == "running" else seal_of(data)
-        # While it changes at every step, in one line: that takes a tenth of the time.
-        indent = None if record.status == "running" else 2
-        text = json.dumps(data, indent=indent, ensure_ascii=False) + "\n"
+        record.seal = None
+        if record.status == "running":
+            text = running_text(record, self.scrubber)
+        else:
+            data = self.scrubber.scrub_values(record.model_dump(mode="json"))
+            record.seal = data["seal"] = seal_of(data)
+            text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
         write_atomically(self.path_of(record.deployment_id), text)
 
     def make_current(self, deployment_id: str) -> None:
