@@ -6,19 +6,25 @@ from collections.abc import Sequence
 from pyinfra.api import FactBase, StringCommand
 
 from facts.firewall import rule_exists
+from facts.packages import BEFORE, BROUGHT
 
 # kind → a shell command that prints, as "kind=name" lines, which of the names "$@" exist
 _PATHS = 'for n; do {{ [ ! -e "$n" ] && [ ! -L "$n" ]; }} || printf "{kind}=%s\\n" "$n"; done'
+# The same without the files of packages that a deployment brought, even one that was cut off.
+_OTHERS_PATHS = (
+    'for n; do [ -e "$n" ] || [ -L "$n" ] || continue;'
+    ' p=$(dpkg-query -S "$n" 2>/dev/null); p=${{p%%[:,]*}};'
+    f' [ -n "$p" ] && {{{{ grep -qxF "$p" {BROUGHT} || {{{{ [ -e {BEFORE} ]'
+    f' && ! grep -qxF "$p" {BEFORE}; }}}}; }}}} || printf "{{kind}}=%s\\n" "$n"; done'
+)
 _LISTINGS = {
     "packages": "dpkg-query -W -f='${db:Status-Abbrev}|packages=${Package}\\n' \"$@\""
     " | sed -n 's/^i.*|//p'",
     "remains": "dpkg-query -W -f='${db:Status-Abbrev}|remains=${Package}\\n' \"$@\""
     " | sed -n 's/^.c.*|//p'",
     "users": "getent passwd \"$@\" | sed 's/:.*//; s/^/users=/'",
-    **{
-        kind: _PATHS.format(kind=kind)
-        for kind in ("directories", "files", "artifacts", "data", "originals")
-    },
+    **{kind: _PATHS.format(kind=kind) for kind in ("directories", "artifacts", "data")},
+    **{kind: _OTHERS_PATHS.format(kind=kind) for kind in ("files", "originals")},
     # An instance of a template has no file of its own.
     "services": 'systemctl list-unit-files --no-legend "$@" | awk \'{print "services=" $1}\';'
     ' for n; do case $n in *@?*) systemctl -q is-enabled "$n" && echo "services=$n";; esac; done',
@@ -33,7 +39,8 @@ class Existing(FactBase[list[tuple[str, str]]]):
 
     Kinds: packages, users, directories, files, artifacts, data (paths), services (units),
     databases, database_users, firewall_rules (as ``ufw`` commands), originals: what stands at a
-    path that is about to be replaced, and remains: of packages that were removed, not purged. A
+    path that is about to be replaced (neither this nor files tells what came with packages that a
+    deployment brought), and remains: of packages that were removed, not purged. A
     tool that is not there yet answers "does not exist".
     """
 

@@ -5,6 +5,11 @@ from typing import TypedDict
 
 from pyinfra.api import FactBase, StringCommand
 
+FOLDER = "/var/lib/chom"
+# What is installed just before a transaction of ours, and what all of them have brought along; a
+# name a line. The first outlives a transaction only if that was cut off.
+BEFORE, BROUGHT = f"{FOLDER}/packages.before", f"{FOLDER}/packages.brought"
+
 
 class PackagesData(TypedDict):
     """``versions``: installed package → version. ``unfinished``: dpkg was interrupted.

@@ -18,6 +18,9 @@ from state.target_lock import NoAnswer, Robbed, TargetLock
 LIMIT_S = 120
 _TRIES_EVERY_S = 2
 _TRIES = 3
+# A lane that is served from memory waits for nothing, and so would hear of nothing.
+_HEARS_EVERY_S = 0.2
+_TURNS = 10
 
 Answer = TypeVar("Answer")
 
@@ -40,6 +43,7 @@ class Links:
         self.prepare = prepare
         self.locks = locks
         self.limit_s = limit_s
+        self._heard_at = 0.0
 
     def is_lost(self, host: Host) -> bool:
         return is_lost(host)
@@ -49,6 +53,7 @@ class Links:
 
         Returns None, or why that cannot be done: then nothing more must be done there.
         """
+        self._hear()
         if self.is_lost(host) and (problem := self._connect(host)):
             return problem
         try:
@@ -57,6 +62,13 @@ class Links:
         except (Held, Robbed, NoAnswer) as problem:
             return str(problem)
         return None
+
+    def _hear(self) -> None:
+        """Let in what has come over the connections: the end of one, or that a lock is lost."""
+        if time.monotonic() - self._heard_at > _HEARS_EVERY_S:
+            for _ in range(_TURNS):
+                gevent.sleep(0)
+            self._heard_at = time.monotonic()
 
     def asked(self, host: Host, question: Callable[[], Answer]) -> Answer:
         """The answer to a question that reads a host, asked again where its connection was lost.

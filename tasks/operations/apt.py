@@ -8,7 +8,7 @@ from pyinfra.api import StringCommand, operation
 from pyinfra.api.exceptions import OperationError
 
 from facts.files import FileText
-from facts.packages import Packages, Sources, Upcoming
+from facts.packages import BEFORE, BROUGHT, FOLDER, Packages, Sources, Upcoming
 from facts.services import STARTED_WITH
 from tasks.artifacts import Artifact
 from tasks.effects import is_listening, tell
@@ -17,10 +17,6 @@ from tasks.operations.commands import Commands
 from tasks.operations.files import replace_script
 from tasks.operations.progress import END, telling
 
-FOLDER = "/var/lib/chom"
-# What is installed just before a transaction of ours, and what all of them have brought along; a
-# name a line. The first outlives a transaction only if that was cut off.
-BEFORE, BROUGHT = f"{FOLDER}/packages.before", f"{FOLDER}/packages.brought"
 RELEASE = "trixie"
 APT_LOG = "/var/log/chom-apt.log"
 # What apt says of its progress.

@@ -7,8 +7,9 @@ from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
 from facts.conditions import Condition
+from facts.packages import BROUGHT, FOLDER
 from facts.services import STARTED_WITH
-from tasks.operations.apt import APT_LOG, BROUGHT, FOLDER
+from tasks.operations.apt import APT_LOG
 from tasks.operations.commands import Commands
 
 # Packages that are removed but not purged, for the sake of data; and those that are being purged.

@@ -38,7 +38,7 @@ def ask_all(questions: Sequence[tuple[str, Mapping[str, str]]]) -> list[tuple[st
     urls = [_whole(url, query) for url, query in questions]
     answers = host.get_fact(Answers, urls=urls) if urls else []
     if len(answers) != len(urls):
-        raise Unanswered(f"{len(answers)} answers to {len(urls)} questions")
+        raise Unanswered(f"of {len(urls)} questions only {len(answers)} got an answer")
     return list(zip(urls, answers, strict=True))
 
 

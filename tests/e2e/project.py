@@ -19,6 +19,8 @@ from tests.e2e.command import PYINFRA, Command, Outcome
 from tests.lab import Lab
 from tests.terminal import Session
 
+# In the environment: everything is asked one by one.
+ALONE = {"CHOM_FACTS": "alone"}
 DEPLOY = ("inventory.py", "deploy.py")
 LIMIT_S = 900.0
 CI_SYSTEMS = ("CI", "GITHUB_ACTIONS", "GITLAB_CI")

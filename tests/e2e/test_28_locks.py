@@ -11,10 +11,10 @@ from tests.e2e.command import Command
 from tests.e2e.machines import answer
 from tests.e2e.platform import Platform
 from tests.e2e.polling import wait_for
-from tests.e2e.project import DEPLOY, LIMIT_S, Project
+from tests.e2e.project import ALONE, DEPLOY, LIMIT_S, Project
 
 HELD = "is held by"
-# In which a run that has nothing to do is in the middle of it.
+# In which a run that has nothing to do, and asks one by one, is in the middle of it.
 BEGUN = "mariadb (4 of"
 
 
@@ -39,7 +39,7 @@ def test_of_two_at_the_same_instant_one_runs_every_time(
 
 
 def test_who_waits_comes_second(deployed: Platform, colleague: Project) -> None:
-    first = deployed.project.start(*DEPLOY, "-y", "--data", "message=the first")
+    first = deployed.project.start(*DEPLOY, "-y", "--data", "message=the first", env=ALONE)
     with _halted(first):
         message = ("--data", "message=the second")
         second = colleague.start(*DEPLOY, "-y", "--data", "lock_wait=120", *message)
@@ -56,7 +56,7 @@ def test_who_waits_comes_second(deployed: Platform, colleague: Project) -> None:
 
 
 def test_a_killed_run_is_in_nobodys_way(deployed: Platform, colleague: Project) -> None:
-    command = deployed.project.start(*DEPLOY, "-y")
+    command = deployed.project.start(*DEPLOY, "-y", env=ALONE)
     _wait_until_begun(command)
     command.kill()
     began = time.monotonic()
@@ -69,7 +69,7 @@ def test_a_killed_run_is_in_nobodys_way(deployed: Platform, colleague: Project) 
 def test_a_run_that_hangs_is_found_out_and_its_place_can_be_taken(
     deployed: Platform, colleague: Project
 ) -> None:
-    command = deployed.project.start(*DEPLOY, "-y", "--data", "message=it hangs")
+    command = deployed.project.start(*DEPLOY, "-y", "--data", "message=it hangs", env=ALONE)
     with _halted(command):
         refused = colleague.deploy("-y", "--limit", "vpsmanager")
         assert refused.code == 1, refused
@@ -93,7 +93,7 @@ def test_a_run_that_hangs_is_found_out_and_its_place_can_be_taken(
 def test_interrupted_it_ends_what_it_does_and_frees_the_target(
     deployed: Platform, colleague: Project
 ) -> None:
-    command = deployed.project.start(*DEPLOY, "-y")
+    command = deployed.project.start(*DEPLOY, "-y", env=ALONE)
     _wait_until_begun(command)
     command.signal(signal.SIGINT)
     assert command.wait(20).code == 130
@@ -105,7 +105,7 @@ def test_interrupted_it_ends_what_it_does_and_frees_the_target(
 
 
 def test_a_lost_connection_is_made_again(deployed: Platform) -> None:
-    command = deployed.project.start(*DEPLOY, "-y")
+    command = deployed.project.start(*DEPLOY, "-y", env=ALONE)
     with _halted(command):
         # Its session ends with the others, so the end is not told.
         answer(deployed.lab, "vpsmanager", "(sleep 0.2; pkill -9 sshd) >/dev/null 2>&1 &")
@@ -119,7 +119,7 @@ def test_a_lost_connection_is_made_again(deployed: Platform) -> None:
 
 @pytest.mark.drill
 def test_a_machine_may_be_restarted_meanwhile(deployed: Platform) -> None:
-    command = deployed.project.start(*DEPLOY, "-y")
+    command = deployed.project.start(*DEPLOY, "-y", env=ALONE)
     with _halted(command):
         deployed.lab.reboot("vpsmanager")
     outcome = command.wait(LIMIT_S)

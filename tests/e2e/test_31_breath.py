@@ -18,12 +18,11 @@ from tests.e2e.disks import differences, listing
 from tests.e2e.machines import answer
 from tests.e2e.platform import Platform
 from tests.e2e.polling import wait_for
-from tests.e2e.project import DEPLOY, changed
+from tests.e2e.project import ALONE, DEPLOY, changed
 from tests.e2e.states import state_of, unlike
 from tests.lab import Lab
 from tests.lab.paths import PROJECT
 
-ALONE = {"CHOM_FACTS": "alone"}
 # Of a run that has nothing to do, with -y: sudo is tried, the lock held, asked before and during
 # the operations, two proofs waited for, a copy of the record put there.
 MOST_ROUND_TRIPS = 7

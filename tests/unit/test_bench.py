@@ -44,10 +44,18 @@ def test_an_answer_through_a_relay_is_a_round_trip_late() -> None:
 
 
 def test_a_table_tells_which_goals_were_missed() -> None:
-    rows = [Row("fast", 1, 2, goal=1), Row("slow", 3, 2, "MB", 1), Row("any", 1, 4)]
-    _, fast, slow, other = table.text(rows)
+    rows = [
+        Row("fast", 1, 2, goal=1, limit="nothing"),
+        Row("slow", 3, 2, "MB", 1, "the disk"),
+        Row("any", 1, 4),
+    ]
+    _, fast, slow, other, limited = table.text(rows)
     assert fast.endswith("0.50  ≤ 1.00, reached") and slow.endswith("1.50  ≤ 1.00, MISSED")
     assert other.rstrip().endswith("0.25")
+    assert limited == "  slow: the disk"
+    assert list(table.markdown(rows))[-3:] == [
+        "What limits those that are missed:", "", "- slow: the disk"
+    ]  # fmt: skip
     assert "| slow | 3.00 MB | 2.00 MB | 1.50 | ≤ 1.00, MISSED |" in table.markdown(rows)
 
 

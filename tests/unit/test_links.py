@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import gevent
 import pytest
 from pyinfra.api import Host, State
 from pyinfra.api.exceptions import ConnectError, PyinfraError
@@ -142,3 +143,19 @@ def test_hosts_without_a_connection_have_none_to_lose() -> None:
     state = fake_state(["a"])
     links = Links(state, lambda host: None, {})
     assert not links.is_lost(state.inventory.get_host("@fake/a"))
+
+
+def test_a_lane_that_waits_for_nothing_hears_of_a_lost_lock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = Network(monkeypatch)
+    connector: Any = network.host.connector
+    connector.client = Client(active=True)
+    lock = Lock()
+    links = network.links(lock)
+
+    def robbed() -> None:
+        lock.problem = Robbed("a", "somebody")
+
+    gevent.spawn(robbed)
+    assert "somebody took over the lock" in str(links.mend(network.host))

@@ -266,4 +266,4 @@ def test_one_query_of_all_dashboards_that_is_unsound_is_named(
         assert problem.startswith(expected) and (word in problem) == (wrong is not None)
         assert problem.count("; ") == 0
     [*_, problem] = checks(dashboards.check, {**well, "/query": sound}, tmp_path).values()
-    assert problem == f"1 answers to {len(asked)} questions"
+    assert problem == f"of {len(asked)} questions only 1 got an answer"
