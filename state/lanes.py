@@ -115,6 +115,7 @@ class Links(Protocol):
     """Keeps the connections of lanes; ``mend`` returns why a target must be left alone, if so."""
 
     def is_lost(self, host: Host) -> bool: ...
+    def was_lost(self, host: Host) -> bool: ...
     def mend(self, host: Host) -> str | None: ...
 
 
@@ -272,7 +273,7 @@ class Lanes:
                 if (
                     message is None
                     or self._interrupted.is_set()
-                    or not self.links.is_lost(lane.host)
+                    or not self.links.was_lost(lane.host)
                 ):
                     break
                 if problem := self._mend(lane, f"{operation.label} was under way"):

@@ -21,6 +21,7 @@ _TRIES = 3
 # A lane that is served from memory waits for nothing, and so would hear of nothing.
 _HEARS_EVERY_S = 0.2
 _TURNS = 10
+_MOMENT_S = 0.05
 
 Answer = TypeVar("Answer")
 
@@ -46,6 +47,14 @@ class Links:
         self._heard_at = 0.0
 
     def is_lost(self, host: Host) -> bool:
+        self._hear()
+        return is_lost(host)
+
+    def was_lost(self, host: Host) -> bool:
+        """The same of a host on which something just failed: that its connection ended, which may
+        be why, is known a moment later.
+        """
+        gevent.sleep(_MOMENT_S)
         return is_lost(host)
 
     def mend(self, host: Host) -> str | None:
@@ -53,7 +62,6 @@ class Links:
 
         Returns None, or why that cannot be done: then nothing more must be done there.
         """
-        self._hear()
         if self.is_lost(host) and (problem := self._connect(host)):
             return problem
         try:
@@ -78,9 +86,11 @@ class Links:
         for _ in range(_TRIES):
             try:
                 answer = question()
-            except PyinfraError:
-                if not self.is_lost(host):
-                    raise
+            except (PyinfraError, OSError, EOFError, SSHException) as error:
+                if not self.was_lost(host):
+                    if isinstance(error, PyinfraError):
+                        raise
+                    raise PyinfraError(str(error) or type(error).__name__) from error
             else:
                 if not self.is_lost(host):
                     return answer

@@ -107,5 +107,8 @@ class Steady:
     def is_lost(self, host: Host) -> bool:
         return False
 
+    def was_lost(self, host: Host) -> bool:
+        return False
+
     def mend(self, host: Host) -> str | None:
         return None

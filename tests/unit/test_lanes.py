@@ -314,6 +314,9 @@ class Shaky(Steady):
     def is_lost(self, host: Host) -> bool:
         return "a2" in executed(self.state, "a") and not self.answer["success"]
 
+    def was_lost(self, host: Host) -> bool:
+        return self.is_lost(host)
+
     def mend(self, host: Host) -> str | None:
         if not self.is_lost(host):
             return None

@@ -4,6 +4,7 @@ from typing import Any
 
 import gevent
 import pytest
+from paramiko.ssh_exception import SSHException
 from pyinfra.api import Host, State
 from pyinfra.api.exceptions import ConnectError, PyinfraError
 
@@ -159,3 +160,32 @@ def test_a_lane_that_waits_for_nothing_hears_of_a_lost_lock(
 
     gevent.spawn(robbed)
     assert "somebody took over the lock" in str(links.mend(network.host))
+
+
+@pytest.mark.parametrize("error", [EOFError(), SSHException("Channel is not open"), OSError()])
+def test_an_end_that_is_known_a_moment_after_what_failed_by_it_is_one(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    network = Network(monkeypatch)
+    connector: Any = network.host.connector
+    connector.client = Client(active=True)
+    links = network.links()
+    answers: list[Any] = [error, "an answer"]
+
+    def ends() -> None:
+        connector.client.transport.active = False
+
+    def ask() -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            gevent.spawn(ends)
+            raise answer
+        return answer
+
+    assert links.asked(network.host, ask) == "an answer"
+    assert network.prepared == 1
+    # Where the connection holds, it is what it is.
+    answers[:] = [error]
+    monkeypatch.setattr(Transport, "is_active", lambda self: True)
+    with pytest.raises(PyinfraError, match=r"EOFError|not open|OSError"):
+        links.asked(network.host, ask)
