@@ -41,13 +41,16 @@ class Answer(FactBase[AnswerData]):
 
 
 class Answers(FactBase[list[AnswerData]]):
-    """The answers to many requests, in their order, asked one after the other by one program."""
+    """The answers to many requests, in their order, asked one after the other by one program.
+
+    There are as many as came within a minute.
+    """
 
     asked_alone = True
     default = list
 
     def command(self, urls: Sequence[str]) -> StringCommand:
-        options = f"curl -sS -m 10 -w '\\n%{{http_code}}\\n{END}\\n'"
+        options = f"timeout 60 curl -sS -m 10 -w '\\n%{{http_code}}\\n{END}\\n'"
         return StringCommand(options, shlex.join(urls), "2>&1; true")
 
     def process(self, output: list[str]) -> list[AnswerData]:

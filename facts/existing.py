@@ -39,9 +39,9 @@ class Existing(FactBase[list[tuple[str, str]]]):
 
     Kinds: packages, users, directories, files, artifacts, data (paths), services (units),
     databases, database_users, firewall_rules (as ``ufw`` commands), originals: what stands at a
-    path that is about to be replaced (neither this nor files tells what came with packages that a
-    deployment brought), and remains: of packages that were removed, not purged. A
-    tool that is not there yet answers "does not exist".
+    path that is about to be replaced, and remains: of packages that were removed, not purged.
+    What came with packages that a deployment brought is told neither as a file nor as an original.
+    A tool that is not there yet answers "does not exist".
     """
 
     default = list

@@ -53,7 +53,8 @@ class Kind:
             if not bar:
                 digest, _, path = line.partition("  ")
                 rest = f"{digest}  -"
-            if path not in told or bool(told[path]) == bool(bar):
+            # First what it is, and then its hash.
+            if path not in told or len(told[path]) != (0 if bar else 1):
                 raise ValueError(f"not asked for: {line}")
             told[path].append(rest)
         return told

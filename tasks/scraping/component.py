@@ -60,11 +60,11 @@ def scraping(site: Site) -> None:
         limit_s=3 * interval_s + 15,
         complaint=f"Prometheus does not see all of {names}: look at"
         f" http://127.0.0.1:{port}/targets on {site.target.name}",
-        hurry=_scrapes_each_second(interval_s),
+        hurry=scrapes_each_second(interval_s),
     )
 
 
-def _scrapes_each_second(interval_s: int) -> Hurry:
+def scrapes_each_second(interval_s: int) -> Hurry:
     """A new Prometheus looks at its targets each second until it has seen them, not each interval.
 
     It then takes them for gone until their next turn, which whoever has just begun can bear; one
