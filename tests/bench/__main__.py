@@ -31,11 +31,19 @@ DEPLOYED = {"again", "uptime", "memory"}
 DOCUMENT = PROJECT / "docs" / "benchmarks.md"
 
 
-def measured(parts: Sequence[str], runs: Runs) -> list[table.Row]:
-    """The rows of these parts, in order."""
+def measured(parts: Sequence[str], runs: Runs) -> tuple[list[table.Row], dict[str, str]]:
+    """The rows of these parts, in order; and why a part could not be measured."""
     if "first" not in parts and DEPLOYED & {*parts}:
         runs.first_deploy("both")
-    return [row for name in PARTS if name in parts for row in PARTS[name](runs)]
+    rows: list[table.Row] = []
+    failed: dict[str, str] = {}
+    for name in PARTS:
+        if name in parts:
+            try:
+                rows += PARTS[name](runs)
+            except RuntimeError as error:
+                failed[name] = str(error)
+    return rows, failed
 
 
 def document(rows: Sequence[table.Row]) -> str:
@@ -67,7 +75,7 @@ def main() -> int:
     logs = Path(tempfile.mkdtemp(prefix="chom-bench-"))
     try:
         lab.up()
-        rows = measured(chosen.parts or list(PARTS), Runs(lab, logs))
+        rows, failed = measured(chosen.parts or list(PARTS), Runs(lab, logs))
     except (LabError, RuntimeError) as error:
         print(f"bench: {error}\nthe logs are in {logs}", file=sys.stderr)
         return 1
@@ -75,9 +83,11 @@ def main() -> int:
         lab.down()
     print(f"{machine()}\n")
     print("\n".join(table.text(rows)))
+    for name, error in failed.items():
+        print(f"\nbench: {name} could not be measured, the logs are in {logs}: {error}")
     if chosen.write:
         DOCUMENT.write_text(document(rows))
-    return 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
