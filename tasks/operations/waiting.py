@@ -33,8 +33,10 @@ def wait_until(
     ``limit_s`` seconds, with what the command says when it is asked once more, and with
     ``complaint``.
     """
+    # Asked in any case, so that the next run can ask it together with all else.
+    was_so = host.get_fact(Condition, shell=condition)
     changed = _has_changed()
-    if not changed and host.get_fact(Condition, shell=condition):
+    if was_so and not changed:
         return
     wait = (
         f"end=$(($(date +%s) + {limit_s})); until {{ {condition}; }}; do"

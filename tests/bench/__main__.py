@@ -83,8 +83,8 @@ def main() -> int:
         lab.down()
     print(f"{machine()}\n")
     print("\n".join(table.text(rows)))
-    for name, error in failed.items():
-        print(f"\nbench: {name} could not be measured, the logs are in {logs}: {error}")
+    for name, reason in failed.items():
+        print(f"\nbench: {name} could not be measured, the logs are in {logs}: {reason}")
     if chosen.write:
         DOCUMENT.write_text(document(rows))
     return 1 if failed else 0

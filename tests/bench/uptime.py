@@ -45,7 +45,8 @@ def inventory(lab: Lab, folder: Path) -> Path:
     shutil.copytree(SOURCE, shop, dirs_exist_ok=True)
     data = yaml.safe_load(lab.inventory.read_text())
     app = {"path": str(shop), "domain": DOMAIN, "workers": {"count": 1}}
-    data["settings"]["apps"] = {"shop": app}
+    # Beside our own page, whose Laravel of Debian it runs with.
+    data["settings"]["apps"] = {"laravel": None, "shop": app}
     path = folder / "inventory.yaml"
     path.write_text(yaml.safe_dump(data))
     return path

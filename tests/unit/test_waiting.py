@@ -62,7 +62,7 @@ def test_after_a_change_anywhere_it_is_asked_now(
 ) -> None:
     executing(monkeypatch, True, [False, True])
     assert commands("true") == []
-    assert host.asked == [ConditionNow]
+    assert host.asked == [Condition, ConditionNow]
 
 
 def test_what_comes_in_time_is_no_change(host: Host, tmp_path: Path) -> None:
