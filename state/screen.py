@@ -56,8 +56,12 @@ class Screen:
         self.draw()
 
     def clear(self) -> None:
-        """Leave nothing of it behind, and the cursor where it began."""
-        self._write(_CLEAR_BELOW)
+        """Leave nothing of it behind, and the cursor where it began.
+
+        Whoever ended the run in the middle of a frame may have said something that waits yet.
+        """
+        above, self._above = self._above, ""
+        self._write(_CLEAR_BELOW + above.replace("\n", "\r\n"))
         self._drawn = ()
 
     def _draw(self) -> None:

@@ -205,3 +205,19 @@ def test_secrets_are_not_printed_there_either(window: Window) -> None:
     with shown(window):
         print(f"it is {SECRET}", file=sys.stderr)
         assert window.shown == ["it is [secret PASSWORD]", *window.lines]
+
+
+def test_what_ends_a_run_in_the_middle_of_a_frame_is_heard() -> None:
+    """A signal's handler says something, and leaves; nothing is drawn any more."""
+    window = Window()
+
+    def lines(columns: int) -> list[str]:
+        screen.show_above("--> Interrupted\n")
+        raise SystemExit(130)
+
+    screen = Screen(window.inner, lines)
+    with pytest.raises(SystemExit):
+        screen.draw()
+    screen.clear()
+    os.write(window.inner, b"afterwards\r\n")
+    assert window.shown == ["--> Interrupted", "afterwards"]
