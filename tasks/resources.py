@@ -300,6 +300,7 @@ def service(
     reload: str | None = None,
     sandbox: Sandbox | None = None,
     credentials: Mapping[str, str] | None = None,
+    hurry: services.Hurry | None = None,
 ) -> None:
     """A systemd service: enabled, running with its files as they are now, and ready.
 
@@ -308,7 +309,7 @@ def service(
     that must succeed, within ``limit_s`` seconds. ``reload``: a shell command that brings ``reads``
     into effect, for a unit that has none. ``sandbox`` confines the unit by a drop-in.
     ``credentials``: name → path of files that the unit alone gets to see, whoever they belong
-    to, in ``credential(name, …)``; it runs with them.
+    to, in ``credential(name, …)``; it runs with them. ``hurry``: what is done around a start.
     """
     unit = f"{name}.service"
     credentials = credentials or {}
@@ -327,6 +328,7 @@ def service(
             limit_s=limit_s,
             upcoming=_upcoming([drop_in, *runs]),
             upcoming_reads=_upcoming(reads),
+            hurry=hurry,
         )
 
 
@@ -463,13 +465,8 @@ def app_release(name: str, files: archives.Archive | None, settings: Sequence[st
     return _kept(f"{base}/current/.release", done)
 
 
-def proof(
-    label: str, condition: str, limit_s: int, complaint: str, hurry: waiting.Hurry | None = None
-) -> None:
-    """Wait until ``condition``, a read-only shell command, succeeds on the host.
-
-    ``hurry``: what makes that come sooner after a change.
-    """
+def proof(label: str, condition: str, limit_s: int, complaint: str) -> None:
+    """Wait until ``condition``, a read-only shell command, succeeds on the host."""
     with noted(label) as name:
         waiting.wait_until(
             name=name,
@@ -477,5 +474,4 @@ def proof(
             condition=condition,
             limit_s=limit_s,
             complaint=complaint,
-            hurry=hurry,
         )

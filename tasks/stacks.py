@@ -31,6 +31,7 @@ from tasks.php_leftovers.component import php_leftovers
 from tasks.phpfpm_exporter.component import phpfpm_exporter
 from tasks.portal.component import portal
 from tasks.prometheus.component import prometheus
+from tasks.prometheus.hurry import calm
 from tasks.redis.component import redis
 from tasks.redis_access.component import redis_access
 from tasks.redis_exporter.component import redis_exporter
@@ -122,4 +123,4 @@ def announcements(site: Site) -> list[Callable[[Mapping[str, Any]], tuple[str, s
 
     Each gives a shell command and its standard input.
     """
-    return [partial(announce, site)] if site.target.role == "observability" else []
+    return [calm, partial(announce, site)] if site.target.role == "observability" else []

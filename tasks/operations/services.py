@@ -1,6 +1,8 @@
 """Services: restarted by what their process was started with, done when they answer."""
 
+import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from pyinfra import host, state
@@ -13,6 +15,17 @@ from tasks.effects import tell
 from tasks.operations.commands import Commands
 
 
+@dataclass(frozen=True)
+class Hurry:
+    """Shell commands around a start: ``end`` leaves a host as it was before ``begin``.
+
+    It may find that half of that was done.
+    """
+
+    begin: str
+    end: str
+
+
 @operation()
 def run_service(
     unit: str,
@@ -22,13 +35,15 @@ def run_service(
     limit_s: int,
     upcoming: Sequence[OperationMeta],
     upcoming_reads: Sequence[OperationMeta],
+    hurry: Hurry | None = None,
 ) -> Commands:
     """Have ``unit`` enabled, running with the present content of its files, and ready.
 
     It is restarted when a file of ``runs`` differs from what its process was started with, and
     reloaded when one of ``reads`` does. ``upcoming``, ``upcoming_reads``: the operations that
     write those files; before they ran, a plan asks them. Fails with the end of the unit's journal
-    when ``ready`` (a shell command) does not succeed within ``limit_s`` seconds.
+    when ``ready`` (a shell command) does not succeed within ``limit_s`` seconds. ``hurry``: what is
+    done around a start.
     """
     found = host.get_fact(ServiceState, unit=unit, runs=list(runs), reads=list(reads), ready=ready)
     steps = service_steps(unit, found, reads)
@@ -37,7 +52,11 @@ def run_service(
         steps = [f"systemctl {'restart' if restarts else 'reload'} {unit}"]
     if steps:
         _tell(unit, found, restarts, reloads)
-        yield StringCommand(service_script(unit, steps, ready, limit_s))
+        script = service_script(unit, steps, ready, limit_s)
+        is_start = not found["active"] or restarts or not found["same_runs"]
+        if hurry and is_start:
+            script = f"trap {shlex.quote(hurry.end)} EXIT\n{hurry.begin}\n{script}"
+        yield StringCommand(script)
 
 
 @operation()
@@ -102,14 +121,19 @@ def service_steps(unit: str, found: ServiceData, reads: Sequence[str]) -> list[s
     elif not found["same_runs"]:
         steps.append(f"systemctl restart {unit}")
     elif not found["same_reads"]:
-        stamp = f"{STARTED_WITH}/{unit}.reads"
-        steps.append(
-            f"{{ {hash_command(list(reads))} > {stamp}.new || true; }}"
-            f" && systemctl reload {unit} && mv {stamp}.new {stamp}"
-        )
+        steps.append(reloading(unit, reads))
     elif not found["ready"]:
         steps.append("true")
     return steps
+
+
+def reloading(unit: str, reads: Sequence[str]) -> str:
+    """A shell command that lets ``unit`` read ``reads`` again, and notes what it has read."""
+    stamp = f"{STARTED_WITH}/{unit}.reads"
+    return (
+        f"{{ {hash_command(list(reads))} > {stamp}.new || true; }}"
+        f" && systemctl reload {unit} && mv {stamp}.new {stamp}"
+    )
 
 
 def service_script(unit: str, steps: Sequence[str], ready: str | None, limit_s: int) -> str:

@@ -1,7 +1,6 @@
 """Waiting for what only time brings."""
 
 import shlex
-from dataclasses import dataclass
 
 from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
@@ -11,40 +10,22 @@ from tasks.effects import tell
 from tasks.operations.commands import Commands
 
 
-@dataclass(frozen=True)
-class Hurry:
-    """Shell commands around a wait: ``end`` leaves a host as it was before ``begin``.
-
-    It may find that half of that was done.
-    """
-
-    begin: str
-    end: str
-
-
 @operation()
-def wait_until(
-    what: str, condition: str, limit_s: int, complaint: str, hurry: Hurry | None = None
-) -> Commands:
+def wait_until(what: str, condition: str, limit_s: int, complaint: str) -> Commands:
     """Wait until a read-only shell command succeeds; having waited is no change.
 
     ``what``: that, in words. Where nothing was changed yet, an answer of a moment ago will do.
-    ``hurry``: what makes it come sooner after a change. A plan does not wait. Fails after
-    ``limit_s`` seconds, with what the command says when it is asked once more, and with
-    ``complaint``.
+    A plan does not wait. Fails after ``limit_s`` seconds, with what the command says when it is
+    asked once more, and with ``complaint``.
     """
     # Asked in any case, so that the next run can ask it together with all else.
     was_so = host.get_fact(Condition, shell=condition)
-    changed = _has_changed()
-    if was_so and not changed:
+    if was_so and not _has_changed():
         return
     wait = (
         f"end=$(($(date +%s) + {limit_s})); until {{ {condition}; }}; do"
         " [ $(date +%s) -lt $end ] || exit 1; sleep 0.2; done"
     )
-    if hurry and changed:
-        hurried = f"trap {shlex.quote(hurry.end)} EXIT; {hurry.begin}; {wait}"
-        wait = f"{{ {condition}; }} || {{ {hurried}; }}"
     if state.is_executing and host.get_fact(ConditionNow, shell=f"( {wait} )"):
         return
     tell("wait", what)

@@ -6,7 +6,9 @@ from tasks.component import Site, component
 from tasks.log_shipper.component import SHIPPERS
 from tasks.metrics import component as metrics
 from tasks.prometheus.alerting import SUBJECTS, rule_file
+from tasks.prometheus.hurry import scrapes_each_second
 from tasks.prometheus.jobs import jobs
+from tasks.prometheus.places import CONFIG, CONFIG_FILE, DATA, RULE_FILES, RULES, TARGETS
 from tasks.resources import (
     absent,
     allow,
@@ -19,11 +21,6 @@ from tasks.resources import (
     user,
 )
 from tasks.sandbox import Sandbox
-
-DATA = "/var/lib/prometheus-server"
-CONFIG = "/etc/prometheus-server"
-RULES = f"{CONFIG}/rules"
-TARGETS = f"{CONFIG}/targets"
 
 
 def folder(site: Site) -> str:
@@ -70,16 +67,14 @@ def prometheus(site: Site) -> None:
             rule_file(subject, site.target, site.targets),
             check=f"{promtool} check rules {RULES}/{subject}.yml",
         )
-    # A folder, so that rules of one's own may lie beside ours.
-    rules = f"{RULES}/*.yml"
     config = file(
-        f"{CONFIG}/prometheus.yml",
+        CONFIG_FILE,
         "prometheus.yml.j2",
-        check=f"{promtool} check config {CONFIG}/prometheus.yml",
+        check=f"{promtool} check config {CONFIG_FILE}",
         jobs=jobs(site),
         folder=TARGETS,
         blackbox=f"127.0.0.1:{site.settings.blackbox_exporter.port}",
-        rules=rules,
+        rules=RULE_FILES,
         metrics=metrics,
         password_file=credential("metrics_password", "prometheus"),
     )
@@ -97,8 +92,9 @@ def prometheus(site: Site) -> None:
     service(
         "prometheus",
         runs=[binary, unit],
-        reads=[config, rules],
+        reads=[config, RULE_FILES],
         ready=f"http://127.0.0.1:{settings.port}/-/ready",
         sandbox=Sandbox(writes=(DATA,)),
         credentials={"metrics_password": metrics.PASSWORD_FILE},
+        hurry=scrapes_each_second(settings.scrape_interval_s),
     )

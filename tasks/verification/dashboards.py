@@ -1,5 +1,6 @@
 """Dashboards: Grafana answers with its datasources, and every query of a dashboard is sound."""
 
+import time
 from collections.abc import Sequence
 from functools import partial
 
@@ -46,14 +47,25 @@ def _datasource(site: Site, uid: str) -> str:
 
 
 def _queries(site: Site) -> str:
-    addresses = {
-        "prometheus": f"http://127.0.0.1:{site.settings.prometheus.port}/api/v1/query",
-        "loki": f"http://127.0.0.1:{site.settings.loki.port}/loki/api/v1/query_range",
-    }
-    asked = [each for each in queries() if each.datasource in addresses]
-    found = ask_all([(addresses[each.datasource], {"query": each.expression}) for each in asked])
+    asked = [each for each in queries() if each.datasource in DATASOURCES]
+    found = ask_all([_question(each, site) for each in asked])
     problems = (_problem(each, *answer) for each, answer in zip(asked, found, strict=True))
     return "; ".join(problem for problem in problems if problem)
+
+
+def _question(query: Query, site: Site) -> tuple[str, dict[str, str]]:
+    """A URL and what is asked there; what must find something is asked of the last two rounds."""
+    if query.datasource == "loki":
+        loki = f"http://127.0.0.1:{site.settings.loki.port}/loki/api/v1"
+        return f"{loki}/query_range", {"query": query.expression}
+    settings = site.settings.prometheus
+    prometheus = f"http://127.0.0.1:{settings.port}/api/v1"
+    if not _must(query):
+        return f"{prometheus}/query", {"query": query.expression}
+    now = time.time()
+    since = now - 2 * settings.scrape_interval_s
+    times = {"start": f"{since:.0f}", "end": f"{now:.0f}", "step": "1"}
+    return f"{prometheus}/query_range", {"query": query.expression, **times}
 
 
 def _problem(query: Query, url: str, answer: AnswerData) -> str:

@@ -35,17 +35,27 @@ def check(site: Site) -> Sequence[Check]:
 def _targets(base: str, site: Site) -> str:
     """Which scrape targets are not up; those of targets that this run leaves out do not count."""
     found = ask(f"{base}/targets", state="active")["data"]["activeTargets"]
+    # Which it takes for new ones when it has just read its configuration again.
+    unasked = any(each["health"] == "unknown" for each in found)
+    lately = _lately_up(base, site) if unasked else []
     left_out = {each.name for each in site.targets} - set(site.in_this_run)
     ours = [each for each in found if each["labels"].get("target") not in left_out]
     down = [
         f"{each['labels'].get('job')} of {each['labels'].get('target', 'no target')}:"
         f" {each['health']} {each['lastError']}".rstrip()
         for each in ours
-        if each["health"] != "up"
+        if each["health"] != "up" and each["labels"] not in lately
     ]
     seen = {each["labels"].get("target") for each in ours}
     missing = [f"nothing of {name} is scraped" for name in site.in_this_run if name not in seen]
     return "; ".join([*down, *missing])
+
+
+def _lately_up(base: str, site: Site) -> list[dict[str, str]]:
+    """The labels of the scrape targets that were up when last asked, within two rounds."""
+    span = f"{2 * site.settings.prometheus.scrape_interval_s}s"
+    query = f"1 * last_over_time(up[{span}]) == 1"
+    return [each["metric"] for each in ask(f"{base}/query", query=query)["data"]["result"]]
 
 
 def _rules(base: str) -> str:

@@ -1,6 +1,6 @@
 """What somebody changed by hand is put back; nothing else is touched."""
 
-from tasks.scraping.component import scrapes_each_second
+from tasks.prometheus.hurry import scrapes_each_second
 from tests.e2e.disks import Listing, differences, listing
 from tests.e2e.machines import all_units, answer, restarted
 from tests.e2e.platform import Platform
@@ -54,19 +54,22 @@ def test_stopped_and_disabled_services_are_as_they_were(deployed: Platform) -> N
     assert restarted(units, all_units(lab)) == {("vpsmanager", "redis-server.service")}
 
 
-def test_a_first_look_of_prometheus_that_was_cut_off_is_undone(deployed: Platform) -> None:
-    """It looks at its targets each second until it has seen them; a kill may leave it at that."""
+def test_a_hurry_of_prometheus_that_was_cut_off_is_undone(deployed: Platform) -> None:
+    """A new one looks at its targets each second while it is deployed; a kill may leave it so."""
     asked = "curl -fsS http://127.0.0.1:9090/api/v1/status/config"
 
     def looks_each(seconds: int) -> bool:
         return f"scrape_interval: {seconds}s" in answer(deployed.lab, "observability", asked)
 
     assert looks_each(15)
-    deployed.unsettle()
-    answer(deployed.lab, "observability", scrapes_each_second(15).begin)
-    wait_for("the other interval", lambda: looks_each(1))
-    assert changed(deployed.converge()) == {("observability", "prometheus"): 2}
-    wait_for("its own interval", lambda: looks_each(15))
+    hurry = scrapes_each_second(15)
+    start = f"{hurry.begin}; systemctl restart prometheus"
+    for is_put_back, changes in ((False, 2), (True, 1)):
+        deployed.unsettle()
+        answer(deployed.lab, "observability", f"{start}; {hurry.end if is_put_back else 'true'}")
+        wait_for("the other interval", lambda: looks_each(1))
+        assert changed(deployed.converge()) == {("observability", "prometheus"): changes}
+        wait_for("its own interval", lambda: looks_each(15))
     assert changed(deployed.converge()) == {}
 
 

@@ -1,4 +1,4 @@
-"""Waiting for what only time brings: what a moment ago was true, and what makes it come sooner."""
+"""Waiting for what only time brings, and what was true a moment ago."""
 
 import subprocess
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 
 from facts.conditions import Condition, ConditionNow
 from tasks.operations import waiting
-from tasks.operations.waiting import Hurry, wait_until
+from tasks.operations.waiting import wait_until
 
 
 class Host:
@@ -42,14 +42,14 @@ def executing(monkeypatch: pytest.MonkeyPatch, is_so: bool, executed: list[bool]
     monkeypatch.setattr(waiting, "state", SimpleNamespace(is_executing=is_so, ops={"other": metas}))
 
 
-def commands(condition: str, hurry: Hurry | None = None) -> list[str]:
+def commands(condition: str) -> list[str]:
     given: dict[str, Any] = {
         "what": "it",
         "condition": condition,
         "limit_s": 1,
         "complaint": "it is not so",
     }
-    return [str(each) for each in wait_until._inner(**given, hurry=hurry)]
+    return [str(each) for each in wait_until._inner(**given)]
 
 
 def test_where_nothing_was_changed_an_answer_of_a_moment_ago_will_do(host: Host) -> None:
@@ -81,29 +81,3 @@ def test_a_plan_does_not_wait(host: Host, monkeypatch: pytest.MonkeyPatch) -> No
     executing(monkeypatch, False, [])
     assert len(commands("false")) == 1
     assert host.asked == [Condition]
-
-
-@pytest.mark.parametrize("comes", [True, False])
-def test_a_hurry_ends_whatever_comes_of_it(
-    host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, comes: bool
-) -> None:
-    executing(monkeypatch, True, [True])
-    log = tmp_path / "log"
-    hurry = Hurry(
-        begin=f"echo begin >> {log}; {'touch' if comes else 'true'} {tmp_path}/come",
-        end=f"echo 'it''s the end' >> {log}",
-    )
-    found = commands(f"[ -e {tmp_path}/come ]", hurry)
-    assert (found == []) == comes
-    assert log.read_text().splitlines() == ["begin", "its the end"]
-
-
-def test_nobody_hurries_without_need(
-    host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    hurry = Hurry(begin=f"touch {tmp_path}/begun", end=f"touch {tmp_path}/ended")
-    executing(monkeypatch, True, [True])
-    assert commands("true", hurry) == []
-    executing(monkeypatch, True, [False])
-    assert len(commands("false", hurry)) == 1
-    assert list(tmp_path.iterdir()) == []
