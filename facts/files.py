@@ -1,5 +1,7 @@
 """What stands at a path on a host."""
 
+import shlex
+from collections.abc import Sequence
 from typing import TypedDict
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
@@ -32,6 +34,44 @@ class FileState(FactBase[FileData | None]):
         kind, mode, user, group = output[0].split("|")
         sha256 = output[1].split()[0] if len(output) > 1 else ""
         return FileData(kind=kind, mode=mode, user=user, group=group, sha256=sha256)
+
+
+def about_all(stat: str, paths: Sequence[str], hashed: bool) -> str:
+    """A shell command that tells of those of ``paths`` that are there; it fails where it cannot.
+
+    ``stat``: what prints a line about a path, after the path and a bar. ``hashed``: whether the
+    hashes of the regular files follow.
+    """
+    program, option, form = stat.split(" ", 2)
+    named = form.replace("'", "'%n|", 1)
+    return (
+        f"set -- {shlex.join(paths)};"
+        ' for p; do shift; { [ -e "$p" ] || [ -L "$p" ]; } && set -- "$@" "$p"; done;'
+        f' [ $# = 0 ] || {program} {option} {named} "$@" || exit 1;'
+        ' for p; do shift; [ ! -f "$p" ] || set -- "$@" "$p"; done;'
+        + (' [ $# = 0 ] || sha256sum "$@"' if hashed else " true")
+    )
+
+
+class FileStates(FactBase[dict[str, FileData]]):
+    """Path → the same of those of ``paths`` that are there, by one command for all."""
+
+    default = dict
+
+    def command(self, paths: Sequence[str]) -> StringCommand:
+        return StringCommand(about_all(STAT_COMMAND, paths, hashed=True))
+
+    def process(self, output: list[str]) -> dict[str, FileData]:
+        found: dict[str, FileData] = {}
+        for line in output:
+            path, bar, told = line.partition("|")
+            if bar:
+                kind, mode, user, group = told.split("|")
+                found[path] = FileData(kind=kind, mode=mode, user=user, group=group, sha256="")
+            else:
+                digest, _, path = line.partition("  ")
+                found[path]["sha256"] = digest
+        return found
 
 
 class FileText(FactBase[list[str]]):

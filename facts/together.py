@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from pyinfra.facts.files import LINUX_STAT_COMMAND, File
 
-from facts.files import STAT_COMMAND, FileState
+from facts.files import STAT_COMMAND, FileState, about_all
 
 # What neither a shell nor a program reads as anything else but a path.
-_PLAIN = r"(/[A-Za-z0-9_./@:+-]{1,200})"
+_PLAIN = r"/[A-Za-z0-9_./@:+-]{1,200}"
+_SEVERAL = re.compile(rf"set -- ({_PLAIN}(?: {_PLAIN})*);")
 
 
 @dataclass(frozen=True)
@@ -28,22 +29,17 @@ class Kind:
     stat: str
     hashed: bool
 
-    def path(self, text: str) -> str | None:
-        """The path that a question of this kind is about; None for any other question."""
-        found = self.pattern.match(text)
-        return found[1] if found and self.alone(found[1]) == text else None
+    def paths(self, text: str) -> tuple[str, ...]:
+        """The paths that a question of this kind is about; none for any other question."""
+        if (one := self.pattern.match(text)) and self.alone(one[1]) == text:
+            return (one[1],)
+        if (several := _SEVERAL.match(text)) and self.together(several[1].split()) == text:
+            return tuple(several[1].split())
+        return ()
 
     def together(self, paths: Sequence[str]) -> str:
         """A command that tells of all ``paths``; it fails where it cannot tell of one."""
-        program, option, form = self.stat.split(" ", 2)
-        named = form.replace("'", "'%n|", 1)
-        return (
-            f"set -- {' '.join(paths)}; there= files=;"
-            ' for p; do { [ -e "$p" ] || [ -L "$p" ]; } || continue; there="$there $p";'
-            ' [ ! -f "$p" ] || files="$files $p"; done;'
-            f' [ -z "$there" ] || {program} {option} {named} $there || exit 1;'
-            + (' [ -z "$files" ] || sha256sum $files' if self.hashed else " true")
-        )
+        return about_all(self.stat, paths, self.hashed)
 
     def apart(self, paths: Sequence[str], lines: Sequence[str]) -> Mapping[str, list[str]]:
         """Path → the lines that its own command prints. Raises ValueError: that is not it."""
@@ -59,17 +55,26 @@ class Kind:
             told[path].append(rest)
         return told
 
+    def answer(self, text: str, told: Mapping[str, list[str]]) -> list[str]:
+        """What the question ``text`` is answered when its paths are told of in these lines."""
+        paths = self.paths(text)
+        if self.together(paths) != text:
+            return told[paths[0]]
+        stats = [f"{path}|{told[path][0]}" for path in paths if told[path]]
+        hashes = [f"{told[path][1][:-1]}{path}" for path in paths if len(told[path]) > 1]
+        return stats + hashes
+
 
 KINDS = (
     Kind(
         alone=lambda path: FileState().command(path).get_raw_value(),
-        pattern=re.compile(rf"if \[ -e {_PLAIN} \] "),
+        pattern=re.compile(rf"if \[ -e ({_PLAIN}) \] "),
         stat=STAT_COMMAND,
         hashed=True,
     ),
     Kind(
         alone=lambda path: File().command(path).get_raw_value(),
-        pattern=re.compile(rf"! \(test -e {_PLAIN} "),
+        pattern=re.compile(rf"! \(test -e ({_PLAIN}) "),
         stat=LINUX_STAT_COMMAND,
         hashed=False,
     ),

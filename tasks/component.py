@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from pyinfra import host
-from pyinfra.api.operation import OperationMeta
 
 from configs import Target
 from configs.secrets import Needed, Secret
@@ -19,7 +18,9 @@ from facts.hardware import HardwareData
 from facts.versions import of_package
 from tasks.artifacts import Artifact
 from tasks.effects import Effect, listening
+from tasks.operations.files import TextFile
 from tasks.repositories import Repository
+from tasks.upcoming import Upcoming
 
 
 @dataclass(frozen=True)
@@ -124,14 +125,17 @@ class Step:
 class Stage:
     """Where a component's resources are noted while it is being declared.
 
-    ``written``: path → the operation that keeps it, of all components of the target so far.
+    ``written``: path → what keeps it, of all components of the target so far. ``held``: files that
+    wait for others, to be sent in one go; ``put`` sends them, before anything else is declared.
     """
 
     component: Component
     site: Site
     step: Step
     stack: Sequence[Component]
-    written: dict[str, OperationMeta]
+    written: dict[str, Upcoming]
+    held: list[TextFile] = field(default_factory=list)
+    put: Callable[[], None] = lambda: None
 
     def secret(self, needed: Needed) -> Secret:
         """The value of a secret that the component has declared. Raises LookupError for others."""
@@ -199,7 +203,7 @@ def declare(
     operation by the line numbers of its call: ``host.loop`` adds the position in the stacks.
     """
     steps: list[Step] = []
-    written: dict[str, OperationMeta] = {}
+    written: dict[str, Upcoming] = {}
     for name in host.loop(stacks):
         for item in host.loop(stacks[name]):
             if name == (key or site.target.role):
@@ -208,12 +212,14 @@ def declare(
 
 
 def _declare_one(
-    item: Component, site: Site, stack: Sequence[Component], written: dict[str, OperationMeta]
+    item: Component, site: Site, stack: Sequence[Component], written: dict[str, Upcoming]
 ) -> Step:
     step = Step(item.name, item.needs, item.version(site), item.report(site))
-    token = _stage.set(Stage(item, site, step, stack, written))
+    here = Stage(item, site, step, stack, written)
+    token = _stage.set(here)
     try:
         item.deploy(site)
+        here.put()
     finally:
         _stage.reset(token)
     return step
@@ -238,6 +244,7 @@ def noted(
     their names. Yields the operation's full name, ``component | label``.
     """
     here = stage()
+    here.put()
     host.loop_position.append(len(here.step.operations))
     try:
         with listening() as effects:

@@ -6,6 +6,7 @@ modes octal strings, ports TCP. What keeps a path returns it, for the service th
 
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -34,6 +35,7 @@ from tasks.operations import firewall as firewalls
 from tasks.places import SYSTEM_FOLDERS
 from tasks.quoting import QUOTINGS, option_file, systemd_unit
 from tasks.sandbox import Sandbox
+from tasks.upcoming import Upcoming
 
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
@@ -172,19 +174,30 @@ def _text(
 def _put(
     path: str, text: str | Secret, mode: str, owner: str, group: str, check: str | None
 ) -> str:
-    folder = path.rpartition("/")[0]
-    with noted(f"File {path}", *_folders(folder), ("files", path)) as label:
-        done = files.put_text(
-            name=label,
-            path=path,
-            text=text,
-            mode=mode,
-            user=owner,
-            group=group,
-            check=check,
-            keep=is_anothers(path),
-        )
-    return _kept(path, done)
+    here = stage()
+    here.held.append(files.TextFile(path, text, mode, owner, group, check, is_anothers(path)))
+    here.put = _put_held
+    return path
+
+
+def _put_held() -> None:
+    """Declare the files that were held as one operation."""
+    here = stage()
+    held, here.held = here.held, []
+    if not held:
+        return
+    paths = [each.path for each in held]
+    created = [(*_folders(path.rpartition("/")[0]), ("files", path)) for path in paths]
+    changing: set[str] = set()
+    with noted(_title(paths), *dict.fromkeys(sum(created, ()))) as label:
+        done = files.put_texts(name=label, files=held, changing=changing)
+    for path in paths:
+        kept(path, done, f"File {path}", partial(changing.__contains__, path))
+
+
+def _title(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return f"File {paths[0]}{more}"
 
 
 def is_anothers(path: str) -> Callable[[], bool]:
@@ -212,9 +225,11 @@ def _of_data(path: str, kind: str) -> list[tuple[str, str]]:
     return [] if inside else [(kind, path)]
 
 
-def _kept(path: str, operation: OperationMeta) -> str:
-    """Note which operation keeps a path: a plan asks it whether a service must restart."""
-    stage().written[path] = operation
+def kept(
+    path: str, operation: OperationMeta, label: str, concerns: Callable[[], bool] = lambda: True
+) -> str:
+    """Note what keeps a path: a plan asks it whether a service must restart."""
+    stage().written[path] = Upcoming(label, operation, concerns)
     return path
 
 
@@ -222,14 +237,14 @@ def link(path: str, to: str, *, unless: str | None = None) -> str:
     """A symbolic link to ``to``; one to ``unless`` stays, as long as that is there."""
     with noted(f"Link {path}", ("files", path)) as label:
         done = files.put_link(name=label, path=path, to=to, unless=unless, keep=is_anothers(path))
-    return _kept(path, done)
+    return kept(path, done, f"Link {path}")
 
 
 def absent(path: str) -> str:
     """Nothing at ``path``: for a file of a package that would get in the way."""
     with noted(f"No file {path}", ("originals", path)) as label:
         done = files.remove_file(name=label, path=path, keep=is_anothers(path))
-    return _kept(path, done)
+    return kept(path, done, f"No file {path}")
 
 
 def nothing_else(folder: str, pattern: str, names: Sequence[str]) -> None:
@@ -332,8 +347,8 @@ def service(
         )
 
 
-def _upcoming(paths: Sequence[str]) -> list[OperationMeta]:
-    """The operations that keep what matches one of these shell patterns."""
+def _upcoming(paths: Sequence[str]) -> list[Upcoming]:
+    """What keeps what matches one of these shell patterns."""
     written = stage().written.items()
     return [done for path, done in written if any(fnmatch(path, each) for each in paths)]
 
@@ -435,7 +450,7 @@ def artifact(wanted: Artifact) -> str:
     """An upstream release tarball with its pinned checksum, unpacked as a folder."""
     with noted(f"Artifact {wanted.name}", *_folders(wanted.into, "artifacts")) as label:
         done = artifacts.unpack_artifact(name=label, artifact=wanted)
-    return _kept(wanted.marker, done)
+    return kept(wanted.marker, done, f"Artifact {wanted.name}")
 
 
 def folder_of_files(folder: Path, into: str) -> None:
@@ -462,7 +477,7 @@ def app_release(name: str, files: archives.Archive | None, settings: Sequence[st
             files=files,
             upcoming=[stage().written[path] for path in settings],
         )
-    return _kept(f"{base}/current/.release", done)
+    return kept(f"{base}/current/.release", done, f"Release of {name}")
 
 
 def proof(label: str, condition: str, limit_s: int, complaint: str) -> None:

@@ -5,6 +5,7 @@ from tasks.operations.certificates import forget_certificate, obtain_certificate
 from tasks.operations.https import close_https
 from tasks.resources import link, text_file, timer
 from tasks.tls.places import CERTIFICATE, FOLDER, HOOK, LIVE, NAME, OBTAINED, OWN, WEBROOT
+from tasks.upcoming import Upcoming
 
 RELOADS = "#!/bin/sh\n# written by chom; changes are overwritten\nexec systemctl reload nginx\n"
 
@@ -27,7 +28,7 @@ def certificate(site: Site) -> None:
                 directory_url=settings.acme_url,
                 webroot=WEBROOT,
             )
-        upcoming.append(done)
+        upcoming.append(Upcoming(label, done))
         link(LIVE, OBTAINED)
         text_file(HOOK, RELOADS, mode="755")
         timer("certbot")

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
-from pyinfra.api.operation import OperationMeta
 
 from facts.conditions import Condition, ConditionNow
 from tasks.operations.commands import Commands
 from tasks.tls.places import CHALLENGES
+from tasks.upcoming import Upcoming
 
 _ETC = "/etc/letsencrypt"
 _DAY_S = 24 * 3600
@@ -44,7 +44,7 @@ def obtain_certificate(
 
 
 @operation()
-def present(certificate: str, upcoming: Sequence[OperationMeta]) -> Commands:
+def present(certificate: str, upcoming: Sequence[Upcoming]) -> Commands:
     """Have Nginx show what is in the file ``certificate``; it is reloaded if it shows another.
 
     ``upcoming``: the operations that may bring another; before they ran, a plan asks them.

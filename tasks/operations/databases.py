@@ -5,12 +5,12 @@ from hashlib import sha1
 
 from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
-from pyinfra.api.operation import OperationMeta
 
 from configs.secrets import Secret
 from facts.databases import Databases, Login
 from tasks.operations.commands import Commands
 from tasks.quoting import sql
+from tasks.upcoming import Upcoming
 
 # What Laravel and the migrations of an application need on their own database, as MariaDB spells
 # and sorts it: not to hand privileges on, nor to plan events.
@@ -54,7 +54,7 @@ def secure_server() -> Commands:
 
 @operation()
 def make_database(
-    database: str, user: str, password: Secret, login: str, upcoming: OperationMeta
+    database: str, user: str, password: Secret, login: str, upcoming: Upcoming
 ) -> Commands:
     """A MariaDB database and its user: the system user of that name, or who has the password.
 

@@ -4,13 +4,14 @@ import difflib
 import hashlib
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pyinfra import host, logger, state
 from pyinfra.api import StringCommand, operation
 
 from configs.secrets import Secret
 from facts.conditions import Condition
-from facts.files import FileNames, FileState, FileText
+from facts.files import FileData, FileNames, FileState, FileStates, FileText
 from tasks.effects import Verb, is_listening, tell
 from tasks.operations.commands import Commands
 from tasks.operations.originals import Anothers, keep_original, never
@@ -19,38 +20,66 @@ from tasks.operations.originals import Anothers, keep_original, never
 CANDIDATES = "/run/chom/check"
 
 
-@operation()
-def put_text(
-    path: str,
-    text: str | Secret,
-    mode: str,
-    user: str,
-    group: str,
-    check: str | None,
-    keep: Anothers = never,
-) -> Commands:
-    """Make ``path`` hold ``text``; the old file stays until the new one is whole and checked.
+@dataclass(frozen=True)
+class TextFile:
+    """What is to stand at ``path``: the text, a Secret if no diff may show it; mode and owner.
 
-    ``check`` runs on the host in a mount namespace of its own where the new file already stands
-    in its place, so that a checker sees what the service would see. ``text`` travels by standard
-    input, never on a command line; no diff prints a Secret. ``keep``: what stands there may be
-    somebody else's, and is kept as the original.
+    ``check``: a shell command that must succeed while the new file already stands in its place, in
+    a mount namespace of its own, so that a checker sees what the service would see. ``keep``: what
+    stands there may be somebody else's, and is kept as the original.
     """
-    found = host.get_fact(FileState, path=path)
-    content = text.reveal() if isinstance(text, Secret) else text
+
+    path: str
+    text: str | Secret
+    mode: str
+    user: str
+    group: str
+    check: str | None = None
+    keep: Anothers = never
+
+    @property
+    def content(self) -> str:
+        return self.text.reveal() if isinstance(self.text, Secret) else self.text
+
+
+@operation()
+def put_texts(files: Sequence[TextFile], changing: set[str]) -> Commands:
+    """Have all ``files``, one after the other; an old one stays until its new one is whole.
+
+    Texts travel by standard input, never on a command line. ``changing`` gets the paths of those
+    that are to change, before the first command.
+    """
+    found = host.get_fact(FileStates, paths=[each.path for each in files])
+    scripts, texts = [], []
+    for each in files:
+        script, text = _replaced(each, found.get(each.path))
+        if script:
+            changing.add(each.path)
+            scripts.append(script)
+            texts.append(text)
+    if scripts:
+        # Each in a shell of its own, whose traps are its own as well.
+        script = "\n".join(["set -e", *(f"( {each} )" for each in scripts)])
+        yield StringCommand(script, _stdin="".join(texts))
+
+
+def _replaced(file: TextFile, found: FileData | None) -> tuple[str, str]:
+    """A shell script that brings a file, empty where it is right already, and what that reads."""
+    path, content = file.path, file.content
     wanted = hashlib.sha256(content.encode()).hexdigest()
-    same_text = found is not None and found["sha256"] == wanted
-    if same_text and found is not None:
+    if found is not None and found["sha256"] == wanted:
         had = f"{found['user']}:{found['group']} {found['mode']}"
-        if had != (wants := f"{user}:{group} {mode.lstrip('0')}"):
-            tell("change", path, why=f"{had} → {wants}")
-            there = shlex.quote(path)
-            kept = f"{keep_original(path)} && " if keep() else ""
-            yield StringCommand(f"{kept}chown {user}:{group} {there} && chmod {mode} {there}")
-        return
-    _tell(path, found is not None, None if isinstance(text, Secret) else content)
-    script = replace_script(path, mode, user, group, check, len(content.encode()), keep())
-    yield StringCommand(script, _stdin=content)
+        if had == (wants := f"{file.user}:{file.group} {file.mode.lstrip('0')}"):
+            return "", ""
+        tell("change", path, why=f"{had} → {wants}")
+        there = shlex.quote(path)
+        kept = f"{keep_original(path)} && " if file.keep() else ""
+        owned = f"chown {file.user}:{file.group} {there} && chmod {file.mode} {there}"
+        return f"{kept}{owned}", ""
+    _tell(path, found is not None, None if isinstance(file.text, Secret) else content)
+    size, keep = len(content.encode()), file.keep()
+    script = replace_script(path, file.mode, file.user, file.group, file.check, size, keep)
+    return script, content
 
 
 def replace_script(
@@ -91,7 +120,7 @@ def _in_place(new: str, folder: str, name: str, check: str) -> str:
     inner = (
         f"set -e; c={CANDIDATES}; mkdir -p $c; mount -t tmpfs tmpfs $c; "
         f"cp -p {new} $c/{shlex.quote(name)}; "
-        f"mount -t overlay overlay -o ro,lowerdir=$c:{folder} {folder}; {check}"
+        f"mount -t overlay overlay -o ro,lowerdir=$c:{folder} {folder}; {{ {check}; }} </dev/null"
     )
     return (
         f"{{ o=$(unshare --mount sh -c {shlex.quote(inner)} 2>&1)"
@@ -136,7 +165,7 @@ def keep_previous(path: str, text: Secret, previous: str, group: str) -> Command
 def put_link(path: str, to: str, unless: str | None, keep: Anothers = never) -> Commands:
     """Have ``path`` be a symbolic link to ``to``, at once if it leads elsewhere.
 
-    One to ``unless`` stays, as long as that is there. ``keep``: as of ``put_text``.
+    One to ``unless`` stays, as long as that is there. ``keep``: as of a TextFile.
     """
     there, target = shlex.quote(path), shlex.quote(to)
     asked = f'[ "$(readlink {there})" = {target} ]'
@@ -151,7 +180,7 @@ def put_link(path: str, to: str, unless: str | None, keep: Anothers = never) -> 
 
 @operation()
 def remove_file(path: str, keep: Anothers = never) -> Commands:
-    """Have no file and no link at ``path``. ``keep``: as of ``put_text``."""
+    """Have no file and no link at ``path``. ``keep``: as of a TextFile."""
     if host.get_fact(FileState, path=path) is not None:
         tell("remove", path)
         kept = f"{keep_original(path)} && " if keep() else ""

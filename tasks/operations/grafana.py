@@ -4,15 +4,15 @@ import shlex
 
 from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
-from pyinfra.api.operation import OperationMeta
 
 from configs.secrets import Secret
 from facts.conditions import Condition
 from tasks.operations.commands import Commands
+from tasks.upcoming import Upcoming
 
 
 @operation()
-def set_admin_password(password: Secret, login: str, url: str, upcoming: OperationMeta) -> Commands:
+def set_admin_password(password: Secret, login: str, url: str, upcoming: Upcoming) -> Commands:
     """Let Grafana's admin have this password; Grafana itself is asked whether he has.
 
     ``login``: a file of curl's options that logs in with it; ``url``: a page that only the admin

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
 from pyinfra.api.exceptions import OperationError
-from pyinfra.api.operation import OperationMeta
 
 from facts.conditions import Choice, Condition, ConditionNow
 from facts.services import STARTED_WITH
 from tasks.archives import Archive
 from tasks.operations.commands import Commands
+from tasks.upcoming import Upcoming
 
 # Where the program is (tasks/releases/host), and how it is called.
 PROGRAMS = "/usr/local/lib/chom"
@@ -22,7 +22,7 @@ PROGRAM = (
 
 
 @operation()
-def release_app(app: str, files: Archive | None, upcoming: Sequence[OperationMeta]) -> Commands:
+def release_app(app: str, files: Archive | None, upcoming: Sequence[Upcoming]) -> Commands:
     """Have what is wanted of ``app`` live; its description says what that is.
 
     ``files``: those of the release, where they are not in a repository. ``upcoming``: the

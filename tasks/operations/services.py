@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 
 from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
-from pyinfra.api.operation import OperationMeta
 
 from facts.conditions import Condition
 from facts.services import STARTED_WITH, ServiceData, ServiceState, hash_command
 from tasks.effects import tell
 from tasks.operations.commands import Commands
+from tasks.upcoming import Upcoming
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ def run_service(
     reads: Sequence[str],
     ready: str | None,
     limit_s: int,
-    upcoming: Sequence[OperationMeta],
-    upcoming_reads: Sequence[OperationMeta],
+    upcoming: Sequence[Upcoming],
+    upcoming_reads: Sequence[Upcoming],
     hurry: Hurry | None = None,
 ) -> Commands:
     """Have ``unit`` enabled, running with the present content of its files, and ready.
@@ -60,7 +60,7 @@ def run_service(
 
 
 @operation()
-def run_timer(unit: str, upcoming: OperationMeta | None = None) -> Commands:
+def run_timer(unit: str, upcoming: Upcoming | None = None) -> Commands:
     """Have the timer ``unit`` enabled and active, and its files as systemd has read them.
 
     ``upcoming``: the operation that writes the unit; before it ran, a plan asks it.
@@ -86,12 +86,11 @@ def stop_service(unit: str) -> Commands:
         yield StringCommand(explained(unit, f"systemctl -q disable --now {unit}"))
 
 
-def _changing(upcoming: Sequence[OperationMeta]) -> list[str]:
-    """The names, without their component, of the operations that will change something."""
+def _changing(upcoming: Sequence[Upcoming]) -> list[str]:
+    """What will change of these, in words."""
     if state.is_executing:
         return []
-    changing = [each for each in upcoming if each.will_change]
-    return [state.op_meta[each._hash].names.copy().pop().partition(" | ")[2] for each in changing]
+    return [each.label for each in upcoming if each.will_change]
 
 
 def _tell(unit: str, found: ServiceData, restarts: Sequence[str], reloads: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """Redis: for the applications on this machine alone."""
 
 from tasks import sizing
-from tasks.component import Site, component, noted, stage
+from tasks.component import Site, component, noted
 from tasks.operations.redis import put_users
 from tasks.redis.instances import CACHE, INSTANCES, QUEUE, Instance
 from tasks.redis.users import (
@@ -13,7 +13,7 @@ from tasks.redis.users import (
     passwords,
     users,
 )
-from tasks.resources import file, is_anothers, previous_text, secret, secret_text, service
+from tasks.resources import file, is_anothers, kept, previous_text, secret, secret_text, service
 
 
 @component(
@@ -40,7 +40,8 @@ def redis(site: Site) -> None:
 
 def admit(site: Site, instance: Instance, *, keep: bool) -> None:
     """Have an instance know its users. ``keep``: and what their passwords were before."""
-    with noted(f"Users of Redis' {instance.name}", ("files", instance.users)) as label:
+    what = f"Users of Redis' {instance.name}"
+    with noted(what, ("files", instance.users)) as label:
         done = put_users(
             name=label,
             path=instance.users,
@@ -48,7 +49,7 @@ def admit(site: Site, instance: Instance, *, keep: bool) -> None:
             keep=keep,
             original=is_anothers(instance.users),
         )
-    stage().written[instance.users] = done
+    kept(instance.users, done, what)
     service(
         instance.unit,
         runs=[instance.config],

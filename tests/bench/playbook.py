@@ -1,4 +1,4 @@
-"""Writes what deploy.py declares as tasks of Ansible: one for each of our operations.
+"""Writes what deploy.py declares as tasks of Ansible: one for each resource.
 
 ``pyinfra inventory.py tests/bench/playbook.py --dry``, with BENCH_PLAYBOOK naming the folder. What
 has no module in ansible-core is a command that does nothing, which flatters Ansible.
@@ -16,7 +16,6 @@ from pyinfra import host
 from pyinfra.operations import files as pyinfra_files
 
 from configs import Target
-from configs.secrets import Secret
 from facts.hardware import Hardware, HardwareData
 from facts.health import Health
 from state.run import current
@@ -40,44 +39,47 @@ HELD_OFF = {"systemd-timesyncd.service"}
 NOTHING = {"ansible.builtin.command": "true", "changed_when": False}
 
 
-def _file(it: Mapping[str, Any]) -> dict[str, Any]:
-    text = it["text"].reveal() if isinstance(it["text"], Secret) else it["text"]
-    owned = {"owner": it["user"], "group": it["group"], "mode": it["mode"].zfill(4)}
-    if not text:  # which Ansible refuses
+def _files(it: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [_file(each) for each in it["files"]]
+
+
+def _file(it: files.TextFile) -> dict[str, Any]:
+    owned = {"owner": it.user, "group": it.group, "mode": it.mode.zfill(4)}
+    if not it.content:  # which Ansible refuses
         return NOTHING
-    return {"ansible.builtin.copy": {"dest": it["path"], "content": Verbatim(text), **owned}}
+    return {"ansible.builtin.copy": {"dest": it.path, "content": Verbatim(it.content), **owned}}
 
 
-def _directory(it: Mapping[str, Any]) -> dict[str, Any]:
+def _directory(it: Mapping[str, Any]) -> list[dict[str, Any]]:
     owned = {"owner": it["user"], "group": it["group"], "mode": str(it["mode"]).zfill(4)}
-    return {"ansible.builtin.file": {"path": it["path"], "state": "directory", **owned}}
+    return [{"ansible.builtin.file": {"path": it["path"], "state": "directory", **owned}}]
 
 
-def _user(it: Mapping[str, Any]) -> dict[str, Any]:
+def _user(it: Mapping[str, Any]) -> list[dict[str, Any]]:
     wanted = {"system": True, "home": it["home"], "shell": users.SHELL, "create_home": False}
-    return {"ansible.builtin.user": {"name": it["user"], **wanted}}
+    return [{"ansible.builtin.user": {"name": it["user"], **wanted}}]
 
 
-def _packages(it: Mapping[str, Any]) -> dict[str, Any]:
-    return {"ansible.builtin.apt": {"name": list(it["names"]), "install_recommends": False}}
+def _packages(it: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"ansible.builtin.apt": {"name": list(it["names"]), "install_recommends": False}}]
 
 
-def _unit(it: Mapping[str, Any]) -> dict[str, Any]:
+def _unit(it: Mapping[str, Any]) -> list[dict[str, Any]]:
     if it["unit"] in HELD_OFF:
-        return NOTHING
-    return {"ansible.builtin.systemd": {"name": it["unit"], "enabled": True, "state": "started"}}
+        return [NOTHING]
+    return [{"ansible.builtin.systemd": {"name": it["unit"], "enabled": True, "state": "started"}}]
 
 
-def _link(it: Mapping[str, Any]) -> dict[str, Any]:
-    return {"ansible.builtin.file": {"src": it["to"], "dest": it["path"], "state": "link"}}
+def _link(it: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"ansible.builtin.file": {"src": it["to"], "dest": it["path"], "state": "link"}}]
 
 
-def _absent(it: Mapping[str, Any]) -> dict[str, Any]:
-    return {"ansible.builtin.file": {"path": it["path"], "state": "absent"}}
+def _absent(it: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"ansible.builtin.file": {"path": it["path"], "state": "absent"}}]
 
 
-TASKS: Mapping[tuple[Any, str], Callable[[Mapping[str, Any]], dict[str, Any]]] = {
-    (files, "put_text"): _file,
+TASKS: Mapping[tuple[Any, str], Callable[[Mapping[str, Any]], list[dict[str, Any]]]] = {
+    (files, "put_texts"): _files,
     (files, "put_link"): _link,
     (files, "remove_file"): _absent,
     (pyinfra_files, "directory"): _directory,
@@ -89,9 +91,9 @@ TASKS: Mapping[tuple[Any, str], Callable[[Mapping[str, Any]], dict[str, Any]]] =
 
 
 @contextmanager
-def _spied() -> Iterator[dict[str, dict[str, Any]]]:
-    """Full name of an operation → its task, of what is declared in the block."""
-    found: dict[str, dict[str, Any]] = {}
+def _spied() -> Iterator[dict[str, list[dict[str, Any]]]]:
+    """Full name of an operation → its tasks, of what is declared in the block."""
+    found: dict[str, list[dict[str, Any]]] = {}
     real = {place: getattr(*place) for place in TASKS}
 
     def spy(place: tuple[Any, str]) -> Callable[..., Any]:
@@ -120,10 +122,11 @@ def prepare(target: Target) -> None:
     with ONE_BY_ONE, _spied() as found:
         steps = declare(STACKS, site)
     tasks = [
-        {"name": name, **found.get(name, NOTHING)}
+        {"name": name, **task}
         for step in steps
         for operation in step.operations
         for name in [f"{step.component} | {operation.label}"]
+        for task in found.get(name, [NOTHING])
     ]
     path = Path(os.environ["BENCH_PLAYBOOK"]) / f"{target.name}.yml"
     path.touch(mode=0o600)

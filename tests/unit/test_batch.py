@@ -17,7 +17,7 @@ from pyinfra.api import Config, Host, Inventory, State, StringCommand
 from pyinfra.connectors.util import OutputLine
 from pyinfra.facts.files import File
 
-from facts.files import FileState
+from facts.files import FileState, FileStates
 from state import batch
 from state.batch import Broken, answers, ask, request
 from state.combining import combined
@@ -343,6 +343,19 @@ def test_many_paths_are_told_of_as_one_alone(fact: type[Any], paths: list[str]) 
     assert found.keys() == set(questions)
     for question in questions:
         assert (True, *told(found, question)) == alone(question.text)
+
+
+def test_questions_about_some_of_the_paths_are_part_of_the_same_command(paths: list[str]) -> None:
+    plain = [path for path in paths if "\n" not in path]
+    together = [plain[:3], plain[2:9], plain, plain[-2:], [f"{paths[0]}/nothing"]]
+    asked = [FileStates().command(each).get_raw_value() for each in together]
+    questions = [*map(lambda text: Question(text=text), asked), *of(FileState, plain)]
+    found = ask(HOST, questions)
+    for question in questions:
+        assert (True, *told(found, question)) == alone(question.text)
+    few = of(FileState, ["/a", "/b"])
+    several = Question(text=FileStates().command(["/b", "/c"]).get_raw_value())
+    assert len(combined([*few, several])) == 1
 
 
 @pytest.mark.parametrize(("fact", "programs"), [(FileState, 2), (File, 1)])

@@ -11,6 +11,7 @@ from tasks.operations.databases import PRIVILEGES, database_sql, make_database, 
 from tasks.operations.redis import known_hashes, put_users, users_text
 from tasks.redis.instances import CACHE, INSTANCES, QUEUE
 from tasks.redis.users import load_users
+from tasks.upcoming import Upcoming
 from tests.unit.helpers import fake_state
 from tests.unit.test_scripts import sh, stub
 
@@ -123,7 +124,7 @@ def test_an_application_may_do_what_it_needs_on_its_own_database(
                 user="shop",
                 password=Secret("P", "p"),
                 login="/login",
-                upcoming=OperationMeta("its hash", None),
+                upcoming=Upcoming("File /login", OperationMeta("its hash", None)),
             )
         )
     text = "".join(str(each.connector_arguments["_stdin"]) for each in commands)

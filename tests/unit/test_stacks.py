@@ -15,7 +15,6 @@ from pyinfra.api import State
 from pyinfra.api.operation import OperationMeta
 from pyinfra.context import ctx_host, ctx_state
 
-from configs.secrets import Secret
 from state.selecting import select
 from tasks.component import Component, Site, Step, declare
 from tasks.grafana.component import grafana
@@ -69,14 +68,13 @@ def texts(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 def spy_on_texts(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The same, of what is declared from now on."""
     found: dict[str, str] = {}
-    real = files.put_text
+    real = files.put_texts
 
     def spy(**arguments: Any) -> OperationMeta:
-        text = arguments["text"]
-        found[arguments["path"]] = text.reveal() if isinstance(text, Secret) else text
+        found.update({each.path: each.content for each in arguments["files"]})
         return real(**arguments)
 
-    monkeypatch.setattr(files, "put_text", spy)
+    monkeypatch.setattr(files, "put_texts", spy)
     return found
 
 
@@ -256,13 +254,10 @@ def test_rules_are_checked_before_prometheus_reads_them(
     folder = "/etc/prometheus-server/rules"
     config = texts["/etc/prometheus-server/prometheus.yml"]
     assert f'rule_files: ["{folder}/*.yml"]' in config
-    [prometheus] = [step for step in both[0].steps if step.component == "prometheus"]
-    labels = [each.label for each in prometheus.operations]
-    files = [f"File {path}" for path in texts if path.startswith(folder)]
-    assert len(files) == 7
-    assert max(map(labels.index, files)) < labels.index(
-        "File /etc/prometheus-server/prometheus.yml"
-    )
+    declared = list(texts)
+    rules = [path for path in declared if path.startswith(folder)]
+    assert len(rules) == 7
+    assert max(map(declared.index, rules)) < declared.index("/etc/prometheus-server/prometheus.yml")
     drop_in = texts["/etc/systemd/system/prometheus.service.d/chom.conf"]
     assert [f"{folder}/*.yml" in line for line in drop_in.splitlines() if ".reads'" in line] == [
         True
