@@ -19,6 +19,7 @@ from facts.versions import of_package
 from tasks.artifacts import Artifact
 from tasks.effects import Effect, listening
 from tasks.operations.files import TextFile
+from tasks.operations.services import Awaited
 from tasks.repositories import Repository
 from tasks.upcoming import Upcoming
 
@@ -127,6 +128,7 @@ class Stage:
 
     ``written``: path → what keeps it, of all components of the target so far. ``held``: files that
     wait for others, to be sent in one go; ``put`` sends them, before anything else is declared.
+    ``awaited``: services that are started, and awaited together later, of all components so far.
     """
 
     component: Component
@@ -134,6 +136,7 @@ class Stage:
     step: Step
     stack: Sequence[Component]
     written: dict[str, Upcoming]
+    awaited: list[Awaited]
     held: list[TextFile] = field(default_factory=list)
     put: Callable[[], None] = lambda: None
 
@@ -204,25 +207,27 @@ def declare(
     """
     steps: list[Step] = []
     written: dict[str, Upcoming] = {}
+    awaited: list[Awaited] = []
     for name in host.loop(stacks):
         for item in host.loop(stacks[name]):
             if name == (key or site.target.role):
-                steps.append(_declare_one(item, site, stacks[name], written))
+                here = Stage(item, site, _step(item, site), stacks[name], written, awaited)
+                steps.append(_declare_one(here))
     return steps
 
 
-def _declare_one(
-    item: Component, site: Site, stack: Sequence[Component], written: dict[str, Upcoming]
-) -> Step:
-    step = Step(item.name, item.needs, item.version(site), item.report(site))
-    here = Stage(item, site, step, stack, written)
+def _step(item: Component, site: Site) -> Step:
+    return Step(item.name, item.needs, item.version(site), item.report(site))
+
+
+def _declare_one(here: Stage) -> Step:
     token = _stage.set(here)
     try:
-        item.deploy(site)
+        here.component.deploy(here.site)
         here.put()
     finally:
         _stage.reset(token)
-    return step
+    return here.step
 
 
 def stage() -> Stage:

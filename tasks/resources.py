@@ -19,6 +19,7 @@ from facts.firewall import ENABLE, allow_command
 from facts.services import STARTED_WITH, hash_command
 from tasks import archives
 from tasks.artifacts import Artifact
+from tasks.awaiting import is_awaited_later
 from tasks.component import noted, stage
 from tasks.operations import (
     apt,
@@ -319,6 +320,7 @@ def service(
 ) -> None:
     """A systemd service: enabled, running with its files as they are now, and ready.
 
+    If no other component needs it before, it is awaited together with others (tasks/awaiting.py).
     ``runs``: files that only a restart brings into effect; ``reads``: those for which a reload
     is enough; either may be shell patterns. ``ready``: a URL that must answer, or a shell command
     that must succeed, within ``limit_s`` seconds. ``reload``: a shell command that brings ``reads``
@@ -333,8 +335,10 @@ def service(
     drop_in = text_file(f"/etc/systemd/system/{unit}.d/chom.conf", text)
     if ready and ready.startswith("http"):
         ready = services.answers(unit, ready)
+    # In a hurry, what it starts with stands there until it is ready, and no longer.
+    waits = hurry is not None or not is_awaited_later()
     with noted(f"Service {name}", ("services", unit)) as label:
-        services.run_service(
+        done = services.run_service(
             name=label,
             unit=unit,
             runs=[drop_in, *runs],
@@ -344,7 +348,17 @@ def service(
             upcoming=_upcoming([drop_in, *runs]),
             upcoming_reads=_upcoming(reads),
             hurry=hurry,
+            waits=waits,
         )
+    if not waits:
+        stage().awaited.append(services.Awaited(unit, ready, limit_s, done))
+
+
+def services_ready() -> None:
+    """The services that were started and not awaited so far, ready now."""
+    awaited = stage().awaited
+    with noted(f"Services are ready ({len(awaited)})") as label:
+        services.await_services(name=label, services=list(awaited))
 
 
 def _upcoming(paths: Sequence[str]) -> list[Upcoming]:

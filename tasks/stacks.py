@@ -15,6 +15,7 @@ from tasks.component import Component, Site
 from tasks.grafana.annotations import announce
 from tasks.grafana.component import grafana
 from tasks.grafana.places import PATH as GRAFANA_PATH
+from tasks.grafana_access.component import grafana_access
 from tasks.laravel.component import laravel
 from tasks.log_shipper.component import log_shipper
 from tasks.logging.component import logging
@@ -32,6 +33,7 @@ from tasks.phpfpm_exporter.component import phpfpm_exporter
 from tasks.portal.component import portal
 from tasks.prometheus.component import prometheus
 from tasks.prometheus.hurry import calm
+from tasks.readiness.component import readiness
 from tasks.redis.component import redis
 from tasks.redis_access.component import redis_access
 from tasks.redis_exporter.component import redis_exporter
@@ -60,6 +62,8 @@ STACKS: Mapping[str, Sequence[Component]] = {
         request_metrics,
         nginx,
         certificate,
+        readiness,
+        grafana_access,
         scraping,
         logging,
     ],
@@ -81,6 +85,7 @@ STACKS: Mapping[str, Sequence[Component]] = {
         log_shipper,
         nginx,
         certificate,
+        readiness,
         releases,
         workers,
         app_metrics,

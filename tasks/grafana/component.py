@@ -4,6 +4,7 @@ from pathlib import Path
 
 from configs.secrets import Needed
 from tasks import vendors
+from tasks.awaiting import is_awaited_later
 from tasks.component import Site, component, noted, stage
 from tasks.grafana.places import ADMIN, FOLDER, LOGIN, PATH, local_url
 from tasks.operations.grafana import set_admin_password
@@ -81,6 +82,13 @@ def grafana(site: Site) -> None:
         # Some plugins are compiled while they run.
         sandbox=Sandbox(jit=True, writes=(DATA, LOGS)),
     )
+    if not is_awaited_later():
+        admit_admin(site)
+
+
+def admit_admin(site: Site) -> None:
+    """Grafana's admin, and what logs in as him; Grafana has to be ready."""
+    password = secret(ADMIN_PASSWORD).reveal()
     login = secret_text(LOGIN, f"user = {curl(f'{ADMIN}:{password}')}")
     with noted("Password of Grafana's admin") as label:
         set_admin_password(

@@ -11,7 +11,16 @@ from tasks.resources import proof
 RECENT_MINUTES = 10
 
 
-@component(needs=["loki", "nginx", "log_shipper", "vpsmanager.log_shipper"])
+@component(
+    needs=[
+        "loki",
+        "nginx",
+        "log_shipper",
+        "readiness",
+        "vpsmanager.log_shipper",
+        "vpsmanager.readiness",
+    ]
+)
 def logging(site: Site) -> None:
     """Asked of Loki itself, once the shippers of all targets of the run are up."""
     names = sorted(site.in_this_run)

@@ -7,9 +7,10 @@ from urllib.parse import urlsplit
 
 from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
+from pyinfra.api.operation import OperationMeta
 
 from facts.conditions import Condition
-from facts.services import STARTED_WITH, ServiceData, ServiceState, hash_command
+from facts.services import STARTED_WITH, Complaints, ServiceData, ServiceState, hash_command
 from tasks.effects import tell
 from tasks.operations.commands import Commands
 from tasks.upcoming import Upcoming
@@ -26,6 +27,19 @@ class Hurry:
     end: str
 
 
+@dataclass(frozen=True)
+class Awaited:
+    """A unit that was started, and is to be awaited: until ``ready`` succeeds, ``limit_s`` seconds.
+
+    ``started``: the operation that may have done that.
+    """
+
+    unit: str
+    ready: str | None
+    limit_s: int
+    started: OperationMeta
+
+
 @operation()
 def run_service(
     unit: str,
@@ -36,27 +50,45 @@ def run_service(
     upcoming: Sequence[Upcoming],
     upcoming_reads: Sequence[Upcoming],
     hurry: Hurry | None = None,
+    waits: bool = True,
 ) -> Commands:
     """Have ``unit`` enabled, running with the present content of its files, and ready.
 
     It is restarted when a file of ``runs`` differs from what its process was started with, and
     reloaded when one of ``reads`` does. ``upcoming``, ``upcoming_reads``: the operations that
     write those files; before they ran, a plan asks them. Fails with the end of the unit's journal
-    when ``ready`` (a shell command) does not succeed within ``limit_s`` seconds. ``hurry``: what is
-    done around a start.
+    when ``ready`` (a shell command) does not succeed within ``limit_s`` seconds; one that does not
+    wait is to be awaited by ``await_services``. ``hurry``: what is done around a start.
     """
     found = host.get_fact(ServiceState, unit=unit, runs=list(runs), reads=list(reads), ready=ready)
-    steps = service_steps(unit, found, reads)
+    steps = service_steps(unit, found, reads, waits)
     restarts, reloads = _changing(upcoming), _changing(upcoming_reads)
     if not steps and (restarts or reloads):
         steps = [f"systemctl {'restart' if restarts else 'reload'} {unit}"]
     if steps:
         _tell(unit, found, restarts, reloads)
-        script = service_script(unit, steps, ready, limit_s)
+        script = service_script(unit, steps) + (waiting(unit, ready, limit_s) if waits else "")
         is_start = not found["active"] or restarts or not found["same_runs"]
         if hurry and is_start:
             script = f"trap {shlex.quote(hurry.end)} EXIT\n{hurry.begin}\n{script}"
         yield StringCommand(script)
+
+
+@operation()
+def await_services(services: Sequence[Awaited]) -> Commands:
+    """Wait until those of ``services`` to which this run has done something are ready: no change.
+
+    Fails with what is said of those that are not.
+    """
+    begun = [each for each in services if each.started.executed]
+    if not state.is_executing or not begun:
+        return
+    scripts = [
+        service_script(each.unit, []) + waiting(each.unit, each.ready, each.limit_s)
+        for each in begun
+    ]
+    if complaints := host.get_fact(Complaints, scripts=scripts):
+        yield StringCommand(f"printf '%s\\n' {shlex.join(complaints)} >&2; exit 1")
 
 
 @operation()
@@ -105,9 +137,15 @@ def _tell(unit: str, found: ServiceData, restarts: Sequence[str], reloads: Seque
         tell("change", unit, why="it is to be enabled, as its file says, and to answer")
 
 
-def service_steps(unit: str, found: ServiceData, reads: Sequence[str]) -> list[str]:
-    """What must be done to a unit in this state; an empty list where nothing must."""
+def service_steps(
+    unit: str, found: ServiceData, reads: Sequence[str], waits: bool = True
+) -> list[str]:
+    """What must be done to a unit in this state; an empty list where nothing must.
+
+    ``waits``: until systemd takes it for started.
+    """
     steps = []
+    block = "" if waits else " --no-block"
     if not found["enabled"]:
         # This lets systemd read all units again as well, which takes its time.
         steps.append(f"systemctl -q enable {unit}")
@@ -116,9 +154,9 @@ def service_steps(unit: str, found: ServiceData, reads: Sequence[str]) -> list[s
     if found["held_off"] and found["enabled"] and not steps:
         return []
     if not found["active"]:
-        steps.append(f"systemctl reset-failed {unit} 2>/dev/null; systemctl start {unit}")
+        steps.append(f"systemctl reset-failed {unit} 2>/dev/null; systemctl{block} start {unit}")
     elif not found["same_runs"]:
-        steps.append(f"systemctl restart {unit}")
+        steps.append(f"systemctl{block} restart {unit}")
     elif not found["same_reads"]:
         steps.append(reloading(unit, reads))
     elif not found["ready"]:
@@ -135,16 +173,26 @@ def reloading(unit: str, reads: Sequence[str]) -> str:
     )
 
 
-def service_script(unit: str, steps: Sequence[str], ready: str | None, limit_s: int) -> str:
-    """Run ``steps``, then wait for readiness; the unit's journal explains a failure."""
-    # A unit that systemd's own condition keeps off (a clock daemon in a container) is no failure.
+def service_script(unit: str, steps: Sequence[str]) -> str:
+    """Run ``steps``; the unit's journal explains a failure, also one of what comes after."""
+    return "".join(
+        [
+            f"explain() {{ {_explain(unit, '$1')} }}\n",
+            *(f"{{ {step}; }} || explain 'systemctl failed'\n" for step in steps),
+        ]
+    )
+
+
+def waiting(unit: str, ready: str | None, limit_s: int) -> str:
+    """The rest of such a script: waits for readiness."""
     return "\n".join(
         [
-            f"explain() {{ {_explain(unit, '$1')} }}",
-            *(f"{{ {step}; }} || explain 'systemctl failed'" for step in steps),
             f"n=0 end=$(($(date +%s) + {limit_s}))",
             f"until systemctl -q is-active {unit} && {{ {ready or 'true'}; }} >/dev/null 2>&1; do",
-            f'[ "$(systemctl show -P ConditionResult {unit})" != no ] || exit 0',
+            # A unit that systemd's own condition keeps off (a clock daemon in a container) is no
+            # failure; whether it does is not known before its turn.
+            f'case "$(systemctl show -p ConditionResult,Job {unit})" in'
+            " (*Job=[1-9]*) ;; (*ConditionResult=no*) exit 0;; esac",
             f"! systemctl -q is-failed {unit} || explain 'it failed to start'",
             f'[ "$(systemctl show -P NRestarts {unit})" -lt 3 ]'
             " || explain 'it ends again and again'",

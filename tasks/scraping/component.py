@@ -17,6 +17,8 @@ def expected(site: Site) -> list[tuple[str, str]]:
 
 @component(
     needs=[
+        "readiness",
+        "vpsmanager.readiness",
         "prometheus",
         "alertmanager",
         "loki",

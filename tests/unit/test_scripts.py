@@ -18,7 +18,7 @@ from tasks.operations import artifacts
 from tasks.operations.apt import apt_script, sources_text
 from tasks.operations.artifacts import artifact_script, fetch_ahead
 from tasks.operations.files import replace_script
-from tasks.operations.services import answers, service_script
+from tasks.operations.services import answers, service_script, waiting
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 MY_GROUP = str(os.getgid())
@@ -179,47 +179,65 @@ def test_what_could_not_be_fetched_beside_apt_is_fetched_now(
 SYSTEMCTL = """case "$*" in
 *is-active*) exit {active} ;;
 *is-failed*) exit {failed} ;;
-*ConditionResult*) echo {condition} ;;
+*ConditionResult*) echo ConditionResult={condition}; echo Job={job} ;;
 *NRestarts*) echo {restarts} ;;
 *) echo "$@" >> "$LOG"; exit {status} ;;
 esac"""
 
 
 @pytest.mark.parametrize(
-    ("active", "failed", "condition", "restarts", "status", "code", "words"),
+    ("active", "failed", "condition", "job", "restarts", "status", "code", "words"),
     [
-        (0, 1, "yes", 0, 0, 0, ""),
+        (0, 1, "yes", "", 0, 0, 0, ""),
         (
             1,
             0,
             "yes",
+            "",
             0,
             0,
             1,
             "a.service: it failed to start; the last lines of its journal:\nboom",
         ),
-        (1, 1, "yes", 0, 0, 1, "a.service: not ready within 1 s; the last lines"),
-        (1, 1, "yes", 3, 0, 1, "a.service: it ends again and again; the last lines"),
-        (1, 1, "no", 0, 0, 0, ""),
-        (0, 1, "yes", 0, 1, 1, "a.service: systemctl failed; the last lines of its journal:\nboom"),
+        (1, 1, "yes", "", 0, 0, 1, "a.service: not ready within 1 s; the last lines"),
+        (1, 1, "yes", "", 3, 0, 1, "a.service: it ends again and again; the last lines"),
+        (1, 1, "no", "", 0, 0, 0, ""),
+        (1, 1, "no", "7", 0, 0, 1, "a.service: not ready within 1 s; the last lines"),
+        (
+            0,
+            1,
+            "yes",
+            "",
+            0,
+            1,
+            1,
+            "a.service: systemctl failed; the last lines of its journal:\nboom",
+        ),
     ],
-    ids=["ready", "failed", "never ready", "restarting", "kept off by its condition", "systemctl"],
+    ids=["ready", "failed", "never ready", "restarting", "kept off", "yet to start", "systemctl"],
 )
 def test_a_service_is_awaited(
     tmp_path: Path,
     active: int,
     failed: int,
     condition: str,
+    job: str,
     restarts: int,
     status: int,
     code: int,
     words: str,
 ) -> None:
     systemctl = SYSTEMCTL.format(
-        active=active, failed=failed, condition=condition, restarts=restarts, status=status
+        active=active,
+        failed=failed,
+        condition=condition,
+        job=job,
+        restarts=restarts,
+        status=status,
     )
     path = stub(tmp_path, {"systemctl": systemctl, "journalctl": "echo boom"})
-    script = service_script("a.service", ["systemctl restart a.service"], None, 1)
+    steps = ["systemctl restart a.service"]
+    script = service_script("a.service", steps) + waiting("a.service", None, 1)
     done = sh(script, PATH=path, LOG=str(tmp_path / "log"))
     assert done.returncode == code
     assert done.stderr.startswith(words)
