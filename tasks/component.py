@@ -19,7 +19,7 @@ from facts.versions import of_package
 from tasks.artifacts import Artifact
 from tasks.effects import Effect, listening
 from tasks.operations.files import TextFile
-from tasks.operations.services import Awaited
+from tasks.operations.readiness import Awaited
 from tasks.repositories import Repository
 from tasks.upcoming import Upcoming
 

@@ -26,6 +26,7 @@ from tasks.operations import (
     artifacts,
     databases,
     files,
+    readiness,
     releases,
     repositories,
     services,
@@ -351,14 +352,14 @@ def service(
             waits=waits,
         )
     if not waits:
-        stage().awaited.append(services.Awaited(unit, ready, limit_s, done))
+        stage().awaited.append(readiness.Awaited(unit, ready, limit_s, done))
 
 
 def services_ready() -> None:
     """The services that were started and not awaited so far, ready now."""
     awaited = stage().awaited
     with noted(f"Services are ready ({len(awaited)})") as label:
-        services.await_services(name=label, services=list(awaited))
+        readiness.await_services(name=label, services=list(awaited))
 
 
 def _upcoming(paths: Sequence[str]) -> list[Upcoming]:

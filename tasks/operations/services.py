@@ -7,10 +7,9 @@ from urllib.parse import urlsplit
 
 from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
-from pyinfra.api.operation import OperationMeta
 
 from facts.conditions import Condition
-from facts.services import STARTED_WITH, Complaints, ServiceData, ServiceState, hash_command
+from facts.services import STARTED_WITH, ServiceData, ServiceState, hash_command
 from tasks.effects import tell
 from tasks.operations.commands import Commands
 from tasks.upcoming import Upcoming
@@ -25,19 +24,6 @@ class Hurry:
 
     begin: str
     end: str
-
-
-@dataclass(frozen=True)
-class Awaited:
-    """A unit that was started, and is to be awaited: until ``ready`` succeeds, ``limit_s`` seconds.
-
-    ``started``: the operation that may have done that.
-    """
-
-    unit: str
-    ready: str | None
-    limit_s: int
-    started: OperationMeta
 
 
 @operation()
@@ -72,23 +58,6 @@ def run_service(
         if hurry and is_start:
             script = f"trap {shlex.quote(hurry.end)} EXIT\n{hurry.begin}\n{script}"
         yield StringCommand(script)
-
-
-@operation()
-def await_services(services: Sequence[Awaited]) -> Commands:
-    """Wait until those of ``services`` to which this run has done something are ready: no change.
-
-    Fails with what is said of those that are not.
-    """
-    begun = [each for each in services if each.started.executed]
-    if not state.is_executing or not begun:
-        return
-    scripts = [
-        service_script(each.unit, []) + waiting(each.unit, each.ready, each.limit_s)
-        for each in begun
-    ]
-    if complaints := host.get_fact(Complaints, scripts=scripts):
-        yield StringCommand(f"printf '%s\\n' {shlex.join(complaints)} >&2; exit 1")
 
 
 @operation()

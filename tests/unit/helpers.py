@@ -1,5 +1,6 @@
 """What several unit tests build on: settings, machines, and runs on pyinfra's fake connector."""
 
+import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -53,6 +54,21 @@ def hardware(**changes: Any) -> HardwareData:
     found = parse(SMALL_DEBIAN_13.splitlines(), datetime(2026, 11, 23, tzinfo=UTC))
     assert found is not None
     return HardwareData(**{**found, **changes})  # type: ignore[typeddict-item]
+
+
+class ThisComputer:
+    """A host whose facts this computer answers; it notes which it is asked for."""
+
+    print_prefix = ""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+
+    def get_fact(self, fact: Any, **arguments: Any) -> Any:
+        self.asked.append(fact)
+        command = fact().command(**arguments).get_raw_value()
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+        return fact().process(done.stdout.splitlines())
 
 
 def fake_state(

@@ -12,10 +12,10 @@ from pyinfra.api import StringCommand
 
 from facts.services import Complaints
 from tasks.component import Component
-from tasks.operations import services
-from tasks.operations.services import Awaited, await_services
+from tasks.operations import readiness, services
+from tasks.operations.readiness import Awaited, await_services
 from tasks.stacks import STACKS
-from tests.unit.helpers import fake_state
+from tests.unit.helpers import ThisComputer, fake_state
 from tests.unit.test_stacks import Declaration
 
 AT_ONCE = {
@@ -76,24 +76,11 @@ def test_without_who_awaits_them_all_are_awaited_at_once(
     assert later == []
 
 
-class Host:
-    """This computer; it notes what it is asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[Any] = []
-
-    def get_fact(self, fact: Any, **arguments: Any) -> Any:
-        self.asked.append(fact)
-        command = fact().command(**arguments).get_raw_value()
-        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
-        return fact().process(done.stdout.splitlines())
-
-
 @pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
-    found = Host()
-    monkeypatch.setattr(services, "host", found)
-    monkeypatch.setattr(services, "state", SimpleNamespace(is_executing=True))
+def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ThisComputer:
+    found = ThisComputer()
+    monkeypatch.setattr(readiness, "host", found)
+    monkeypatch.setattr(readiness, "state", SimpleNamespace(is_executing=True))
     for name, text in {"systemctl": SYSTEMCTL, "journalctl": "#!/bin/sh\necho it broke\n"}.items():
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
@@ -107,12 +94,12 @@ def awaiting(*units: str, executed: bool = True) -> list[StringCommand]:
     return list(await_services._inner(services=awaited))
 
 
-def test_what_comes_is_no_change(host: Host) -> None:
+def test_what_comes_is_no_change(host: ThisComputer) -> None:
     assert awaiting("ready", "ready") == []
     assert host.asked == [Complaints]
 
 
-def test_each_that_does_not_come_is_named_with_its_journal(host: Host) -> None:
+def test_each_that_does_not_come_is_named_with_its_journal(host: ThisComputer) -> None:
     (command,) = awaiting("slow", "ready", "lost")
     done = subprocess.run(["sh", "-c", command.get_raw_value()], capture_output=True, text=True)
     assert done.returncode == 1
@@ -125,9 +112,9 @@ def test_each_that_does_not_come_is_named_with_its_journal(host: Host) -> None:
 
 
 def test_nobody_is_asked_where_nothing_was_begun(
-    host: Host, monkeypatch: pytest.MonkeyPatch
+    host: ThisComputer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert awaiting("slow", executed=False) == []
-    monkeypatch.setattr(services, "state", SimpleNamespace(is_executing=False))
+    monkeypatch.setattr(readiness, "state", SimpleNamespace(is_executing=False))
     assert awaiting("slow") == []
     assert host.asked == []

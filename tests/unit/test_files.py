@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from pyinfra.api import StringCommand
@@ -16,29 +15,15 @@ from configs.secrets import Secret
 from facts.files import FileData, FileStates
 from tasks.operations import files
 from tasks.operations.files import TextFile, put_texts
+from tests.unit.helpers import ThisComputer
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 MY_GROUP = "root" if ME == "root" else str(os.getgid())
 
 
-class Host:
-    """This computer; it notes what it is asked."""
-
-    print_prefix = ""
-
-    def __init__(self) -> None:
-        self.asked: list[Any] = []
-
-    def get_fact(self, fact: Any, **arguments: Any) -> Any:
-        self.asked.append(fact)
-        command = fact().command(**arguments).get_raw_value()
-        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
-        return fact().process(done.stdout.splitlines())
-
-
 @pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch) -> Host:
-    found = Host()
+def host(monkeypatch: pytest.MonkeyPatch) -> ThisComputer:
+    found = ThisComputer()
     monkeypatch.setattr(files, "host", found)
     quiet = SimpleNamespace(config=SimpleNamespace(DIFF=False), is_executing=True)
     monkeypatch.setattr(files, "state", quiet)
@@ -61,7 +46,9 @@ def file(path: Path, text: str | Secret, mode: str = "640", check: str | None = 
     return TextFile(str(path), text, mode, ME, group, check)
 
 
-def test_many_come_by_one_command_and_are_asked_of_by_one(host: Host, tmp_path: Path) -> None:
+def test_many_come_by_one_command_and_are_asked_of_by_one(
+    host: ThisComputer, tmp_path: Path
+) -> None:
     there = tmp_path / "there"
     there.write_text("as wanted\n")
     there.chmod(0o640)
@@ -91,7 +78,7 @@ def test_many_come_by_one_command_and_are_asked_of_by_one(host: Host, tmp_path: 
     assert put(wanted) == (set(), [])
 
 
-def test_after_one_that_cannot_be_no_other_comes(host: Host, tmp_path: Path) -> None:
+def test_after_one_that_cannot_be_no_other_comes(host: ThisComputer, tmp_path: Path) -> None:
     first, last = file(tmp_path / "first", "1\n"), file(tmp_path / "last", "3\n")
     bad = replace(file(tmp_path / "bad", "2\n"), user="no-such-user")
     _, (command,) = put([first, bad, last])
@@ -103,7 +90,7 @@ def test_after_one_that_cannot_be_no_other_comes(host: Host, tmp_path: Path) -> 
 
 
 def test_a_checker_that_reads_leaves_the_next_text_alone(
-    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    host: ThisComputer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without root there is no mount namespace, so ``unshare`` only runs its script here."""
     programs = tmp_path / "bin"
@@ -121,7 +108,7 @@ def test_a_checker_that_reads_leaves_the_next_text_alone(
     assert [(folder / name).read_text() for name in "ab"] == ["one\n", "two\n"]
 
 
-def test_what_stands_at_many_paths(host: Host, tmp_path: Path) -> None:
+def test_what_stands_at_many_paths(host: ThisComputer, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir(mode=0o750)
     (tmp_path / "astray").symlink_to("nowhere")
     (tmp_path / "with space").write_text("")

@@ -10,24 +10,12 @@ import pytest
 from facts.conditions import Condition, ConditionNow
 from tasks.operations import waiting
 from tasks.operations.waiting import wait_until
-
-
-class Host:
-    """This computer; it notes what it is asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[Any] = []
-
-    def get_fact(self, fact: Any, shell: str) -> bool:
-        self.asked.append(fact)
-        command = fact().command(shell=shell).get_raw_value()
-        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
-        return bool(fact().process(done.stdout.splitlines()))
+from tests.unit.helpers import ThisComputer
 
 
 @pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch) -> Host:
-    found = Host()
+def host(monkeypatch: pytest.MonkeyPatch) -> ThisComputer:
+    found = ThisComputer()
     monkeypatch.setattr(waiting, "host", found)
     executing(monkeypatch, True, [False])
     return found
@@ -52,32 +40,32 @@ def commands(condition: str) -> list[str]:
     return [str(each) for each in wait_until._inner(**given)]
 
 
-def test_where_nothing_was_changed_an_answer_of_a_moment_ago_will_do(host: Host) -> None:
+def test_where_nothing_was_changed_an_answer_of_a_moment_ago_will_do(host: ThisComputer) -> None:
     assert commands("true") == []
     assert host.asked == [Condition]
 
 
 def test_after_a_change_anywhere_it_is_asked_now(
-    host: Host, monkeypatch: pytest.MonkeyPatch
+    host: ThisComputer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     executing(monkeypatch, True, [False, True])
     assert commands("true") == []
     assert host.asked == [Condition, ConditionNow]
 
 
-def test_what_comes_in_time_is_no_change(host: Host, tmp_path: Path) -> None:
+def test_what_comes_in_time_is_no_change(host: ThisComputer, tmp_path: Path) -> None:
     third = f"echo >> {tmp_path}/asked; [ $(wc -l < {tmp_path}/asked) -ge 3 ]"
     assert commands(third) == []
     assert host.asked == [Condition, ConditionNow]
 
 
-def test_what_does_not_come_fails_and_says_why(host: Host) -> None:
+def test_what_does_not_come_fails_and_says_why(host: ThisComputer) -> None:
     (command,) = commands("echo missing >&2; false")
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (1, "missing\nit is not so\n")
 
 
-def test_a_plan_does_not_wait(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_does_not_wait(host: ThisComputer, monkeypatch: pytest.MonkeyPatch) -> None:
     executing(monkeypatch, False, [])
     assert len(commands("false")) == 1
     assert host.asked == [Condition]
