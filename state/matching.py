@@ -15,9 +15,9 @@ FILE = "matched.json"
 def note_matches(store: Store, state: State, lanes: Sequence[Lane], settings_sha256: str) -> None:
     """Keep, for each target, what would be changed now although nobody asked for anything new.
 
-    The file has target → ``at`` (UTC), ``deployment_id``: what was deployed, and ``differs``: the
-    operations that would change something. Other settings than those that were deployed tell
-    nothing of it.
+    The file has target → ``at`` (UTC), ``deployment_id``: what was deployed, and ``differs``: what
+    would be changed, as its operation told, or the operation that told nothing. Other settings than
+    those that were deployed tell nothing of it.
     """
     ids = store.ids()
     newest = store.read(ids[-1]) if ids else None
@@ -41,8 +41,9 @@ def note_matches(store: Store, state: State, lanes: Sequence[Lane], settings_sha
 
 def _differs(state: State, lane: Lane) -> list[str]:
     return [
-        f"{step.component} | {operation.label}"
+        f"{step.component} | {what}"
         for step in lane.steps
         for operation in step.operations
         if state.get_op_data_for_host(lane.host, operation.hash).operation_meta._maybe_is_change
+        for what in [each.what for each in operation.effects] or [operation.label]
     ]

@@ -63,7 +63,8 @@ def test_a_hurry_of_prometheus_that_was_cut_off_is_undone(deployed: Platform) ->
 
     assert looks_each(15)
     hurry = scrapes_each_second(15)
-    start = f"{hurry.begin}; systemctl restart prometheus"
+    ready = "until curl -fso /dev/null http://127.0.0.1:9090/-/ready; do sleep 0.1; done"
+    start = f"{hurry.begin}; systemctl restart prometheus; {ready}"
     for is_put_back, changes in ((False, 2), (True, 1)):
         deployed.unsettle()
         answer(deployed.lab, "observability", f"{start}; {hurry.end if is_put_back else 'true'}")

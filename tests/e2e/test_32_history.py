@@ -75,7 +75,7 @@ def test_what_somebody_changed_by_hand_is_seen_and_told(
     drifted = platform.project.deploy("--dry", changes=changes)
     assert drifted.code == 0, drifted
     shown = " ".join(platform.project.state_command("show", "current", "vpsmanager").out.split())
-    assert f"differs since the dry run just now: redis | File {CONFIG}" in shown
+    assert f"differs since the dry run just now: redis | {CONFIG}" in shown
     assert set(changed(platform.converge(changes))) == {("vpsmanager", "redis")}
 
 
