@@ -83,19 +83,6 @@ class ServiceState(FactBase[ServiceData]):
         )
 
 
-class Complaints(FactBase[list[str]]):
-    """What shell scripts say that wait for something each; they say nothing where it comes."""
-
-    default = list
-    asked_alone = True
-
-    def command(self, scripts: list[str]) -> StringCommand:
-        return StringCommand("\n".join([*(f"( {script}\n) 2>&1" for script in scripts), "true"]))
-
-    def process(self, output: list[str]) -> list[str]:
-        return output
-
-
 class UnitsWith(FactBase[list[str]]):
     """The names of the units in /etc/systemd/system whose file begins with the line ``mark``."""
 

@@ -1,6 +1,5 @@
 """Services that were started one by one, awaited together."""
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,7 +7,7 @@ from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
 from pyinfra.api.operation import OperationMeta
 
-from facts.services import Complaints
+from facts.conditions import ConditionNow
 from tasks.operations.commands import Commands
 from tasks.operations.services import service_script, waiting
 
@@ -30,14 +29,24 @@ class Awaited:
 def await_services(services: Sequence[Awaited]) -> Commands:
     """Wait until those of ``services`` to which this run has done something are ready: no change.
 
-    Fails with what is said of those that are not.
+    Fails with the end of the journal of each that is not.
     """
     begun = [each for each in services if each.started.executed]
     if not state.is_executing or not begun:
         return
+    if not host.get_fact(ConditionNow, shell=f"( {_script(begun, '$(date +%s)')}\n)"):
+        # Once more without waiting, for what there is to say.
+        yield StringCommand(_script(begun, "0"))
+
+
+def _script(services: Sequence[Awaited], since: str) -> str:
+    """A shell script that waits for all of them, and explains each that does not come.
+
+    ``since``: when they began to be awaited, in s.
+    """
     scripts = [
         service_script(each.unit, []) + waiting(each.unit, each.ready, each.limit_s)
-        for each in begun
+        for each in services
     ]
-    if complaints := host.get_fact(Complaints, scripts=scripts):
-        yield StringCommand(f"printf '%s\\n' {shlex.join(complaints)} >&2; exit 1")
+    lines = [f"since={since} rc=0", *(f"( {script}\n) || rc=1" for script in scripts), "exit $rc"]
+    return "\n".join(lines)

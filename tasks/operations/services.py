@@ -153,10 +153,10 @@ def service_script(unit: str, steps: Sequence[str]) -> str:
 
 
 def waiting(unit: str, ready: str | None, limit_s: int) -> str:
-    """The rest of such a script: waits for readiness."""
+    """The rest of such a script: waits for readiness, from now or from ``since`` on."""
     return "\n".join(
         [
-            f"n=0 end=$(($(date +%s) + {limit_s}))",
+            f"n=0 end=$((${{since:-$(date +%s)}} + {limit_s}))",
             f"until systemctl -q is-active {unit} && {{ {ready or 'true'}; }} >/dev/null 2>&1; do",
             # A unit that systemd's own condition keeps off (a clock daemon in a container) is no
             # failure; whether it does is not known before its turn.
