@@ -101,6 +101,14 @@ def channels(monkeypatch: pytest.MonkeyPatch) -> list[LocalChannel]:
     return opened
 
 
+@pytest.fixture(autouse=True)
+def hang_up() -> Iterator[None]:
+    """What runs the tests may ignore this signal, as nohup does, and so may a command alone."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def alone(text: str, shell: str = "sh") -> tuple[bool, list[str], list[str]]:
     """What pyinfra gets of one command: whether it succeeded, its output and its errors."""
     succeeded, output = HOST.run_shell_command(StringCommand(text), _shell_executable=shell)
