@@ -25,7 +25,7 @@ unit: .venv/ready
 	$(PYTHON) -m pytest tests/unit -n auto
 
 e2e: setup
-	$(SUDO) $(PYTHON) -m pytest tests/e2e -m "not drill" $(TWO_LABS)
+	$(SUDO) $(PYTHON) -m pytest tests/e2e -m "not drill" --durations=12 $(TWO_LABS)
 
 drills: setup
 	$(SUDO) $(PYTHON) -m pytest tests/drills
