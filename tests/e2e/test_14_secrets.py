@@ -87,7 +87,7 @@ OBSTACLES = {
     "logs": ("observability", "/etc/chom/logs/tls.key"),
     "prometheus": ("observability", "/etc/prometheus-server/prometheus.yml"),
     "alertmanager": ("observability", "/etc/alertmanager/smtp_password"),
-    "grafana": ("observability", "/etc/chom/grafana/login"),
+    "grafana_access": ("observability", "/etc/chom/grafana/login"),
     "redis": ("vpsmanager", "/etc/redis/redis.conf"),
     "laravel": ("vpsmanager", "/var/www/laravel/shared/.env"),
 }
@@ -97,7 +97,7 @@ FAILURES = [
     ("logs", "laravel"),
     ("prometheus",),
     ("alertmanager",),
-    ("grafana",),
+    ("grafana_access",),
 ]
 LOUD = ("-y", "-vvv", "--debug", "--diff")
 

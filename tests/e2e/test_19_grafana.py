@@ -12,6 +12,7 @@ import pytest
 
 from tasks.grafana.places import ADMIN, LOGIN
 from tasks.grafana.queries import metrics, queries
+from tasks.verification.marker import TAG
 from tests.e2e.machines import (
     all_units,
     answer,
@@ -158,12 +159,12 @@ def test_a_failed_deployment_is_marked_too(deployed: Platform) -> None:
 
 
 def test_that_it_cannot_be_marked_is_said(deployed: Platform) -> None:
-    """Once Grafana was seen to be well, it is stopped; what comes after it still changes."""
-    drop_in = "/etc/systemd/system/nginx.service.d/zz-stops.conf"
-    text = "[Service]\nExecReload=+/bin/systemctl stop grafana-server\n"
-    deployed.lab.run("observability", f"cat > {drop_in} && systemctl daemon-reload", input=text)
+    """Once all lanes have ended, and the verification has begun, Grafana is stopped."""
+    begins = f"journalctl -qfn0 -t {TAG}"
+    stop = f"{begins} | {{ read -r line; systemctl stop grafana-server; }}"
+    answer(deployed.lab, "observability", f"systemd-run -q --unit=stops-grafana sh -c '{stop}'")
     outcome = deployed.deploy(CHANGE)
-    answer(deployed.lab, "observability", f"rm {drop_in} && systemctl daemon-reload")
+    answer(deployed.lab, "observability", "systemctl stop stops-grafana")
     assert outcome.code == 1, outcome
     error = deployed.project.record().targets["observability"].error
     assert error is not None and error.stage == "verify"  # no lane failed
@@ -179,7 +180,10 @@ def test_another_password_replaces_the_old_one(reset: Platform) -> None:
     assert dry.code == 0, dry
     assert "Password of Grafana's admin" in dry.text
     assert admitted(reset, old) == 200
-    assert changed(reset.converge()) == {("observability", "grafana"): 3}
+    assert changed(reset.converge()) == {
+        ("observability", "grafana"): 1,
+        ("observability", "grafana_access"): 2,
+    }
     assert admitted(reset, new) == logged_in(reset, new) == 200
     assert admitted(reset, old) == 401
     assert restarted(before, all_units(reset.lab)) == set()
@@ -192,7 +196,7 @@ def test_a_password_that_someone_has_changed_is_put_right(deployed: Platform) ->
     reset_it = "grafana-cli admin reset-admin-password --password-from-stdin"
     deployed.lab.run("observability", f"runuser -u grafana -- {reset_it}", input=f"{other}\n")
     assert admitted(deployed, other) == 200
-    assert changed(deployed.converge()) == {("observability", "grafana"): 1}
+    assert changed(deployed.converge()) == {("observability", "grafana_access"): 1}
     assert admitted(deployed, other) == 401
 
 
