@@ -107,13 +107,13 @@ def test_a_failure_tells_its_cause_first_and_how_to_go_on(deployed: Platform) ->
     finally:
         answer(lab, "observability", "systemctl stop squatter")
     assert outcome.code == 1, outcome
-    _, _, end = outcome.err.rpartition("--> observability failed (deploy): alertmanager · ")
+    _, _, end = outcome.err.rpartition("--> observability failed (deploy): readiness · ")
     words = [
         "the last lines of its journal", "address already in use", "do: ", "ss -Hltnp", "failed in"
     ]  # fmt: skip
     positions = [end.find(each) for each in words]
     assert -1 not in positions and positions == sorted(positions), outcome
-    assert re.search(r"^::error title=observability%3A alertmanager::", outcome.err, re.MULTILINE)
+    assert re.search(r"^::error title=observability%3A readiness::", outcome.err, re.MULTILINE)
 
     found = re.search(r"then run this target again: (.*)", end)
     assert found is not None
