@@ -36,7 +36,7 @@ def hash_command(files: list[str]) -> str:
     return f"sha256sum {quoted} 2>/dev/null" if files else "true"
 
 
-def _as_written(files: list[str], stamp: str) -> str:
+def as_written(files: list[str], stamp: str) -> str:
     """A shell command that succeeds when ``stamp`` holds the hashes of ``files``."""
     if files:
         return f"{hash_command(files)} | cmp -s - {stamp}"
@@ -60,8 +60,8 @@ class ServiceState(FactBase[ServiceData]):
         stamp = f"{STARTED_WITH}/{unit}"
         return StringCommand(
             f"systemctl show -p {properties}", QuoteString(unit), ";",
-            f"{_as_written(runs, f'{stamp}.runs')} && echo same_runs=yes;",
-            f"{_as_written(reads, f'{stamp}.reads')} && echo same_reads=yes;",
+            f"{as_written(runs, f'{stamp}.runs')} && echo same_runs=yes;",
+            f"{as_written(reads, f'{stamp}.reads')} && echo same_reads=yes;",
             f"{{ {ready or 'true'}; }} >/dev/null 2>&1 && echo ready=yes; true",
         )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from facts.services import STARTED_WITH, hash_command
+from facts.services import STARTED_WITH, as_written
 from tasks.operations.services import Hurry, reloading
 from tasks.prometheus.places import CONFIG_FILE, DATA, RULE_FILES
 
@@ -35,5 +35,5 @@ def calm(_: Mapping[str, Any]) -> tuple[str, str]:
 
     Prometheus takes its targets for new ones then, which it looks at when it is their turn.
     """
-    is_calm = f"{hash_command(list(READS))} | cmp -s - {STARTED_WITH}/{UNIT}.reads"
+    is_calm = as_written(list(READS), f"{STARTED_WITH}/{UNIT}.reads")
     return f"{is_calm} || {{ {reloading(UNIT, READS)}; }}", ""
