@@ -90,6 +90,8 @@ elif program == "apt-get":
         if command == "remove" and "FAKE_CUT" in os.environ:
             path.write_text(json.dumps(packages))
             os.kill(os.getppid(), 9)
+            # Nobody waits for this one now: what it wrote later would be read half written.
+            os._exit(0)
 path.write_text(json.dumps(packages))
 '''
 
