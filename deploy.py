@@ -22,15 +22,15 @@ from tasks.teardown.steps import remove_leftovers
 from tasks.verification.verify import verify
 
 run = current()
-asked_from = time.time()
 
 
 def prepare(target: Target) -> None:
     """Check the target; if it is fit, declare what should be true on it."""
     hardware, health = host.get_fact(Hardware), host.get_fact(Health)
-    findings = check(target, hardware, health, (asked_from, time.time()))
+    findings = check(target, hardware, health, (run.connected[host.name], time.time()))
     findings += check_versions(target) if hardware else []
     if run.checked(host, hardware, findings) and hardware:
+        run.note_turn(host, health["turn"])
         run.learn(host, health["records"])
         in_this_run = run.taking_part(host.state)
         ports = health["ssh_ports"]

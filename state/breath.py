@@ -3,7 +3,9 @@
 Operations and facts do not know. What a fact asks is answered from memory until the first command
 that is not a fact's, as that may change the host; then facts are asked one by one, as always.
 
-The lock on a target goes another way, past here: what it writes, no fact reads.
+They are asked as early as can be: what a run asks first while it loads what it declares, and the
+rest while it declares. The lock on a target goes another way, past here; it tells whether somebody
+else has had his turn since, and if so, all is asked anew.
 """
 
 import time
@@ -11,6 +13,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+import gevent
 from gevent.local import local
 from pyinfra import logger
 from pyinfra.api import FactBase, Host, StringCommand
@@ -57,6 +60,8 @@ class Breath:
         self._answers: dict[Question, Answer] = {}
         self._asked_at = 0.0
         self._changes = 0
+        self._coming: gevent.Greenlet | None = None
+        self._kept = False
         self._before: dict[Question, None] = {}
         self._during: dict[Question, None] = {}
         # What is asked in this greenlet; another one of the same host may change it meanwhile.
@@ -84,13 +89,43 @@ class Breath:
     def _usual(self) -> dict[str, Any]:
         return usual_arguments(self.host)
 
-    def draw(self) -> None:
-        """Ask all at once what is going to be asked now, by what was asked last time."""
-        self.forget()
+    def begin(self) -> None:
+        """Ask at once what is going to be asked before anything is done; waits for nothing."""
         state = self.host.state
-        wanted = [] if state.is_executing else self.remembered.before
-        if state.is_executing or state.should_check_for_changes():
-            wanted = united(wanted, self.remembered.during)
+        during = self.remembered.during if state.should_check_for_changes() else []
+        self._spawn(united(self.remembered.before, during))
+
+    def draw(self) -> None:
+        """Have the answers to what is going to be asked now.
+
+        Those to what operations ask are on their way as soon as the others are there.
+        """
+        state = self.host.state
+        if not state.is_executing:
+            self._wait()
+            if not state.should_check_for_changes():
+                self._spawn(self.remembered.during)
+        elif self._kept and self._coming is not None:
+            self._wait()
+        else:
+            self.forget()
+            self._spawn(self.remembered.during)
+            self._wait()
+
+    def keep(self) -> None:
+        """What was asked before operations run still holds once they do."""
+        self._kept = True
+
+    def _spawn(self, wanted: list[Question]) -> None:
+        self._coming = gevent.spawn(self._fetch, wanted)
+        # What is asked is on its way before anything else is done.
+        gevent.sleep(0)
+
+    def _wait(self) -> None:
+        if self._coming is not None:
+            self._coming.get()
+
+    def _fetch(self, wanted: list[Question]) -> None:
         if not wanted or not has_connection(self.host):
             return
         asked_at, changes = self._clock(), self._changes
@@ -100,11 +135,13 @@ class Breath:
             "%s answered %d of %d in %.2f s", self.host, len(answers), len(wanted), seconds
         )
         if changes == self._changes:
-            self._answers, self._asked_at = answers, asked_at
+            self._asked_at = self._asked_at if self._answers else asked_at
+            self._answers |= answers
 
     def forget(self) -> None:
         """Take no answer from memory any more, nor those that are on their way."""
         self._answers = {}
+        self._coming = None
         self._changes += 1
 
     def questions(self, completed: bool) -> Questions:

@@ -47,10 +47,20 @@ class Breaths(Observer):
                 host, last, self._scrub, before_change=lambda: self.before_change()
             )
 
+    def begin(self, host: Host) -> None:
+        """Ask a host at once what its part of the run is going to ask; waits for nothing."""
+        if breath := self._breaths.get(host.name):
+            breath.begin()
+
     def draw(self, host: Host) -> None:
-        """Ask a host at once what its part of the run is going to ask."""
+        """Have its answers."""
         if breath := self._breaths.get(host.name):
             breath.draw()
+
+    def keep(self, host: Host) -> None:
+        """What a host has said so far still holds when its operations run."""
+        if breath := self._breaths.get(host.name):
+            breath.keep()
 
     def lane_started(self, lane: Lane) -> None:
         self.draw(lane.host)

@@ -13,6 +13,9 @@ from state.held import Held
 from state.holder import Holder
 from state.target_lock import NoAnswer, Robbed, TargetLock
 
+# How long others may take to give back what they cannot use.
+GRACE_S = 2
+
 
 class Locks:
     """``wait_s``: for how long all of them together may be waited for, in seconds.
@@ -26,6 +29,7 @@ class Locks:
         self._wait_s = wait_s
         self._end = 0.0
         self._waits = waits
+        self._releasing: list[gevent.Greenlet] = []
 
     def take_checkout(self, holder: Holder) -> None:
         """Raises Held, and OSError for a folder that cannot be used."""
@@ -35,25 +39,21 @@ class Locks:
     def take_targets(self, hosts: Iterable[Host], holder: Holder) -> None:
         """Hold all of them; if one cannot be had, none. Raises Held, Robbed, NoAnswer.
 
-        Everybody takes them in the same order, so no two wait for each other. Who has the first
-        asks for all others at once; behind one that somebody else has they are given back, and
-        taken one by one. Two who want different targets may so be refused both.
+        All are asked for at once. Behind one that somebody else has they are given back, and taken
+        one by one, by everybody in the same order, so no two wait for each other. Who has the first
+        waits for the others a moment in any case: so long as they may yet be given back.
         """
         self._checkout.describe(holder)
         ordered = sorted(hosts, key=lambda host: str(host.data.get("ssh_hostname")))
         locks = [TargetLock(host, holder) for host in ordered if has_connection(host)]
         try:
-            for lock in locks[:1]:
-                self._take(lock)
-            for lock in locks[1 + self._take_at_once(locks[1:]) :]:
-                self._take(lock)
+            had = self._take_at_once(locks)
+            for number, lock in enumerate(locks[had:], had):
+                lock.take(self._left(), self._waits, GRACE_S if number else 0)
+                self.targets[lock.host.name] = lock
         except BaseException:
             self.release()
             raise
-
-    def _take(self, lock: TargetLock) -> None:
-        lock.take(self._left(), self._waits)
-        self.targets[lock.host.name] = lock
 
     def _take_at_once(self, locks: Sequence[TargetLock]) -> int:
         """Hold those before the first that is held; how many. Raises Robbed, NoAnswer."""
@@ -64,7 +64,7 @@ class Locks:
             gevent.killall(taking)
         had = next((at for at, problem in enumerate(problems) if problem), len(locks))
         self.targets |= {lock.host.name: lock for lock in locks[:had]}
-        _release(locks[had:])
+        gevent.joinall(_begin_release(locks[had:]))
         for problem in problems:
             if problem and not isinstance(problem, Held):
                 raise problem
@@ -76,9 +76,16 @@ class Locks:
         for lock in self.targets.values():
             lock.describe(holder)
 
-    def release(self) -> None:
-        _release(self.targets.values())
+    def begin_release(self) -> None:
+        """Give all back; ``release`` waits until that is so."""
+        self._releasing += _begin_release(self.targets.values())
         self.targets.clear()
+
+    def release(self) -> None:
+        """Hold none any more."""
+        self.begin_release()
+        gevent.joinall(self._releasing)
+        self._releasing.clear()
         self._checkout.release()
 
     def _left(self) -> float:
@@ -94,5 +101,7 @@ def _taken(lock: TargetLock) -> Exception | None:
     return None
 
 
-def _release(locks: Iterable[TargetLock]) -> None:
-    gevent.joinall([gevent.spawn(lock.release) for lock in locks])
+def _begin_release(locks: Iterable[TargetLock]) -> list[gevent.Greenlet]:
+    greenlets = [gevent.spawn(lock.release) for lock in locks]
+    gevent.sleep(0)
+    return greenlets

@@ -1,5 +1,6 @@
 """One run of pyinfra in this project: from the settings to the closed record."""
 
+import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -50,7 +51,8 @@ class Run(BaseStateCallback):
     ``passwords``: target → sudo password, for those whose sudo asks for one. ``secrets``: those of
     the components, by name. ``scrubber``: keeps all of these out of the records.
     ``settings_from``: the deployment whose settings are deployed, if not the inventory's.
-    ``selection``: the components that the run is about.
+    ``selection``: the components that the run is about. ``connected``: target → when it was
+    connected to, in seconds since 1970.
     """
 
     def __init__(
@@ -71,6 +73,8 @@ class Run(BaseStateCallback):
         self.store = Store(root / FOLDER, scrubber)
         self.breaths = Breaths(self.store.folder / "questions", scrubber.scrub)
         self.locks = Locks(self.store.folder, options.lock_wait_s, console.print_wait)
+        self.connected: dict[str, float] = {}
+        self.turns: dict[str, str | None] = {}
         self.found = Preflight(self.targets, self.store, brief=options.action != "deploy")
         self.errors = self.found.errors
         self.lanes: list[Lane] = []
@@ -132,10 +136,12 @@ class Run(BaseStateCallback):
             raise SystemExit(1) from None
 
     def host_connect(self, state: State, host: Host) -> None:  # type: ignore[override]
+        self.connected[host.name] = time.time()
         if self.options.action == "deploy":
             self.breaths.attach(host)
         try:
             self._prepare_link(host)
+            self.breaths.begin(host)
         except sudo.Refused as refusal:
             self.found.find(host.name, "preflight", [refusal.finding])
 
@@ -185,6 +191,14 @@ class Run(BaseStateCallback):
         if host.name in self.errors:
             self.leave_out(host, self.errors[host.name])
         return host.name not in self.errors
+
+    def note_turn(self, host: Host, turn: str | None) -> None:
+        """Take whose turn on a target was the last one before this run asked it anything.
+
+        Where a plan is looked at in between, it is asked anew in any case.
+        """
+        if not self.options.makes_plan:
+            self.turns[host.name] = turn
 
     def learn(self, host: Host, ids: Iterable[str]) -> None:
         """Take over what others have deployed to a target: the records of these that we lack."""
@@ -381,6 +395,8 @@ class Run(BaseStateCallback):
         for lock in self.locks.targets.values():
             # Somebody may have been waited for.
             self.learn(lock.host, lock.copies)
+            if self.turns.get(lock.host.name) == lock.turn is not None:
+                self.breaths.keep(lock.host)
         deployment_id = self.store.next_id()
         self.locks.describe(replace(holder, deployment_id=deployment_id))
         record = new_record(
@@ -453,6 +469,7 @@ class Run(BaseStateCallback):
         copies = {hosts[name]: lock.copies for name, lock in self.locks.targets.items()}
         limit_s = 60 if self.exit_code is None else 5
         warnings += put_copies(self.store, copies, limit_s)
+        self.locks.begin_release()
         self.reporting.summary(record, self.store, self.urls, warnings)
 
     def _note_matches(self, state: State) -> None:

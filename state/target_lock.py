@@ -16,41 +16,43 @@ from pyinfra.api import Host
 
 from facts.records import FOLDER as RECORDS
 from facts.records import listing
+from facts.turns import FOLDER, HOLDER, TURN
 from state.connection import start_command
 from state.held import Held
 from state.holder import Holder, read_holder
 
 LEASE_S = 60
 ANSWER_S = 30
-FOLDER = "/run/chom"
 
-# Prints who holds it, once, if it must wait; then `taken`, the names of the records that the
-# target has copies of, and a dot. `robbed` and by whom, if somebody took our place.
+# Prints who holds it, once, if it must wait; then `taken` and the mark of whoever had it before,
+# the names of the records that the target has copies of, and a dot. `robbed` and by whom, if
+# somebody took our place.
 _HOLD = f"""\
 umask 077
 dir=$1 lease=$2 wait=$3 id=$4 records=$5
-describe() {{ printf '%s\\n' "$1" > $dir/.deploy.json && mv $dir/.deploy.json $dir/deploy.json; }}
+describe() {{ printf '%s\\n' "$1" > $dir/.{HOLDER} && mv $dir/.{HOLDER} $dir/{HOLDER}; }}
 mkdir -pm 700 $dir || exit 1
 exec 9>>$dir/deploy.lock || exit 1
 IFS= read -r holder || exit 1
 if ! flock -n 9; then
   now=$(date +%s)
-  echo "held $((now - $(stat -c %Y $dir/deploy.json 2>/dev/null || echo $now)))"
-  cat $dir/deploy.json 2>/dev/null || echo
+  echo "held $((now - $(stat -c %Y $dir/{HOLDER} 2>/dev/null || echo $now)))"
+  cat $dir/{HOLDER} 2>/dev/null || echo
   [ $wait != 0 ] && flock -w $wait 9 || exit 0
 fi
 by=$(sed -n "s/^$id //p" $dir/deploy.robbed 2>/dev/null)
 [ -z "$by" ] || {{ echo "robbed $by"; exit 0; }}
-trap 'echo "robbed $(sed -n "s/^$id //p" $dir/deploy.robbed)"; rm -f $dir/deploy.json; exit 0' TERM
+trap 'echo "robbed $(sed -n "s/^$id //p" $dir/deploy.robbed)"; rm -f $dir/{HOLDER}; exit 0' TERM
 echo $$ > $dir/deploy.pid
 describe "$holder"
-echo taken
+echo "taken $(cat $dir/{TURN} 2>/dev/null || echo none)"
+cat /proc/sys/kernel/random/uuid > $dir/{TURN} || exit 1
 {listing("$records")}
 echo .
 while read -r -t $lease word new rest && [ "$word" != release ]; do
-  if [ "$word" = describe ]; then id=$new; describe "$rest"; else touch $dir/deploy.json; fi
+  if [ "$word" = describe ]; then id=$new; describe "$rest"; else touch $dir/{HOLDER}; fi
 done
-rm -f $dir/deploy.json
+rm -f $dir/{HOLDER}
 """
 
 # Prints `free`, or who held it, and `robbed` once he does not any more.
@@ -86,26 +88,40 @@ class NoAnswer(Exception):
 
 
 class TargetLock:
-    """The lock on one host. ``copies``: the ids of the records that it holds, once we hold it."""
+    """The lock on one host.
+
+    Once we hold it: ``copies``: the ids of the records that the host has; ``turn``: the mark of
+    whoever held it before, None where we waited for him.
+    """
 
     def __init__(self, host: Host, holder: Holder) -> None:
         self.host = host
         self.holder = holder
         self.copies: list[str] = []
+        self.turn: str | None = None
         self._channel: Channel | None = None
         self._greenlets: list[gevent.Greenlet] = []
         self._robbed_by: str | None = None
 
-    def take(self, wait_s: float = 0, waits: Callable[[Held], None] = lambda _: None) -> None:
-        """Hold it. ``waits`` is told who has it. Raises Held, Robbed, NoAnswer."""
-        arguments = [FOLDER, str(LEASE_S), str(int(wait_s)), self.holder.deployment_id, RECORDS]
+    def take(
+        self,
+        wait_s: float = 0,
+        waits: Callable[[Held], None] = lambda _: None,
+        grace_s: float = 0,
+    ) -> None:
+        """Hold it. ``waits`` is told who has it. Raises Held, Robbed, NoAnswer.
+
+        ``grace_s``: for how long it is waited for in any case, without a word.
+        """
+        patience = str(int(max(wait_s, grace_s)))
+        arguments = [FOLDER, str(LEASE_S), patience, self.holder.deployment_id, RECORDS]
         command = f"exec bash -c {shlex.quote(_HOLD)} chom-lock {shlex.join(arguments)}"
         channel = None
         try:
             channel = start_command(self.host, command)
             channel.settimeout(ANSWER_S)
             channel.sendall(f"{self.holder.to_json()}\n".encode())
-            self._read_answer(channel, wait_s, waits)
+            self._read_answer(channel, wait_s, waits, grace_s)
         except BaseException as error:
             if channel is not None:
                 channel.close()
@@ -147,23 +163,28 @@ class TargetLock:
             gevent.killall(self._greenlets, block=False)
             channel.close()
 
-    def _read_answer(self, channel: Channel, wait_s: float, waits: Callable[[Held], None]) -> None:
+    def _read_answer(
+        self, channel: Channel, wait_s: float, waits: Callable[[Held], None], grace_s: float
+    ) -> None:
         lines = _Lines(channel)
+        held = None
         first = lines.next()
         if first.startswith("held "):
             held = Held(self.host.name, read_holder(lines.next()), int(first.split()[1]))
-            if wait_s < 1:
+            if max(wait_s, grace_s) < 1:
                 raise held
-            waits(held)
-            channel.settimeout(wait_s + ANSWER_S)
+            if wait_s >= 1:
+                waits(held)
+            channel.settimeout(max(wait_s, grace_s) + ANSWER_S)
             first = lines.next()
             if not first:
                 raise held
         if first.startswith("robbed"):
             raise Robbed(self.host.name, first.partition(" ")[2])
-        if first != "taken":
+        if not first.startswith("taken "):
             said = channel.recv_stderr(4096).decode(errors="replace").strip()
             raise NoAnswer(f"{self.host.name} did not give its lock: {said or 'it said nothing'}")
+        self.turn = None if held else first.partition(" ")[2]
         self.copies = []
         while (line := lines.next()) != ".":
             if not line:

@@ -252,12 +252,70 @@ def test_the_next_run_asks_what_this_one_asked(world: World) -> None:
 
 def test_a_plan_asks_for_all_that_operations_ask(world: World) -> None:
     world.state.is_executing = False
-    world.breath.draw()
     world.state.check_for_changes = True
+    world.breath.begin()
     world.breath.draw()
-    assert world.drawn == [["hostname"], ["hostname", "say one", "say two"]]
+    assert world.drawn == [["hostname", "say one", "say two"]]
     world.says("three")
     assert [each.text for each in world.breath.questions(True).before] == ["say three"]
+
+
+@pytest.fixture
+def asked(world: World) -> World:
+    """A host whose target is being declared: what operations will ask is on its way."""
+    world.state.is_executing = False
+    world.state.check_for_changes = False
+    world.breath.begin()
+    assert world.drawn == [["hostname"]]
+    world.breath.draw()
+    assert world.drawn == [["hostname"], ["say one", "say two"]]
+    world.state.is_executing = True
+    return world
+
+
+def test_what_was_asked_while_declaring_serves_the_operations(asked: World) -> None:
+    asked.breath.keep()
+    asked.breath.draw()
+    assert asked.says("one") == "from memory"
+    assert len(asked.drawn) == 2
+
+
+def test_unless_somebody_else_may_have_changed_the_host_meanwhile(asked: World) -> None:
+    asked.breath.draw()
+    assert asked.drawn[2:] == [["say one", "say two"]]
+
+
+def test_or_a_command_of_ours_did(asked: World) -> None:
+    asked.breath.keep()
+    asked.change()
+    asked.breath.draw()
+    assert asked.drawn[2:] == [["say one", "say two"]]
+
+
+def test_answers_that_come_later_make_the_earlier_ones_no_younger(asked: World) -> None:
+    asked.breath.keep()
+    asked.breath.draw()
+    asked.now += FRESH_S + 0.1
+    assert asked.says("one") == "asked alone"
+
+
+def test_who_declares_does_not_wait_for_what_operations_ask(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(host: Host, questions: list[Question]) -> dict[Question, Answer]:
+        gevent.sleep(0.05 if len(questions) > 1 else 0)
+        return world._ask(host, questions)
+
+    monkeypatch.setattr(world.breath, "_ask", slow)
+    world.state.is_executing = world.state.check_for_changes = False
+    world.breath.begin()
+    world.breath.draw()
+    assert world.drawn == [["hostname"]]
+    assert world.says("one") == "asked alone"
+    world.state.is_executing = True
+    world.breath.keep()
+    world.breath.draw()
+    assert world.says("one") == "from memory"
 
 
 def test_who_wants_to_see_what_is_asked_sees_it(

@@ -9,7 +9,7 @@ import pytest
 from state import locks
 from state.held import Held
 from state.holder import Holder
-from state.locks import Locks
+from state.locks import GRACE_S, Locks
 from state.target_lock import NoAnswer
 
 HOLDER = Holder("me", "here", "2026-01-01T00:00:00Z", "deploy")
@@ -27,6 +27,7 @@ class Lock:
     held: ClassVar[dict[str, int]] = {}
     said: ClassVar[list[str]] = []
     wrong: ClassVar[dict[str, Exception]] = {}
+    graces: ClassVar[list[float]] = []
     under_way = 0
     most_under_way = 0
 
@@ -34,7 +35,7 @@ class Lock:
         self.host = host
         self.is_taken = False
 
-    def take(self, wait_s: float = 0, waits: Any = None) -> None:
+    def take(self, wait_s: float = 0, waits: Any = None, grace_s: float = 0) -> None:
         Lock.under_way += 1
         Lock.most_under_way = max(Lock.most_under_way, Lock.under_way)
         gevent.sleep(0.01)
@@ -42,6 +43,7 @@ class Lock:
         name = self.host.name
         if name in self.wrong:
             raise self.wrong[name]
+        self.graces.append(grace_s)
         if self.held.get(name, 0) > 0:
             self.held[name] -= 1
             raise Held(name, None)
@@ -60,6 +62,7 @@ def taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Locks:
     monkeypatch.setattr(Lock, "held", {})
     monkeypatch.setattr(Lock, "said", [])
     monkeypatch.setattr(Lock, "wrong", {})
+    monkeypatch.setattr(Lock, "graces", [])
     monkeypatch.setattr(Lock, "most_under_way", 0)
     return Locks(tmp_path, 0, lambda held: None)
 
@@ -67,21 +70,24 @@ def taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Locks:
 HOSTS: list[Any] = [Host(number) for number in (3, 1, 4, 2)]
 
 
-def test_who_has_the_first_takes_all_others_at_once(taken: Locks) -> None:
+def test_all_are_taken_at_once(taken: Locks) -> None:
     taken.take_targets(HOSTS, HOLDER)
     assert Lock.said == ["take web1", "take web2", "take web3", "take web4"]
-    assert Lock.most_under_way == 3
+    assert Lock.most_under_way == 4
     assert list(taken.targets) == ["web1", "web2", "web3", "web4"]
     taken.release()
     assert sorted(Lock.said[4:]) == [f"release web{number}" for number in (1, 2, 3, 4)]
     assert taken.targets == {}
 
 
-def test_who_does_not_get_the_first_asks_for_no_other(taken: Locks) -> None:
-    Lock.held["web1"] = 1
+def test_who_does_not_get_the_first_keeps_no_other(taken: Locks) -> None:
+    Lock.held["web1"] = 2
     with pytest.raises(Held, match="web1"):
         taken.take_targets(HOSTS, HOLDER)
-    assert Lock.said == []
+    assert Lock.said[:3] == ["take web2", "take web3", "take web4"]
+    assert sorted(Lock.said[3:]) == ["release web2", "release web3", "release web4"]
+    # He who has it may have met us at another: he is waited for by nobody, and we wait for none.
+    assert set(Lock.graces) == {0}
 
 
 def test_nobody_keeps_what_is_behind_one_that_is_held(taken: Locks) -> None:
@@ -90,6 +96,7 @@ def test_nobody_keeps_what_is_behind_one_that_is_held(taken: Locks) -> None:
     assert Lock.said[:3] == ["take web1", "take web3", "take web4"]
     assert sorted(Lock.said[3:5]) == ["release web3", "release web4"]
     assert Lock.said[5:] == ["take web2", "take web3", "take web4"]
+    assert Lock.graces == [0, 0, 0, 0, GRACE_S, GRACE_S, GRACE_S]
 
 
 def test_if_one_cannot_be_had_none_is_kept(taken: Locks) -> None:

@@ -9,6 +9,7 @@ import gevent
 import pytest
 from gevent.os import tp_read
 
+from facts.turns import last_turn
 from state import target_lock
 from state.held import Held
 from state.holder import Holder
@@ -135,6 +136,61 @@ def test_who_waits_in_vain_is_told(pipes: list[Pipe]) -> None:
     lock(ALICE).take()
     with pytest.raises(Held):
         lock(BOB).take(1)
+
+
+def test_what_is_given_back_in_a_moment_is_waited_for_without_a_word(pipes: list[Pipe]) -> None:
+    first = lock(ALICE)
+    first.take()
+    gevent.spawn_later(0.3, first.release)
+    told: list[Held] = []
+    lock(BOB).take(0, told.append, grace_s=10)
+    assert told == []
+    with pytest.raises(Held) as caught:
+        lock(ALICE).take(0, told.append, grace_s=1)
+    assert caught.value.holder == BOB
+    assert told == []
+
+
+def _last_turn(tmp_path: Path) -> str | None:
+    done = subprocess.run(
+        ["sh", "-c", last_turn(str(tmp_path / "run"))], capture_output=True, text=True
+    )
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def test_each_turn_has_a_mark_that_the_next_one_is_told(pipes: list[Pipe], tmp_path: Path) -> None:
+    seen = [_last_turn(tmp_path)]
+    assert seen == ["none"]
+    for _ in range(2):
+        mine = lock(ALICE)
+        mine.take()
+        assert mine.turn == seen[-1]
+        # Nobody can tell what holds while it is somebody's turn.
+        assert _last_turn(tmp_path) is None
+        mine.release()
+        ends(pipes[-1])
+        seen.append(_last_turn(tmp_path))
+    assert None not in seen and len(set(seen)) == 3
+
+
+def test_who_waited_for_another_is_told_no_mark(pipes: list[Pipe]) -> None:
+    first, second = lock(ALICE), lock(BOB)
+    first.take()
+    gevent.spawn_later(0.1, first.release)
+    second.take(20)
+    assert second.turn is None
+
+
+def test_who_was_killed_in_his_turn_leaves_it_open(pipes: list[Pipe], tmp_path: Path) -> None:
+    lock(ALICE).take()
+    pipes[0].process.kill()
+    ends(pipes[0])
+    assert _last_turn(tmp_path) is None
+    last = lock(BOB)
+    last.take()
+    last.release()
+    ends(pipes[1])
+    assert _last_turn(tmp_path) is not None
 
 
 def test_of_many_at_the_same_instant_one_gets_it(pipes: list[Pipe]) -> None:
