@@ -30,7 +30,6 @@ def prepare(target: Target) -> None:
     findings = check(target, hardware, health, (run.connected[host.name], time.time()))
     findings += check_versions(target) if hardware else []
     if run.checked(host, hardware, findings) and hardware:
-        run.note_turn(host, health["turn"])
         run.learn(host, health["records"])
         in_this_run = run.taking_part(host.state)
         ports = health["ssh_ports"]

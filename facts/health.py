@@ -6,7 +6,6 @@ from typing import NamedTuple, TypedDict
 from pyinfra.api import FactBase
 
 from facts.records import listing
-from facts.turns import last_turn
 
 # Where something may listen that a server was delivered with: a web server, MySQL, Redis.
 COMMON_PORTS = (80, 443, 3306, 6379)
@@ -37,8 +36,7 @@ class HealthData(TypedDict):
     ``records``: the deployments that it has copies of the records of. ``clock``: its time, in
     seconds since 1970; None if it did not say. ``apt``: who holds a lock of apt or dpkg.
     ``free_mb``: mount point → free MiB, of /var and /var/lib where they are not on the root disk.
-    ``listeners``: who listens at the ports of ``COMMON_PORTS``. ``turn``: the mark of the last
-    deploy; None while one is under way.
+    ``listeners``: who listens at the ports of ``COMMON_PORTS``.
     """
 
     root: bool
@@ -51,7 +49,6 @@ class HealthData(TypedDict):
     apt: list[Holding]
     free_mb: dict[str, int]
     listeners: list[Listener]
-    turn: str | None
 
 
 # Who holds a lock of dpkg or of apt's lists. In
@@ -79,7 +76,7 @@ _LISTENERS = (
 
 class Health(FactBase[HealthData]):
     """Ask for root, name resolution, dpkg's state, sshd's ports, records, the clock, apt's locks,
-    the disks of /var, common ports and the last deploy in one command.
+    the disks of /var and common ports in one command.
     """
 
     # `R` as dpkg's third letter means "reinstallation required": configuring cannot repair it.
@@ -87,7 +84,6 @@ class Health(FactBase[HealthData]):
     # everybody's lock tell.
     def command(self) -> str:
         return (
-            f"turn=$({last_turn()}) && echo turn=$turn; "
             'echo "uid=$(id -u)"; '
             "mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list"
             " /etc/apt/sources.list.d/*.sources 2>/dev/null"
@@ -120,7 +116,6 @@ class Health(FactBase[HealthData]):
             apt=[_holding(value) for key, value in lines if key == "apt"],
             listeners=[_listener(value) for key, value in lines if key == "listen"],
             free_mb=_free(value for key, value in lines if key == "free"),
-            turn=found.get("turn"),
         )
 
 

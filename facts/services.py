@@ -2,10 +2,15 @@
 
 import shlex
 from typing import TypedDict
+from urllib.parse import urlsplit
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
 STARTED_WITH = "/run/chom"
+PROPERTIES = (
+    "LoadState,ActiveState,UnitFileState,NeedDaemonReload,ConditionResult,"
+    "ConditionTimestampMonotonic"
+)
 
 
 class ServiceData(TypedDict):
@@ -43,6 +48,23 @@ def as_written(files: list[str], stamp: str) -> str:
     return f"[ -f {stamp} ] && [ ! -s {stamp} ]"
 
 
+def answers(unit: str, url: str, any_status: bool = False) -> str:
+    """A shell command that succeeds when ``unit`` itself answers at a local ``url``.
+
+    Another program that has the port is not taken for it. With ``any_status`` an error page is
+    an answer, too.
+    """
+    port = urlsplit(url).port or 80
+    fail = "" if any_status else "-f "
+    if url.startswith("https:"):
+        fail += "-k "  # it is asked whether it answers, at loopback, not who it is
+    return (
+        f"o=$(ss -Hltnp 'sport = :{port}'); o=${{o#*pid=}}; c=;"
+        ' while read -r l; do c="$c $l"; done 2>/dev/null < /proc/${o%%,*}/cgroup;'
+        f" case $c in (*/{unit}*) curl {fail}-sS -m 5 -o /dev/null {url};; (*) false; esac"
+    )
+
+
 class ServiceState(FactBase[ServiceData]):
     """One service's state, compared with what its process was started with, in one command.
 
@@ -53,13 +75,9 @@ class ServiceState(FactBase[ServiceData]):
     def command(
         self, unit: str, runs: list[str], reads: list[str], ready: str | None
     ) -> StringCommand:
-        properties = (
-            "LoadState,ActiveState,UnitFileState,NeedDaemonReload,ConditionResult,"
-            "ConditionTimestampMonotonic"
-        )
         stamp = f"{STARTED_WITH}/{unit}"
         return StringCommand(
-            f"systemctl show -p {properties}", QuoteString(unit), ";",
+            f"systemctl show -p {PROPERTIES}", QuoteString(unit), ";",
             f"{as_written(runs, f'{stamp}.runs')} && echo same_runs=yes;",
             f"{as_written(reads, f'{stamp}.reads')} && echo same_reads=yes;",
             f"{{ {ready or 'true'}; }} >/dev/null 2>&1 && echo ready=yes; true",

@@ -13,6 +13,8 @@ from facts.files import STAT_COMMAND, FileState, about_all
 
 # What neither a shell nor a program reads as anything else but a path.
 _PLAIN = r"/[A-Za-z0-9_./@:+-]{1,200}"
+# With the longest of paths, a command is still shorter than a question may be.
+AT_ONCE = 100
 _SEVERAL = re.compile(rf"set -- ({_PLAIN}(?: {_PLAIN})*);")
 
 
@@ -28,8 +30,9 @@ class Kind:
     pattern: re.Pattern[str]
     stat: str
     hashed: bool
+    at_once: int = AT_ONCE
 
-    def paths(self, text: str) -> tuple[str, ...]:
+    def subjects(self, text: str) -> tuple[str, ...]:
         """The paths that a question of this kind is about; none for any other question."""
         if (one := self.pattern.match(text)) and self.alone(one[1]) == text:
             return (one[1],)
@@ -57,7 +60,7 @@ class Kind:
 
     def answer(self, text: str, told: Mapping[str, list[str]]) -> list[str]:
         """What the question ``text`` is answered when its paths are told of in these lines."""
-        paths = self.paths(text)
+        paths = self.subjects(text)
         if self.together(paths) != text:
             return told[paths[0]]
         stats = [f"{path}|{told[path][0]}" for path in paths if told[path]]

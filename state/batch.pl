@@ -1,9 +1,10 @@
 # Runs many read-only shell commands, several at a time, and tells of each what it printed.
 #
 # Standard input: how long the rest is, then a mark, a limit in seconds, how much one may print, and
-# for each command its shell and its text; it stays open as long as somebody wants to know. Standard
-# output: the mark; for each command its number, its wait status and what it printed, in the order
-# in which that came; at last the mark again. Nothing is written to any file.
+# groups of commands, each with its shell and its text; it stays open as long as somebody wants to
+# know. A group begins when the one before has ended. Standard output, for each group: the mark; for
+# each command its number, its wait status and what it printed, in the order in which that came; at
+# last the mark again. Nothing is written to any file.
 use strict;
 
 # It only kept perl from complaining about the locale: the commands must not see it.
@@ -18,10 +19,8 @@ sub receive {
     return $got;
 }
 
-my ($mark, $limit, $most, @words) = unpack '(N/a*)*', receive(unpack 'N', receive(4));
+my ($mark, $limit, $most, @groups) = unpack '(N/a*)*', receive(unpack 'N', receive(4));
 my (%running, %open, @waiting);
-push @waiting, { number => scalar @waiting, shell => shift @words, text => shift @words }
-    while @words;
 
 sub leave { kill 'KILL', map { -$_ } keys %running; exit 1 }
 $SIG{$_} = \&leave for qw(ALRM HUP INT PIPE TERM);
@@ -87,15 +86,20 @@ sub finish {
     hand_over(pack 'N/a*', pack('N n', $job->{number}, $status) . $job->{said});
 }
 
-hand_over($mark);
 my $at_once = (qx(nproc 2>&1) =~ /^(\d+)$/) ? $1 : 1;
 $at_once = 32 if $at_once > 32;
-while (@waiting || %running) {
-    start(shift @waiting) while @waiting && keys %running < $at_once;
-    my $awaited = '';
-    vec($awaited, $_, 1) = 1 for 0, keys %open;
-    select($awaited, undef, undef, undef) > 0 or next;
-    leave() if vec $awaited, 0, 1;    # nobody is there any more
-    vec($awaited, $_, 1) && hear($_) for keys %open;
+for my $group (@groups) {
+    my @words = unpack '(N/a*)*', $group;
+    push @waiting, { number => scalar @waiting, shell => shift @words, text => shift @words }
+        while @words;
+    hand_over($mark);
+    while (@waiting || %running) {
+        start(shift @waiting) while @waiting && keys %running < $at_once;
+        my $awaited = '';
+        vec($awaited, $_, 1) = 1 for 0, keys %open;
+        select($awaited, undef, undef, undef) > 0 or next;
+        leave() if vec $awaited, 0, 1;    # nobody is there any more
+        vec($awaited, $_, 1) && hear($_) for keys %open;
+    }
+    hand_over(pack 'N/a*', $mark);
 }
-hand_over(pack 'N/a*', $mark);

@@ -2,7 +2,8 @@
 
 What is not certain is no answer, and will be asked alone: what failed, printed more than
 ``LONGEST`` or no UTF-8, as pyinfra has words of its own for that. A batch that does not come
-through to its end gives no answer at all.
+through to its end gives no answer at all. Several batches may go one after the other in the same
+channel, each a batch of its own; the last one ends it.
 """
 
 import secrets
@@ -55,30 +56,57 @@ def ask(
     host: Host, questions: Sequence[Question], limit_s: float = LIMIT_S
 ) -> dict[Question, Answer]:
     """The answers that can be relied on; those who ask as another user get a channel of theirs."""
-    found: dict[Question, Answer] = {}
-    for way, together in by_way(questions).items():
-        try:
-            found |= _ask_in_one_way(host, way, together, limit_s)
-        except (Broken, PyinfraError, OSError, EOFError, SSHException) as error:
-            reason = str(error) or type(error).__name__
-            logger.debug("%s is asked one by one: %s", host.name, reason)
+    [found] = ask_in_turn(host, [questions], limit_s)
     return found
 
 
+def ask_in_turn(
+    host: Host, batches: Sequence[Sequence[Question]], limit_s: float = LIMIT_S
+) -> Iterator[dict[Question, Answer]]:
+    """The same of each batch, as soon as it is there; no question is asked before those of the
+    batch before have been answered.
+    """
+    ways = [by_way(each) for each in batches]
+    usual = _answered(host, (), [each.pop((), []) for each in ways], limit_s)
+    for found, others in zip(usual, ways, strict=True):
+        for way, together in others.items():
+            [more] = _answered(host, way, [together], limit_s)
+            found |= more
+        yield found
+
+
+def _answered(
+    host: Host, way: Way, batches: Sequence[Sequence[Question]], limit_s: float
+) -> Iterator[dict[Question, Answer]]:
+    """The same of those who ask in one way, one for each batch, whatever happens."""
+    left = len(batches)
+    try:
+        if any(batches):
+            for found in _ask_in_one_way(host, way, batches, limit_s):
+                left -= 1
+                yield found
+    except (Broken, PyinfraError, OSError, EOFError, SSHException) as error:
+        reason = str(error) or type(error).__name__
+        logger.debug("%s is asked one by one: %s", host.name, reason)
+    for _ in range(left):
+        yield {}
+
+
 def _ask_in_one_way(
-    host: Host, way: Way, questions: Sequence[Question], limit_s: float
-) -> dict[Question, Answer]:
+    host: Host, way: Way, batches: Sequence[Sequence[Question]], limit_s: float
+) -> Iterator[dict[Question, Answer]]:
     mark = secrets.token_bytes(16)
-    sent = combined(questions)
+    sent = [combined(each) for each in batches]
     channel = start_command(host, COMMAND, {**_PLAIN, **dict(way)})
     try:
         channel.settimeout(limit_s)
         end = time.monotonic() + limit_s
-        channel.sendall(request(mark, list(sent), limit_s))
-        said = _read(channel, end)
+        channel.sendall(request(mark, [list(each) for each in sent], limit_s))
+        parts = _read(channel, mark, len(sent), end)
+        for each, said in zip(sent, parts, strict=True):
+            yield _apart(each, answers(mark, list(each), said))
     finally:
         channel.close()
-    return _apart(sent, answers(mark, list(sent), said))
 
 
 def _apart(
@@ -94,34 +122,45 @@ def _apart(
     return found
 
 
-def _read(channel: Channel, end: float) -> bytes:
-    """All that a channel's command prints. Raises Broken where it complains, fails or hangs."""
-    said = bytearray()
+def _read(channel: Channel, mark: bytes, batches: int, end: float) -> Iterator[bytes]:
+    """What a channel's command prints of each batch, the last one together with what follows.
+
+    Raises Broken where it complains, fails or hangs.
+    """
+    said, left, closing = bytearray(), LARGEST, _framed(mark)
     while more := channel.recv(65536):
         said += more
-        if len(said) > LARGEST:
+        left -= len(more)
+        if left < 0:
             raise Broken("the answers are too long")
         if time.monotonic() > end:
             raise Broken("the answers take too long")
+        while batches > 1 and (at := said.find(closing, len(mark))) >= 0:
+            batches -= 1
+            yield bytes(said[: at + len(closing)])
+            del said[: at + len(closing)]
     if complaint := channel.recv_stderr(1000):
         raise Broken(complaint.decode(errors="replace").strip())
     if not channel.status_event.wait(max(0, end - time.monotonic())):
         raise Broken("there is no end")
     if channel.exit_status != 0:
         raise Broken(f"exit code {channel.exit_status}")
-    return bytes(said)
+    if batches > 1:
+        raise Broken("not all batches were answered")
+    yield bytes(said)
 
 
-def request(mark: bytes, questions: Sequence[Question], limit_s: float) -> bytes:
+def request(mark: bytes, batches: Sequence[Sequence[Question]], limit_s: float) -> bytes:
     """What batch.pl reads."""
     words = [mark, b"%d" % max(1, limit_s), b"%d" % LONGEST]
-    for each in questions:
-        words += [each.shell.encode(), each.text.encode()]
+    for batch in batches:
+        commands = (word.encode() for each in batch for word in (each.shell, each.text))
+        words.append(b"".join(map(_framed, commands)))
     return _framed(b"".join(map(_framed, words)))
 
 
 def answers(mark: bytes, questions: Sequence[Question], said: bytes) -> dict[Question, Answer]:
-    """What batch.pl has printed. Raises Broken unless it is all there, and nothing else."""
+    """What batch.pl has printed of a batch. Raises Broken unless it is all there, and only that."""
     if not said.startswith(mark):
         raise Broken("something else came first")
     *frames, last = _frames(said[len(mark) :]) or [b""]

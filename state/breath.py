@@ -3,17 +3,18 @@
 Operations and facts do not know. What a fact asks is answered from memory until the first command
 that is not a fact's, as that may change the host; then facts are asked one by one, as always.
 
-They are asked as early as can be: what a run asks first while it loads what it declares, and the
-rest while it declares. The lock on a target goes another way, past here; it tells whether somebody
-else has had his turn since, and if so, all is asked anew.
+All are asked as soon as there is a connection, and answered while the run loads what it declares,
+and declares it. The lock on a target goes another way, past here; it tells whether somebody else
+has had his turn since, and if so, what operations ask is asked anew.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
 
 import gevent
+from gevent.event import Event
 from gevent.local import local
 from pyinfra import logger
 from pyinfra.api import FactBase, Host, StringCommand
@@ -25,14 +26,17 @@ from pyinfra.connectors.util import (
     make_unix_command_for_host,
 )
 
-from state.batch import Answer, ask
+from facts.turns import last_turn
+from state.batch import Answer, ask_in_turn
 from state.connection import has_connection, usual_arguments
 from state.questions import Question, Questions, question_of, united
 
 # For how long an answer is as good as a new one, counted from when it was asked.
 FRESH_S = 30
 
-Ask = Callable[[Host, list[Question]], dict[Question, Answer]]
+_TURN = Question(text=last_turn())
+
+Ask = Callable[[Host, list[list[Question]]], Iterator[dict[Question, Answer]]]
 
 
 class Breath:
@@ -48,7 +52,7 @@ class Breath:
         remembered: Questions,
         scrub: Callable[[str], str],
         before_change: Callable[[], None],
-        ask: Ask = ask,
+        ask: Ask = ask_in_turn,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.host = host
@@ -61,6 +65,10 @@ class Breath:
         self._asked_at = 0.0
         self._changes = 0
         self._coming: gevent.Greenlet | None = None
+        # Set while the first batch of answers is not awaited.
+        self._first = Event()
+        self._first.set()
+        self._turn: str | None = None
         self._kept = False
         self._before: dict[Question, None] = {}
         self._during: dict[Question, None] = {}
@@ -90,53 +98,57 @@ class Breath:
         return usual_arguments(self.host)
 
     def begin(self) -> None:
-        """Ask at once what is going to be asked before anything is done; waits for nothing."""
-        state = self.host.state
-        during = self.remembered.during if state.should_check_for_changes() else []
-        self._spawn(united(self.remembered.before, during))
+        """Ask at once what is going to be asked; waits for nothing.
+
+        Where changes are shown before anything is done, all of that is asked before.
+        """
+        before, during = self.remembered.before, self.remembered.during
+        if self.host.state.should_check_for_changes():
+            self._spawn([united(before, during)])
+        else:
+            self._spawn([[_TURN, *before], during] if before or during else [])
 
     def draw(self) -> None:
-        """Have the answers to what is going to be asked now.
-
-        Those to what operations ask are on their way as soon as the others are there.
-        """
-        state = self.host.state
-        if not state.is_executing:
-            self._wait()
-            if not state.should_check_for_changes():
-                self._spawn(self.remembered.during)
-        elif self._kept and self._coming is not None:
-            self._wait()
-        else:
+        """Have the answers to what is going to be asked now."""
+        if not self.host.state.is_executing:
+            self._first.wait()
+            return
+        if not self._kept or self._coming is None:
             self.forget()
-            self._spawn(self.remembered.during)
-            self._wait()
-
-    def keep(self) -> None:
-        """What was asked before operations run still holds once they do."""
-        self._kept = True
-
-    def _spawn(self, wanted: list[Question]) -> None:
-        self._coming = gevent.spawn(self._fetch, wanted)
-        # What is asked is on its way before anything else is done.
-        gevent.sleep(0)
-
-    def _wait(self) -> None:
+            self._spawn([self.remembered.during])
         if self._coming is not None:
             self._coming.get()
 
-    def _fetch(self, wanted: list[Question]) -> None:
-        if not wanted or not has_connection(self.host):
-            return
+    def keep(self, turn: str | None) -> None:
+        """Let what was asked serve the operations, if nobody has had his turn on the host since.
+
+        ``turn``: the mark of the last one before ours, as the lock has it.
+        """
+        self._kept = turn is not None and turn == self._turn
+
+    def _spawn(self, batches: list[list[Question]]) -> None:
+        if any(batches) and has_connection(self.host):
+            self._first.clear()
+            self._coming = gevent.spawn(self._fetch, batches)
+            # What is asked is on its way before anything else is done.
+            gevent.sleep(0)
+
+    def _fetch(self, batches: list[list[Question]]) -> None:
         asked_at, changes = self._clock(), self._changes
-        answers = self._ask(self.host, wanted)
-        seconds = self._clock() - asked_at
-        logger.debug(
-            "%s answered %d of %d in %.2f s", self.host, len(answers), len(wanted), seconds
-        )
-        if changes == self._changes:
-            self._asked_at = self._asked_at if self._answers else asked_at
-            self._answers |= answers
+        try:
+            for batch, found in zip(batches, self._ask(self.host, batches), strict=True):
+                seconds = self._clock() - asked_at
+                logger.debug(
+                    "%s answered %d of %d in %.2f s", self.host, len(found), len(batch), seconds
+                )
+                if changes == self._changes:
+                    self._asked_at = asked_at
+                    self._answers |= found
+                    if turn := found.get(_TURN):
+                        self._turn = "".join(line.line for line in turn.lines)
+                self._first.set()
+        finally:
+            self._first.set()
 
     def forget(self) -> None:
         """Take no answer from memory any more, nor those that are on their way."""

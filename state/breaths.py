@@ -57,10 +57,10 @@ class Breaths(Observer):
         if breath := self._breaths.get(host.name):
             breath.draw()
 
-    def keep(self, host: Host) -> None:
-        """What a host has said so far still holds when its operations run."""
+    def keep(self, host: Host, turn: str | None) -> None:
+        """Let what a host was asked serve its operations, if ``turn`` was still the last one."""
         if breath := self._breaths.get(host.name):
-            breath.keep()
+            breath.keep(turn)
 
     def lane_started(self, lane: Lane) -> None:
         self.draw(lane.host)

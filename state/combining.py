@@ -1,36 +1,49 @@
-"""Questions about paths, which a batch asks in one command for all of them."""
+"""Questions about paths and services, which a batch asks in one command for all of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from pyinfra.connectors.util import OutputLine
 
-from facts.together import KINDS, Kind
+from facts.services_together import Services
+from facts.together import KINDS as PATHS
 from state.questions import Question
 
-# With the longest of paths, a command is still shorter than a question may be.
-AT_ONCE = 100
+
+class Kind(Protocol):
+    """One fact's questions. ``at_once``: about how many subjects it is asked by one command."""
+
+    @property
+    def at_once(self) -> int: ...
+    def subjects(self, text: str) -> tuple[str, ...]: ...
+    def together(self, subjects: Sequence[str]) -> str: ...
+    def apart(self, subjects: Sequence[str], lines: Sequence[str]) -> Mapping[str, list[str]]: ...
+    def answer(self, text: str, told: Mapping[str, list[str]]) -> list[str]: ...
+
+
+KINDS: Sequence[Kind] = (*PATHS, Services())
 
 
 @dataclass(frozen=True)
 class Combined:
-    """Questions of one kind, and all paths that they are about."""
+    """Questions of one kind, and all that they are about."""
 
     kind: Kind
     questions: Sequence[Question]
-    paths: Sequence[str]
+    subjects: Sequence[str]
 
     @property
     def question(self) -> Question:
         """The one that is asked in their place."""
-        return Question(text=self.kind.together(self.paths))
+        return Question(text=self.kind.together(self.subjects))
 
     def apart(self, lines: Sequence[OutputLine]) -> dict[Question, list[OutputLine]]:
         """The answer to each; none at all where the one to all is not what was asked for."""
         if any(line.buffer_name != "stdout" for line in lines):
             return {}
         try:
-            told = self.kind.apart(self.paths, [line.line for line in lines])
+            told = self.kind.apart(self.subjects, [line.line for line in lines])
         except ValueError:
             return {}
         return {
@@ -40,27 +53,27 @@ class Combined:
 
 
 def combined(questions: Sequence[Question]) -> dict[Question, Combined | None]:
-    """What to ask for ``questions``, which become the same user: each to those it stands for."""
-    asked: dict[Question, Combined | None] = dict.fromkeys(questions)
-    for kind in KINDS:
-        for together in _of_kind(kind, questions):
-            for each in together.questions:
-                del asked[each]
-            asked[together.question] = together
-    return asked
+    """What to ask for ``questions``, which become the same user: each to those it stands for.
+
+    Those that stand for many come first: they take the longest.
+    """
+    together = [each for kind in KINDS for each in _of_kind(kind, questions)]
+    spoken_for = {question for each in together for question in each.questions}
+    alone = dict.fromkeys(each for each in questions if each not in spoken_for)
+    return {each.question: each for each in reversed(together)} | alone
 
 
 def _of_kind(kind: Kind, questions: Sequence[Question]) -> Iterator[Combined]:
-    """The questions of one kind, not too many paths at a time."""
+    """The questions of one kind, not about too much at a time."""
     few: list[Question] = []
-    paths: dict[str, None] = {}
+    subjects: dict[str, None] = {}
     for each in questions:
-        its = kind.paths(each.text) if each.shell == "sh" else ()
-        if few and len(paths.keys() | {*its}) > AT_ONCE:
-            yield Combined(kind, few, list(paths))
-            few, paths = [], {}
+        its = kind.subjects(each.text) if each.shell == "sh" else ()
+        if few and len(subjects.keys() | {*its}) > kind.at_once:
+            yield Combined(kind, few, list(subjects))
+            few, subjects = [], {}
         if its:
             few.append(each)
-            paths |= dict.fromkeys(its)
+            subjects |= dict.fromkeys(its)
     if few:
-        yield Combined(kind, few, list(paths))
+        yield Combined(kind, few, list(subjects))

@@ -3,9 +3,8 @@
 import base64
 import gzip
 import zlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 
-import gevent
 from paramiko.ssh_exception import SSHException
 from pyinfra.api import Host
 
@@ -13,18 +12,17 @@ from facts.records import FOLDER, SUFFIX
 from state.connection import run_command
 from state.store import Store
 
-_PUT = f"""\
-set -e
+# `put FOLDER ID TEXT`: one copy, whole or not at all.
+PUT = f"""\
+put() {{
+  [ -d "$1" ] || {{ install -d -m 755 "${{1%/*}}" && install -d -m 700 "$1"; }} || return 1
+  printf %s "$3" | base64 -d > "$1/.$2.new" && mv -f "$1/.$2.new" "$1/$2{SUFFIX}"
+}}"""
+_PUT_ALL = f"""\
 umask 077
-install -d -m 755 {FOLDER.rpartition("/")[0]}
-install -d -m 700 {FOLDER}
-cd {FOLDER}
-while read -r id data; do
-  [ -n "$id" ] || continue
-  printf %s "$data" | base64 -d > ".$id.new"
-  mv -f ".$id.new" "$id{SUFFIX}"
-done
-sync -f .
+{PUT}
+while read -r id text; do put {FOLDER} "$id" "$text" || exit 1; done
+sync -f {FOLDER}
 """
 # A corrupt one has a hash that is nobody's.
 _LIST = f"""\
@@ -33,19 +31,40 @@ for file in *{SUFFIX}; do
   [ ! -e "$file" ] || echo "$(gzip -dc < "$file" | sha256sum | cut -d' ' -f1) $file"
 done
 """
-_LIMIT_S = 60
+LIMIT_S = 60
 
 
-def put_copies(
-    store: Store, copies: Mapping[Host, Collection[str]], limit_s: int = _LIMIT_S
-) -> list[str]:
-    """Have each host hold the closed records that concern it; returns what went wrong.
+def put_copies(store: Store, host: Host, has: Collection[str]) -> list[str]:
+    """Have a host hold the closed records that concern it; returns what went wrong.
 
-    ``copies``: host → the ids of those that it has already.
+    ``has``: the ids of those that it has already.
     """
-    putting = [gevent.spawn(_put, store, host, has, limit_s) for host, has in copies.items()]
-    gevent.joinall(putting)
-    return [line for each in putting if (line := each.get())]
+    try:
+        if not (missing := packed(store, host.name, has)):
+            return []
+        text = "".join(f"{name} {content}\n" for name, content in missing.items())
+        succeeded, output = run_command(host, _PUT_ALL, text, LIMIT_S)
+        problem = None if succeeded else "; ".join(output.stderr_lines) or "it said nothing"
+    except (OSError, EOFError, SSHException) as error:
+        problem = str(error) or type(error).__name__
+    return [without_copy(host.name, problem)] if problem else []
+
+
+def without_copy(target: str, problem: str) -> str:
+    """What is said of a target that could not be given a copy."""
+    return f"{target} has no copy of this record yet ({problem}); the next run puts it there"
+
+
+def packed(store: Store, target: str, has: Collection[str]) -> dict[str, str]:
+    """Id → text of the copies that a target lacks, as its shell takes them.
+
+    ``has``: the ids of those that it has already.
+    """
+    missing = concerning(store, target, has)
+    return {
+        name: base64.b64encode(gzip.compress(content, mtime=0)).decode()
+        for name, content in missing.items()
+    }
 
 
 def concerning(store: Store, target: str, without: Collection[str] = ()) -> dict[str, bytes]:
@@ -66,7 +85,7 @@ def concerning(store: Store, target: str, without: Collection[str] = ()) -> dict
 
 def list_copies(host: Host) -> dict[str, str]:
     """Id → SHA-256 of the copies on a host. Raises OSError where it does not answer."""
-    succeeded, output = run_command(host, _LIST, "", _LIMIT_S)
+    succeeded, output = run_command(host, _LIST, "", LIMIT_S)
     if not succeeded:
         raise OSError("; ".join(output.stderr_lines) or "it did not answer")
     pairs = (line.split() for line in output.stdout_lines)
@@ -80,7 +99,7 @@ def get_copies(host: Host, ids: Iterable[str]) -> dict[str, bytes]:
         f"cd {FOLDER} && for id in {wanted}; do"
         f' printf "%s " "$id"; base64 -w0 "$id{SUFFIX}"; echo; done'
     )
-    succeeded, output = run_command(host, command, "", _LIMIT_S)
+    succeeded, output = run_command(host, command, "", LIMIT_S)
     if not succeeded:
         raise OSError("; ".join(output.stderr_lines) or "it did not answer")
     pairs = (line.split(" ", 1) for line in output.stdout_lines)
@@ -92,21 +111,3 @@ def _unpacked(data: bytes) -> bytes:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error):
         return b""  # no record, as the reader will find
-
-
-def _put(store: Store, host: Host, has: Collection[str], limit_s: int) -> str | None:
-    try:
-        missing = concerning(store, host.name, has)
-        if not missing:
-            return None
-        text = "".join(
-            f"{name} {base64.b64encode(gzip.compress(content, mtime=0)).decode()}\n"
-            for name, content in missing.items()
-        )
-        succeeded, output = run_command(host, _PUT, text, limit_s)
-        problem = None if succeeded else "; ".join(output.stderr_lines) or "it said nothing"
-    except (OSError, EOFError, SSHException) as error:
-        problem = str(error) or type(error).__name__
-    return problem and (
-        f"{host.name} has no copy of this record yet ({problem}); the next run puts it there"
-    )

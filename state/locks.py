@@ -1,7 +1,7 @@
 """All locks of one run: its checkout's, and those of the targets that it works on."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import gevent
@@ -11,7 +11,7 @@ from state.checkout_lock import CheckoutLock
 from state.connection import has_connection
 from state.held import Held
 from state.holder import Holder
-from state.target_lock import NoAnswer, Robbed, TargetLock
+from state.target_lock import NoAnswer, Robbed, TargetLock, begin
 
 # How long others may take to give back what they cannot use.
 GRACE_S = 2
@@ -29,7 +29,13 @@ class Locks:
         self._wait_s = wait_s
         self._end = 0.0
         self._waits = waits
-        self._releasing: list[gevent.Greenlet] = []
+        self._begun: dict[str, gevent.Greenlet] = {}
+
+    def begin(self, host: Host) -> None:
+        """Get ready to take a target's, while other things are done."""
+        if has_connection(host):
+            self._begun[host.name] = begin(host)
+            gevent.sleep(0)
 
     def take_checkout(self, holder: Holder) -> None:
         """Raises Held, and OSError for a folder that cannot be used."""
@@ -45,7 +51,11 @@ class Locks:
         """
         self._checkout.describe(holder)
         ordered = sorted(hosts, key=lambda host: str(host.data.get("ssh_hostname")))
-        locks = [TargetLock(host, holder) for host in ordered if has_connection(host)]
+        locks = [
+            TargetLock(host, holder, self._begun.pop(host.name, None))
+            for host in ordered
+            if has_connection(host)
+        ]
         try:
             had = self._take_at_once(locks)
             for number, lock in enumerate(locks[had:], had):
@@ -64,7 +74,7 @@ class Locks:
             gevent.killall(taking)
         had = next((at for at, problem in enumerate(problems) if problem), len(locks))
         self.targets |= {lock.host.name: lock for lock in locks[:had]}
-        gevent.joinall(_begin_release(locks[had:]))
+        _release(locks[had:])
         for problem in problems:
             if problem and not isinstance(problem, Held):
                 raise problem
@@ -76,16 +86,28 @@ class Locks:
         for lock in self.targets.values():
             lock.describe(holder)
 
-    def begin_release(self) -> None:
-        """Give all back; ``release`` waits until that is so."""
-        self._releasing += _begin_release(self.targets.values())
+    def give_back(self, copies: Mapping[str, Mapping[str, str]], limit_s: float) -> dict[str, str]:
+        """Hold no target's any more; ``copies``: target → what it is to be given before.
+
+        Returns target → why it has not got that, for those.
+        """
+        giving = {
+            name: gevent.spawn(lock.release, copies.get(name), limit_s)
+            for name, lock in self.targets.items()
+        }
         self.targets.clear()
+        gevent.joinall(giving.values())
+        problems = {name: greenlet.get() for name, greenlet in giving.items()}
+        return {name: problem for name, problem in problems.items() if problem and copies.get(name)}
 
     def release(self) -> None:
         """Hold none any more."""
-        self.begin_release()
-        gevent.joinall(self._releasing)
-        self._releasing.clear()
+        _release(self.targets.values())
+        self.targets.clear()
+        for greenlet in self._begun.values():
+            if greenlet.ready() and (channel := greenlet.value):
+                channel.close()
+        self._begun.clear()
         self._checkout.release()
 
     def _left(self) -> float:
@@ -101,7 +123,5 @@ def _taken(lock: TargetLock) -> Exception | None:
     return None
 
 
-def _begin_release(locks: Iterable[TargetLock]) -> list[gevent.Greenlet]:
-    greenlets = [gevent.spawn(lock.release) for lock in locks]
-    gevent.sleep(0)
-    return greenlets
+def _release(locks: Iterable[TargetLock]) -> None:
+    gevent.joinall([gevent.spawn(lock.release) for lock in locks])

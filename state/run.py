@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import gevent
 from pyinfra import logger
 from pyinfra.api import Host, State
 from pyinfra.api.exceptions import PyinfraError
@@ -16,7 +17,7 @@ from configs.findings import Finding
 from configs.secrets import Secret
 from state import console, proposing, sudo
 from state.breaths import Breaths
-from state.copies import put_copies
+from state.copies import LIMIT_S, packed, without_copy
 from state.deployer import identify
 from state.diagnosis import diagnose
 from state.held import Held
@@ -74,7 +75,6 @@ class Run(BaseStateCallback):
         self.breaths = Breaths(self.store.folder / "questions", scrubber.scrub)
         self.locks = Locks(self.store.folder, options.lock_wait_s, console.print_wait)
         self.connected: dict[str, float] = {}
-        self.turns: dict[str, str | None] = {}
         self.found = Preflight(self.targets, self.store, brief=options.action != "deploy")
         self.errors = self.found.errors
         self.lanes: list[Lane] = []
@@ -137,13 +137,23 @@ class Run(BaseStateCallback):
 
     def host_connect(self, state: State, host: Host) -> None:  # type: ignore[override]
         self.connected[host.name] = time.time()
+        # Whether sudo lets us is asked at the same time as all that needs it.
+        asking = gevent.spawn(self._refusal, host)
+        if host.name in self.passwords:
+            asking.join()
+        gevent.sleep(0)
         if self.options.action == "deploy":
             self.breaths.attach(host)
+            self.breaths.begin(host)
+        if refusal := asking.get():
+            self.found.find(host.name, "preflight", [refusal])
+
+    def _refusal(self, host: Host) -> Finding | None:
         try:
             self._prepare_link(host)
-            self.breaths.begin(host)
         except sudo.Refused as refusal:
-            self.found.find(host.name, "preflight", [refusal.finding])
+            return refusal.finding
+        return None
 
     def _prepare_link(self, host: Host) -> None:
         target = self.configuration.targets[host.name]
@@ -169,6 +179,8 @@ class Run(BaseStateCallback):
                 self.leave_out(host, self.errors[host.name])
             else:
                 self.breaths.draw(_itself(host))
+                if self.options.action == "deploy" and not self.options.makes_plan:
+                    self.locks.begin(_itself(host))
                 declare(self.configuration.targets[host.name])
         except PyinfraError:
             raise
@@ -191,14 +203,6 @@ class Run(BaseStateCallback):
         if host.name in self.errors:
             self.leave_out(host, self.errors[host.name])
         return host.name not in self.errors
-
-    def note_turn(self, host: Host, turn: str | None) -> None:
-        """Take whose turn on a target was the last one before this run asked it anything.
-
-        Where a plan is looked at in between, it is asked anew in any case.
-        """
-        if not self.options.makes_plan:
-            self.turns[host.name] = turn
 
     def learn(self, host: Host, ids: Iterable[str]) -> None:
         """Take over what others have deployed to a target: the records of these that we lack."""
@@ -395,8 +399,7 @@ class Run(BaseStateCallback):
         for lock in self.locks.targets.values():
             # Somebody may have been waited for.
             self.learn(lock.host, lock.copies)
-            if self.turns.get(lock.host.name) == lock.turn is not None:
-                self.breaths.keep(lock.host)
+            self.breaths.keep(lock.host, lock.turn)
         deployment_id = self.store.next_id()
         self.locks.describe(replace(holder, deployment_id=deployment_id))
         record = new_record(
@@ -465,12 +468,19 @@ class Run(BaseStateCallback):
             console.say(f"--> {self._unwritable(error)}", fg="red")
         # Who interrupts does not want to wait for anything else.
         warnings = tell(self.announcements, record) if self.exit_code is None else []
-        hosts = {lane.host.name: lane.host for lane in self.lanes}
-        copies = {hosts[name]: lock.copies for name, lock in self.locks.targets.items()}
-        limit_s = 60 if self.exit_code is None else 5
-        warnings += put_copies(self.store, copies, limit_s)
-        self.locks.begin_release()
+        warnings += self._give_back()
         self.reporting.summary(record, self.store, self.urls, warnings)
+
+    def _give_back(self) -> list[str]:
+        """Let each target have its copies, and nobody hold it; returns what went wrong."""
+        copies, problems = {}, {}
+        for name, lock in self.locks.targets.items():
+            try:
+                copies[name] = packed(self.store, name, lock.copies)
+            except OSError as error:
+                problems[name] = str(error)
+        problems |= self.locks.give_back(copies, LIMIT_S if self.exit_code is None else 5)
+        return [without_copy(*problem) for problem in problems.items()]
 
     def _note_matches(self, state: State) -> None:
         settings = sha256_of(settings_of(self.configuration))

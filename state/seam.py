@@ -7,6 +7,8 @@ pyinfra has no hook for any of them. Measured with pyinfra 3.10, which ``pyproje
 therefore pins.
 """
 
+import atexit
+import gc
 import inspect
 import logging
 import os
@@ -77,6 +79,7 @@ def install(hooks: Hooks) -> None:
         setattr(cli, name, replacement)
     _leave_out_source_lines()
     _remember_arguments()
+    _leave_quickly()
     _install_signals(hooks)
 
 
@@ -93,6 +96,14 @@ def _leave_out_source_lines() -> None:
 def _remember_arguments() -> None:
     """Let pyinfra work out once which global arguments there are, not for every operation."""
     arguments.all_global_arguments = cache(arguments.all_global_arguments)
+
+
+def _leave_quickly() -> None:
+    """Let Python not look for garbage among all that there is when the process ends anyway.
+
+    That took a tenth of the time of a run without changes.
+    """
+    atexit.register(gc.freeze)
 
 
 def scrub_crash_report(scrub: Callable[[str], str]) -> None:

@@ -42,7 +42,7 @@ def sync(store: Store, hosts: Iterable[Host], pruned: Iterable[str] = ()) -> Syn
     if ids := store.ids():
         store.make_current(ids[-1])
     for host, has in listed.items():
-        done.problems += put_copies(store, {host: list(has)})
+        done.problems += put_copies(store, host, list(has))
         done.put[host.name] = len(list_copies(host)) - len(has)
     return done
 

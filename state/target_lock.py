@@ -6,10 +6,11 @@ lost its power closes no connection), it ends as well.
 """
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 import gevent
+from gevent.lock import Semaphore
 from paramiko import Channel
 from paramiko.ssh_exception import SSHException
 from pyinfra.api import Host
@@ -18,22 +19,25 @@ from facts.records import FOLDER as RECORDS
 from facts.records import listing
 from facts.turns import FOLDER, HOLDER, TURN
 from state.connection import start_command
+from state.copies import PUT
 from state.held import Held
 from state.holder import Holder, read_holder
 
 LEASE_S = 60
 ANSWER_S = 30
 
-# Prints who holds it, once, if it must wait; then `taken` and the mark of whoever had it before,
-# the names of the records that the target has copies of, and a dot. `robbed` and by whom, if
-# somebody took our place.
+# Reads for how long to wait, and the id and the words of who wants it. Prints who holds it, once,
+# if it must wait; then `taken` and the mark of whoever had it before, the names of the records that
+# the target has copies of, and a dot. `robbed` and by whom, if somebody took our place; at last
+# `copied`, if it has all copies that it was given.
 _HOLD = f"""\
 umask 077
-dir=$1 lease=$2 wait=$3 id=$4 records=$5
+dir=$1 lease=$2 records=$3
+{PUT}
 describe() {{ printf '%s\\n' "$1" > $dir/.{HOLDER} && mv $dir/.{HOLDER} $dir/{HOLDER}; }}
 mkdir -pm 700 $dir || exit 1
 exec 9>>$dir/deploy.lock || exit 1
-IFS= read -r holder || exit 1
+read -r wait id holder || exit 1
 if ! flock -n 9; then
   now=$(date +%s)
   echo "held $((now - $(stat -c %Y $dir/{HOLDER} 2>/dev/null || echo $now)))"
@@ -49,9 +53,15 @@ echo "taken $(cat $dir/{TURN} 2>/dev/null || echo none)"
 cat /proc/sys/kernel/random/uuid > $dir/{TURN} || exit 1
 {listing("$records")}
 echo .
+given= failed=
 while read -r -t $lease word new rest && [ "$word" != release ]; do
-  if [ "$word" = describe ]; then id=$new; describe "$rest"; else touch $dir/{HOLDER}; fi
+  case $word in
+    describe) id=$new; describe "$rest" ;;
+    copy) given=yes; put "$records" "$new" "$rest" || failed=yes ;;
+    *) touch $dir/{HOLDER} ;;
+  esac
 done
+[ -z "$given" ] || [ -n "$failed" ] || {{ sync -f "$records" && echo copied; }}
 rm -f $dir/{HOLDER}
 """
 
@@ -87,21 +97,43 @@ class NoAnswer(Exception):
     remedy = "see that the target answers and that its disk is not full, and run it again"
 
 
+def start(host: Host) -> Channel:
+    """A process on a host that waits for us to want its lock. Raises SSHException and OSError."""
+    arguments = shlex.join([FOLDER, str(LEASE_S), RECORDS])
+    return start_command(host, f"exec bash -c {shlex.quote(_HOLD)} chom-lock {arguments}")
+
+
+def begin(host: Host) -> gevent.Greenlet:
+    """Start that already, as it takes a round trip, while other things are done."""
+    return gevent.spawn(_started, host)
+
+
+def _started(host: Host) -> Channel | None:
+    try:
+        return start(host)
+    except (OSError, EOFError, SSHException):
+        return None  # whoever wants it finds out why
+
+
 class TargetLock:
     """The lock on one host.
 
-    Once we hold it: ``copies``: the ids of the records that the host has; ``turn``: the mark of
-    whoever held it before, None where we waited for him.
+    ``begun``: what ``begin`` returned for the host, if it was called. Once we hold it: ``copies``:
+    the ids of the records that the host has; ``turn``: the mark of whoever held it before, None
+    where we waited for him.
     """
 
-    def __init__(self, host: Host, holder: Holder) -> None:
+    def __init__(self, host: Host, holder: Holder, begun: gevent.Greenlet | None = None) -> None:
         self.host = host
         self.holder = holder
+        self._begun = begun
         self.copies: list[str] = []
         self.turn: str | None = None
         self._channel: Channel | None = None
         self._greenlets: list[gevent.Greenlet] = []
         self._robbed_by: str | None = None
+        self._copied = False
+        self._sending = Semaphore()
 
     def take(
         self,
@@ -113,14 +145,13 @@ class TargetLock:
 
         ``grace_s``: for how long it is waited for in any case, without a word.
         """
-        patience = str(int(max(wait_s, grace_s)))
-        arguments = [FOLDER, str(LEASE_S), patience, self.holder.deployment_id, RECORDS]
-        command = f"exec bash -c {shlex.quote(_HOLD)} chom-lock {shlex.join(arguments)}"
         channel = None
         try:
-            channel = start_command(self.host, command)
+            channel = self._open()
             channel.settimeout(ANSWER_S)
-            channel.sendall(f"{self.holder.to_json()}\n".encode())
+            patience = int(max(wait_s, grace_s))
+            words = f"{patience} {self.holder.deployment_id} {self.holder.to_json()}\n"
+            channel.sendall(words.encode())
             self._read_answer(channel, wait_s, waits, grace_s)
         except BaseException as error:
             if channel is not None:
@@ -133,13 +164,19 @@ class TargetLock:
         self._channel = channel
         self._greenlets = [gevent.spawn(self._watch, channel), gevent.spawn(self._renew, channel)]
 
+    def _open(self) -> Channel:
+        """The channel that was begun, or another one."""
+        begun, self._begun = self._begun, None
+        channel: Channel | None = begun.get() if begun is not None else None
+        return start(self.host) if channel is None or channel.closed else channel
+
     def describe(self, holder: Holder) -> None:
         """Say otherwise who holds it, and for what."""
         self.holder = holder
         if self._channel is not None:
             text = f"describe {holder.deployment_id} {holder.to_json()}\n"
             with suppress(OSError, EOFError, SSHException):  # lost, as the next `keep` finds
-                self._channel.sendall(text.encode())
+                self._send(self._channel, text)
 
     def keep(self) -> None:
         """See that it is still held, and hold it again if it got lost. Raises as ``take`` does."""
@@ -148,20 +185,34 @@ class TargetLock:
         if self._channel is None:
             self.take()
 
-    def release(self) -> None:
-        """Hold it no more, and wait a little until that is so."""
+    def release(self, copies: Mapping[str, str] | None = None, limit_s: float = 5) -> str | None:
+        """Hold it no more, and wait a little until that is so.
+
+        ``copies``: id → text, of records that the host is to hold before. Returns why it does not.
+        """
         channel, self._channel = self._channel, None
         if channel is None:
-            return
+            return "its lock was lost"
         try:
-            channel.settimeout(5)
-            channel.sendall(b"release\n")
-            gevent.joinall(self._greenlets[:1], timeout=5)
-        except (OSError, EOFError, SSHException):
-            pass  # the connection is gone, and the lock with it
+            channel.settimeout(limit_s)
+            given = [f"copy {name} {text}\n" for name, text in (copies or {}).items()]
+            self._send(channel, "".join([*given, "release\n"]))
+            gevent.joinall(self._greenlets[:1], timeout=limit_s)
+            if self._copied or not copies:
+                return None
+            said = channel.recv_stderr(4096).decode(errors="replace").strip()
+            return "; ".join(said.splitlines()) or "it said nothing"
+        except (OSError, EOFError, SSHException) as error:
+            # The connection is gone, and the lock with it.
+            return str(error) or type(error).__name__
         finally:
             gevent.killall(self._greenlets, block=False)
             channel.close()
+
+    def _send(self, channel: Channel, text: str) -> None:
+        """Write it whole: several may have something to say."""
+        with self._sending:
+            channel.sendall(text.encode())
 
     def _read_answer(
         self, channel: Channel, wait_s: float, waits: Callable[[Held], None], grace_s: float
@@ -198,6 +249,7 @@ class TargetLock:
             while line := lines.next():
                 if line.startswith("robbed"):
                     self._robbed_by = line.partition(" ")[2]
+                self._copied = line == "copied"
         except (OSError, EOFError, SSHException):
             pass
         if self._channel is channel:
@@ -207,7 +259,7 @@ class TargetLock:
         try:
             while True:
                 gevent.sleep(LEASE_S / 4)
-                channel.sendall(b"alive\n")
+                self._send(channel, "alive\n")
         except (OSError, EOFError, SSHException):
             pass  # whoever watches has seen it, too
 

@@ -2,12 +2,9 @@
 
 import socket
 import threading
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-from paramiko import Channel, Message, Transport
-from paramiko.common import cMSG_CHANNEL_REQUEST
+from paramiko import Channel, Transport
 from paramiko.ssh_exception import SSHException
 
 SILENCE_S = 30
@@ -16,8 +13,7 @@ SILENCE_S = 30
 class PromptTransport(Transport):
     """Opens the next channel while one is in use: whoever wants it need not wait for the host.
 
-    A host that allows no second channel (sshd's MaxSessions) is not asked for one again. What is
-    to be written to a command follows it at once, before the host says that it runs.
+    A host that allows no second channel (sshd's MaxSessions) is not asked for one again.
     """
 
     def __init__(self, sock: socket.socket, **options: Any) -> None:
@@ -38,24 +34,7 @@ class PromptTransport(Transport):
             channel = super().open_session(window_size, max_packet_size, timeout)
         if self._opens_ahead and self._opening.acquire(blocking=False):
             threading.Thread(target=self._open_next, daemon=True).start()
-        setattr(channel, "exec_command", partial(self._send_command, channel))  # noqa: B010
         return channel
-
-    def _send_command(self, channel: Channel, command: str) -> None:
-        """Start a command, in the place of paramiko's own, which waits until the host has.
-
-        The channel of one that the host does not start ends without an exit code.
-        """
-        if channel.closed:
-            raise SSHException("the channel is closed")
-        message = Message()
-        message.add_byte(cMSG_CHANNEL_REQUEST)
-        message.add_int(channel.remote_chanid)
-        message.add_string("exec")
-        message.add_boolean(True)
-        message.add_string(command)
-        send: Callable[[Message], None] = getattr(self, "_send_user_message")  # noqa: B009
-        send(message)
 
     def _open_next(self) -> None:
         try:

@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import gevent
 from pyinfra import host
 
 from configs import Target
@@ -213,6 +214,8 @@ def declare(
             if name == (key or site.target.role):
                 here = Stage(item, site, _step(item, site), stacks[name], written, awaited)
                 steps.append(_declare_one(here))
+                # Other targets are declared as well, and what they have answered is to be read.
+                gevent.sleep(0)
     return steps
 
 

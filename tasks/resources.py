@@ -10,13 +10,12 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pyinfra.api.operation import OperationMeta
 from pyinfra.operations import files as pyinfra_files
 
 from configs.secrets import Needed, Secret
 from facts.firewall import ENABLE, allow_command
-from facts.services import STARTED_WITH, hash_command
+from facts.services import STARTED_WITH, answers, hash_command
 from tasks import archives
 from tasks.artifacts import Artifact
 from tasks.awaiting import is_awaited_later
@@ -35,25 +34,10 @@ from tasks.operations import (
 )
 from tasks.operations import firewall as firewalls
 from tasks.places import SYSTEM_FOLDERS
-from tasks.quoting import QUOTINGS, option_file, systemd_unit
+from tasks.quoting import option_file, systemd_unit
 from tasks.sandbox import Sandbox
+from tasks.templating import templates
 from tasks.upcoming import Upcoming
-
-_templates = Environment(
-    loader=FileSystemLoader(Path(__file__).parent),
-    undefined=StrictUndefined,
-    keep_trailing_newline=True,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-
-
-def _filter(quote: Callable[[str], str]) -> Callable[[object], str]:
-    """A filter of templates: also the only way for a secret to get out in one."""
-    return lambda value: quote(value.reveal() if isinstance(value, Secret) else str(value))
-
-
-_templates.filters.update({name: _filter(quote) for name, quote in QUOTINGS.items()})
 
 
 def user(name: str, home: str = "/nonexistent") -> None:
@@ -156,7 +140,7 @@ def rendered(template: str, **values: Any) -> str:
     here = stage()
     own = here.component.folder.relative_to(Path(__file__).parent) / template
     name = template if "/" in template else str(own)
-    return _templates.get_template(name).render(site=here.site, **values)
+    return templates.get_template(name).render(site=here.site, **values)
 
 
 def _text(
@@ -335,7 +319,7 @@ def service(
     text = _drop_in(unit, runs, reads, reload, sandbox, credentials)
     drop_in = text_file(f"/etc/systemd/system/{unit}.d/chom.conf", text)
     if ready and ready.startswith("http"):
-        ready = services.answers(unit, ready)
+        ready = answers(unit, ready)
     # In a hurry, what it starts with stands there until it is ready, and no longer.
     waits = hurry is not None or not is_awaited_later()
     with noted(f"Service {name}", ("services", unit)) as label:

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from facts.services import answers
 from tasks.component import Site, stage
 from tasks.metrics.component import CREDENTIALS
-from tasks.operations.services import answers
 from tasks.quoting import systemd
 from tasks.resources import allow, credential, service, text_file, user
 from tasks.sandbox import Sandbox

@@ -1,9 +1,9 @@
 """Nginx: the sites that other components have put into sites-enabled, served."""
 
+from facts.services import answers
 from tasks import sizing
 from tasks.component import Site, component
 from tasks.nginx.sites import ENABLED
-from tasks.operations.services import answers
 from tasks.resources import allow, file, service
 from tasks.sandbox import Sandbox
 

@@ -12,8 +12,6 @@ from tasks.resources import absent, previous_text, rendered, secret_text, text_f
 from tasks.tls import places as tls
 
 ENABLED = "/etc/nginx/sites-enabled"
-# Nginx remembers no answer: at every request a worker checks, and serves nobody meanwhile.
-ROUNDS = 6
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ def users_file(path: str, user: str, password: Secret, previous: str | None = No
 
     ``previous``: a file for the user with the password of before, until ``forget_previous``.
     """
-    text = f"{user}:{bcrypt_hash(password.reveal(), ROUNDS)}"
+    text = f"{user}:{bcrypt_hash(password.reveal())}"
     if previous:
         previous_text(path, text, previous, group="www-data")
     secret_text(path, text, mode="640", group="www-data")

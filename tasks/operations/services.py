@@ -3,12 +3,10 @@
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
 
-from facts.conditions import Condition
 from facts.services import STARTED_WITH, ServiceData, ServiceState, hash_command
 from tasks.effects import tell
 from tasks.operations.commands import Commands
@@ -66,12 +64,10 @@ def run_timer(unit: str, upcoming: Upcoming | None = None) -> Commands:
 
     ``upcoming``: the operation that writes the unit; before it ran, a plan asks it.
     """
-    asked = (
-        f"systemctl -q is-enabled {unit} && systemctl -q is-active {unit}"
-        f' && [ "$(systemctl show -P NeedDaemonReload {unit})" = no ]'
-    )
+    found = host.get_fact(ServiceState, unit=unit, runs=[], reads=[], ready=None)
     planned = upcoming is not None and not state.is_executing and upcoming.will_change
-    if planned or not host.get_fact(Condition, shell=asked):
+    in_order = found["enabled"] and found["active"] and not found["stale_unit"]
+    if planned or not in_order:
         tell("start", unit)
         # To enable it lets systemd read its files again, too.
         steps = f"systemctl -q enable {unit} && systemctl restart {unit}"
@@ -182,21 +178,4 @@ def _explain(unit: str, problem: str) -> str:
     return (
         f'echo "{unit}: {problem}; the last lines of its journal:" >&2;'
         f" journalctl -u {unit} -n 20 --no-pager -o cat >&2; exit 1;"
-    )
-
-
-def answers(unit: str, url: str, any_status: bool = False) -> str:
-    """A shell command that succeeds when ``unit`` itself answers at a local ``url``.
-
-    Another program that has the port is not taken for it. With ``any_status`` an error page is
-    an answer, too.
-    """
-    port = urlsplit(url).port or 80
-    fail = "" if any_status else "-f "
-    if url.startswith("https:"):
-        fail += "-k "  # it is asked whether it answers, at loopback, not who it is
-    return (
-        f"o=$(ss -Hltnp 'sport = :{port}'); o=${{o#*pid=}}; c=;"
-        ' while read -r l; do c="$c $l"; done 2>/dev/null < /proc/${o%%,*}/cgroup;'
-        f" case $c in (*/{unit}*) curl {fail}-sS -m 5 -o /dev/null {url};; (*) false; esac"
     )

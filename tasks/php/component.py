@@ -40,7 +40,7 @@ def _version(site: Site, version: str) -> None:
         _own(version),
         "chom.conf.j2",
         check=f"php-fpm{version} -t",
-        version=version,
+        socket=socket(version),
     )
     file(
         f"/etc/logrotate.d/php{version}-fpm",
@@ -58,7 +58,7 @@ def fpm(version: str) -> None:
         f"php{version}-fpm",
         runs=[_own(version)],
         reads=[_ini(version), f"/etc/php/{version}/fpm/pool.d/chom-*.conf"],
-        ready=f"php-fpm{version} -t",
+        ready=f"ss -Hlx src {socket(version)} | grep -q .",
         # PCRE compiles regular expressions to machine code, so memory must be executable. Another
         # application is no reason to restart: whose files are whose, their owners tell.
         sandbox=Sandbox(writes=("/run", "/var/log", "/var/lib/php", "/var/www"), jit=True),
@@ -67,6 +67,11 @@ def fpm(version: str) -> None:
 
 def _ini(version: str) -> str:
     return f"/etc/php/{version}/fpm/conf.d/90-chom.ini"
+
+
+def socket(version: str) -> str:
+    """Where PHP-FPM listens for itself, with or without applications."""
+    return f"/run/php/chom-{version}.sock"
 
 
 def _own(version: str) -> str:

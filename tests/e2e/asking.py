@@ -1,7 +1,7 @@
 """Asks real machines the same alone and in a batch: ``python -m tests.e2e.asking``.
 
 Prints what differs, a line for each question, and at last how many answers were the same. The
-machines are those of the inventory.
+machines are those of the inventory. A folder may be named in which stands what a deploy asked them.
 """
 
 # ruff: noqa: E402
@@ -10,7 +10,9 @@ from gevent import monkey
 monkey.patch_all()
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from pyinfra.api import Host, StringCommand
@@ -19,7 +21,7 @@ from pyinfra.connectors.util import CommandOutput, OutputLine
 import configs
 from state.batch import ask
 from state.connection import usual_arguments
-from state.questions import question_of
+from state.questions import load, question_of
 from state.reaching import reached
 
 WAYS: list[dict[str, Any]] = [
@@ -71,6 +73,25 @@ def _unlike(host: Host, way: Mapping[str, Any]) -> Iterator[str]:
             yield f"{host} {way} {command[:40]!r}: {lost[:5]} alone, {came[:5]} in a batch"
 
 
+def _unlike_a_deploys(host: Host, folder: Path) -> Iterator[str]:
+    """The same of what a deploy asked, but for what differs from one moment to the next."""
+    asked = load(folder / f"{host.name}.json")
+    questions = [each for each in (*asked.before, *asked.during) if not each.become]
+    before = {each: _alone(host, each.text) for each in questions}
+    found = ask(host, questions)
+    for each in questions:
+        if (alone := _alone(host, each.text)) != before[each]:
+            continue
+        together = _streams(CommandOutput(list(found[each].lines))) if each in found else None
+        same = together == alone
+        yield "" if same else f"{host} {each.text[:80]!r}: {alone} alone, {together} in a batch"
+
+
+def _alone(host: Host, text: str) -> list[OutputLine]:
+    _, output = host.run_shell_command(StringCommand(text), **usual_arguments(host))
+    return _streams(output)
+
+
 def _streams(output: CommandOutput) -> list[OutputLine]:
     """The lines of each stream; how the two come together is chance."""
     return sorted(output.combined_lines, key=lambda line: line.buffer_name)
@@ -80,6 +101,8 @@ def main() -> None:
     targets = configs.load(environ=os.environ).targets.values()
     with reached(targets, {}) as (hosts, failed):
         told = [each for host in hosts for way in WAYS for each in _unlike(host, way)]
+        for folder in map(Path, sys.argv[1:]):
+            told += [each for host in hosts for each in _unlike_a_deploys(host, folder)]
     for line in [*map(str, failed), *filter(None, told)]:
         print(line)
     print(told.count(""))

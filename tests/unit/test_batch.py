@@ -249,7 +249,7 @@ def test_one_that_hangs_ends_all_and_leaves_nothing_behind(channels: list[LocalC
 
 def test_nothing_goes_on_when_nobody_is_there_any_more() -> None:
     channel = LocalChannel(batch.COMMAND)
-    channel.sendall(request(b"mark", [Question(text="echo hi; sleep 987.375")], 60))
+    channel.sendall(request(b"mark", [[Question(text="echo hi; sleep 987.375")]], 60))
     assert channel.recv(4) == b"mark"
     while not processes("sleep 987[.]375"):
         time.sleep(0.01)
@@ -295,7 +295,7 @@ def test_a_host_that_says_anything_else_gives_no_answer(
 
 def said_of(questions: list[Question]) -> bytes:
     channel = LocalChannel(batch.COMMAND)
-    channel.sendall(request(b"the mark", questions, 20))
+    channel.sendall(request(b"the mark", [questions], 20))
     said = b""
     while more := channel.recv(65536):
         said += more

@@ -1,5 +1,6 @@
 """Facts from memory: as long as nothing can have changed the host, and not a moment longer."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from facts.conditions import Condition, ConditionNow
 from facts.files import FileState
 from facts.keys import OfferedKey
 from facts.packages import Offered
+from facts.turns import last_turn
 from state import breath
 from state.batch import Answer
 from state.breath import FRESH_S, Breath
@@ -57,6 +59,7 @@ class World:
         self.ran: list[str] = []
         self.told: list[int] = []
         self.drawn: list[list[str]] = []
+        self.slow_s = 0.0
         connector: Any = self.host.connector
         monkeypatch.setattr(connector, "run_shell_command", self._run)
         monkeypatch.setattr(breath, "has_connection", lambda host: True)
@@ -74,9 +77,11 @@ class World:
         self.ran.append(str(command))
         return True, CommandOutput([OutputLine("stdout", "asked alone")])
 
-    def _ask(self, host: Host, questions: list[Question]) -> dict[Question, Answer]:
-        self.drawn.append([each.text for each in questions])
-        return {each: Answer([OutputLine("stdout", "from memory")]) for each in questions}
+    def _ask(self, host: Host, batches: list[list[Question]]) -> Iterator[dict[Question, Answer]]:
+        for number, batch in enumerate(batches):
+            gevent.sleep(self.slow_s if number or len(batches) == 1 else 0)
+            self.drawn.append([each.text for each in batch if each.text != last_turn()])
+            yield {each: Answer([OutputLine("stdout", "from memory")]) for each in batch}
 
     def says(self, word: str, fact: Any = Word) -> str:
         return str(self.host.get_fact(fact, word=word))
@@ -141,14 +146,8 @@ def test_a_new_connection_empties_it(world: World, monkeypatch: pytest.MonkeyPat
     assert world.says("one") == "asked alone"
 
 
-def test_what_changes_while_the_answers_are_on_their_way_empties_them(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def slow(host: Host, questions: list[Question]) -> dict[Question, Answer]:
-        gevent.sleep(0.05)
-        return world._ask(host, questions)
-
-    monkeypatch.setattr(world.breath, "_ask", slow)
+def test_what_changes_while_the_answers_are_on_their_way_empties_them(world: World) -> None:
+    world.slow_s = 0.05
     drawing = gevent.spawn(world.breath.draw)
     gevent.sleep(0.01)
     world.change()
@@ -265,57 +264,64 @@ def asked(world: World) -> World:
     """A host whose target is being declared: what operations will ask is on its way."""
     world.state.is_executing = False
     world.state.check_for_changes = False
+    world.slow_s = 0.05
     world.breath.begin()
-    assert world.drawn == [["hostname"]]
     world.breath.draw()
-    assert world.drawn == [["hostname"], ["say one", "say two"]]
+    assert world.drawn == [["hostname"]]
     world.state.is_executing = True
     return world
 
 
-def test_what_was_asked_while_declaring_serves_the_operations(asked: World) -> None:
-    asked.breath.keep()
+def test_who_declares_does_not_wait_for_what_operations_ask(asked: World) -> None:
+    asked.breath.keep("from memory")
     asked.breath.draw()
+    assert asked.drawn == [["hostname"], ["say one", "say two"]]
     assert asked.says("one") == "from memory"
-    assert len(asked.drawn) == 2
 
 
-def test_unless_somebody_else_may_have_changed_the_host_meanwhile(asked: World) -> None:
+@pytest.mark.parametrize("turn", ["another's", None])
+def test_it_is_asked_again_where_somebody_else_may_have_changed_the_host(
+    asked: World, turn: str | None
+) -> None:
+    asked.breath.keep(turn)
     asked.breath.draw()
-    assert asked.drawn[2:] == [["say one", "say two"]]
+    assert asked.drawn[1:] == [["say one", "say two"]] * (len(asked.drawn) - 1)
+    assert asked.says("one") == "from memory"
+    assert asked.breath._coming is not None
 
 
 def test_or_a_command_of_ours_did(asked: World) -> None:
-    asked.breath.keep()
+    asked.breath.keep("from memory")
     asked.change()
+    gevent.sleep(0.1)
+    assert asked.says("one") == "asked alone"
     asked.breath.draw()
-    assert asked.drawn[2:] == [["say one", "say two"]]
+    assert asked.drawn[-1] == ["say one", "say two"]
+    assert asked.says("one") == "from memory"
 
 
-def test_answers_that_come_later_make_the_earlier_ones_no_younger(asked: World) -> None:
-    asked.breath.keep()
-    asked.breath.draw()
+def test_answers_are_as_old_as_the_first_question(asked: World) -> None:
+    asked.breath.keep("from memory")
     asked.now += FRESH_S + 0.1
+    asked.breath.draw()
     assert asked.says("one") == "asked alone"
 
 
-def test_who_declares_does_not_wait_for_what_operations_ask(
+def test_nobody_waits_for_a_host_that_does_not_answer(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def slow(host: Host, questions: list[Question]) -> dict[Question, Answer]:
-        gevent.sleep(0.05 if len(questions) > 1 else 0)
-        return world._ask(host, questions)
+    def nothing(host: Host, batches: list[list[Question]]) -> Iterator[dict[Question, Answer]]:
+        return iter([{} for _ in batches])
 
-    monkeypatch.setattr(world.breath, "_ask", slow)
+    monkeypatch.setattr(world.breath, "_ask", nothing)
     world.state.is_executing = world.state.check_for_changes = False
     world.breath.begin()
     world.breath.draw()
-    assert world.drawn == [["hostname"]]
-    assert world.says("one") == "asked alone"
     world.state.is_executing = True
-    world.breath.keep()
+    # It did not say whose turn it was either.
+    world.breath.keep("none")
     world.breath.draw()
-    assert world.says("one") == "from memory"
+    assert world.says("one") == "asked alone"
 
 
 def test_who_wants_to_see_what_is_asked_sees_it(

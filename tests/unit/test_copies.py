@@ -69,7 +69,8 @@ def test_each_target_holds_what_concerns_it_for_root_alone(
     tmp_path: Path, targets: Targets
 ) -> None:
     store = filled(tmp_path / "s", d01=["web", "db"], d02=["web"])
-    assert copies.put_copies(store, {host: [] for host in targets.hosts.values()}) == []
+    for host in targets.hosts.values():
+        assert copies.put_copies(store, host, []) == []
     assert set(targets.held("web")) == {ONE, TWO}
     assert set(targets.held("db")) == {ONE}
     assert targets.held("web")[ONE] == store.path_of(ONE).read_bytes()
@@ -92,7 +93,7 @@ def test_a_target_that_cannot_take_them_fails_nothing(
     store = filled(tmp_path / "s", d01=["web"])
     full = CommandOutput([OutputLine("stderr", "no room")])
     monkeypatch.setattr(copies, "run_command", lambda *_: (False, full))
-    [problem] = copies.put_copies(store, {targets.hosts["web"]: []})
+    [problem] = copies.put_copies(store, targets.hosts["web"], [])
     assert problem.startswith("@fake/web has no copy of this record yet (no room)")
 
 

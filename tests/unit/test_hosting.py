@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from configs.secrets import Secret
-from tasks import resources
 from tasks.log_shipper.sources import sources
 from tasks.prometheus.jobs import jobs
 from tasks.releases.host.app import App
+from tasks.templating import templates
 from tests.unit import decoders
 from tests.unit.hosting import THREE, Texts, declared, labels
 from tests.unit.test_stacks import Declaration
@@ -73,7 +73,7 @@ def env(text: str) -> dict[str, Any]:
 
 
 def test_every_pool_is_one_that_php_fpm_takes() -> None:
-    template = resources._templates.get_template("laravel/pool.conf.j2")
+    template = templates.get_template("laravel/pool.conf.j2")
     names = ("name", "base", "socket", "status_path", "status_socket", "slow_log", "slow_s")
     for children in (*range(1, 300), 4096):
         found = pool(template.render(children=children, **dict.fromkeys(names, "x")))

@@ -31,7 +31,7 @@ class Lock:
     under_way = 0
     most_under_way = 0
 
-    def __init__(self, host: Host, holder: Holder) -> None:
+    def __init__(self, host: Host, holder: Holder, begun: Any = None) -> None:
         self.host = host
         self.is_taken = False
 
@@ -50,9 +50,10 @@ class Lock:
         self.said.append(f"take {name}")
         self.is_taken = True
 
-    def release(self) -> None:
+    def release(self, copies: Any = None, limit_s: float = 0) -> str | None:
         if self.is_taken:
             self.said.append(f"release {self.host.name}")
+        return f"{self.host.name} is full" if self.host.name in ("web1", "web2") else None
 
 
 @pytest.fixture
@@ -119,3 +120,28 @@ def test_a_target_that_does_not_answer_is_not_asked_twice(taken: Locks) -> None:
         *(f"release web{number}" for number in (1, 2, 3)),
         *(f"take web{number}" for number in (1, 2, 3)),
     ]
+
+
+def test_each_target_is_given_its_copies_and_who_could_not_take_them_is_told(taken: Locks) -> None:
+    taken.take_targets(HOSTS, HOLDER)
+    copies = {"web1": {"id": "text"}, "web2": {}, "web3": {"id": "text"}}
+    assert taken.give_back(copies, 5) == {"web1": "web1 is full"}
+    assert len(Lock.said) == 8
+    assert taken.targets == {}
+
+
+def test_what_was_begun_and_is_not_wanted_is_ended(
+    taken: Locks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[str] = []
+
+    class Channel:
+        def close(self) -> None:
+            ended.append("closed")
+
+    monkeypatch.setattr(locks, "begin", lambda host: gevent.spawn(Channel))
+    taken.begin(HOSTS[0])
+    taken.begin(HOSTS[1])
+    taken.take_targets(HOSTS[:1], HOLDER)
+    taken.release()
+    assert ended == ["closed"]

@@ -37,7 +37,6 @@ def health(**changes: Any) -> HealthData:
         apt=[],
         free_mb={},
         listeners=[],
-        turn="3f1c",
     )
     return HealthData(**{**fit, **changes})  # type: ignore[typeddict-item]
 
@@ -95,10 +94,10 @@ def test_other_specs_than_detected_are_worth_a_note(tmp_path: Path) -> None:
 
 def test_health_is_read_from_what_a_host_says() -> None:
     lines = ["uid=0", "mirror=mirror.example", "resolves=yes", "broken=foo", "broken=bar"]
-    lines += ["ssh_port=22", f"clock={NOW:.0f}", "turn=3f1c"]
+    lines += ["ssh_port=22", f"clock={NOW:.0f}"]
     assert Health().process(lines) == health(broken_packages=["foo", "bar"])
     assert Health().process(["uid=1000", "mirror="]) == health(
-        root=False, mirror="", resolves=False, ssh_ports=[], records=[], clock=None, turn=None
+        root=False, mirror="", resolves=False, ssh_ports=[], records=[], clock=None
     )
 
 

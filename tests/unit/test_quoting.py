@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tasks import quoting
 from tasks.quoting import QUOTINGS
-from tasks.resources import _templates
+from tasks.templating import templates
 from tests import nasty
 from tests.unit import decoders
 
@@ -125,5 +125,5 @@ def test_what_an_option_file_would_cut_is_refused() -> None:
 @pytest.mark.parametrize("name", QUOTINGS)
 def test_templates_have_it_as_a_filter(name: str) -> None:
     value = 'it\'s 100% "$HOME" \\n'
-    rendered = _templates.from_string(f"{{{{ value | {name} }}}}").render(value=value)
+    rendered = templates.from_string(f"{{{{ value | {name} }}}}").render(value=value)
     assert rendered == QUOTINGS[name](value)

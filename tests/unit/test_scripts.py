@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from facts.services import answers
 from tasks.artifacts import Artifact
 from tasks.asking import series_found
 from tasks.operations import artifacts
 from tasks.operations.apt import apt_script, sources_text
 from tasks.operations.artifacts import artifact_script, fetch_ahead
 from tasks.operations.files import replace_script
-from tasks.operations.services import answers, service_script, waiting
+from tasks.operations.services import service_script, waiting
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 MY_GROUP = str(os.getgid())

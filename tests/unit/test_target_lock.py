@@ -1,5 +1,8 @@
 """A target's lock: its own script, run here by bash with the kernel's locks, by several at once."""
 
+import base64
+import gzip
+import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,6 +11,7 @@ from pathlib import Path
 import gevent
 import pytest
 from gevent.os import tp_read
+from paramiko import ChannelException
 
 from facts.turns import last_turn
 from state import target_lock
@@ -32,6 +36,8 @@ class Pipe:
             bufsize=0,
         )
 
+    closed = False
+
     def settimeout(self, seconds: float | None) -> None:
         """Tests end anyway."""
 
@@ -50,6 +56,7 @@ class Pipe:
     def close(self) -> None:
         """The end of the connection: the process there is told so by the end of its input."""
         assert self.process.stdin
+        self.closed = True
         self.process.stdin.close()
 
 
@@ -149,6 +156,81 @@ def test_what_is_given_back_in_a_moment_is_waited_for_without_a_word(pipes: list
         lock(ALICE).take(0, told.append, grace_s=1)
     assert caught.value.holder == BOB
     assert told == []
+
+
+def test_who_gets_ready_holds_nothing_yet(pipes: list[Pipe]) -> None:
+    host = fake_state(["web"]).inventory.get_host("@fake/web")
+    begun = target_lock.begin(host)
+    early = TargetLock(host, ALICE, begun)
+    other = lock(BOB)
+    other.take()
+    with pytest.raises(Held):
+        early.take()
+    # Its process has said so, and ended: another one is asked the next time.
+    other.release()
+    ends(pipes[1])
+    early.take()
+    assert len(pipes) == 3
+
+
+def test_what_got_ready_is_used(pipes: list[Pipe]) -> None:
+    host = fake_state(["web"]).inventory.get_host("@fake/web")
+    mine = TargetLock(host, ALICE, target_lock.begin(host))
+    mine.take()
+    assert len(pipes) == 1
+    with pytest.raises(Held):
+        lock(BOB).take()
+
+
+def test_a_host_that_does_not_let_us_get_ready_is_asked_again(
+    pipes: list[Pipe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = fake_state(["web"]).inventory.get_host("@fake/web")
+    usual = vars(target_lock)["start_command"]
+
+    def refuse(host: object, command: str) -> Pipe:
+        raise ChannelException(1, "no more sessions")
+
+    monkeypatch.setattr(target_lock, "start_command", refuse)
+    begun = target_lock.begin(host)
+    begun.join()
+    monkeypatch.setattr(target_lock, "start_command", usual)
+    TargetLock(host, ALICE, begun).take()
+    assert len(pipes) == 1
+
+
+def _text(content: bytes) -> str:
+    return base64.b64encode(gzip.compress(content)).decode()
+
+
+def test_it_is_given_back_with_copies_of_records(pipes: list[Pipe], tmp_path: Path) -> None:
+    mine = lock(ALICE)
+    mine.take()
+    large = os.urandom(300_000)
+    assert mine.release({"one": _text(b"first"), "two": _text(large)}, 20) is None
+    ends(pipes[0])
+    there = {each.name: each for each in (tmp_path / "records").iterdir()}
+    assert there.keys() == {"one.json.gz", "two.json.gz"}
+    assert gzip.decompress(there["two.json.gz"].read_bytes()) == large
+    assert there["one.json.gz"].stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "records").stat().st_mode & 0o777 == 0o700
+    lock(BOB).take()
+
+
+def test_a_host_that_cannot_take_copies_says_why_and_is_given_back(
+    pipes: list[Pipe], tmp_path: Path
+) -> None:
+    (tmp_path / "records").touch()
+    mine = lock(ALICE)
+    mine.take()
+    problem = mine.release({"one": _text(b"first"), "two": _text(b"second")}, 20)
+    assert problem and "records" in problem
+    ends(pipes[0])
+    lock(BOB).take()
+
+
+def test_who_has_lost_it_can_hand_over_nothing(pipes: list[Pipe]) -> None:
+    assert lock(ALICE).release({"one": "text"}) == "its lock was lost"
 
 
 def _last_turn(tmp_path: Path) -> str | None:

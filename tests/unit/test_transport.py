@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from paramiko import Channel, ChannelException, Message, SSHException, Transport
-from paramiko.common import cMSG_CHANNEL_REQUEST
+from paramiko import Channel, ChannelException, Transport
 
 from state.transport import PromptTransport, prompt_transport
 
@@ -98,22 +97,3 @@ def test_a_host_that_allows_one_channel_is_not_asked_for_a_second(
     server.opened.clear()
     transport.open_session()
     settled(server, 3)
-
-
-def test_a_command_is_not_waited_for_before_it_is_written_to(
-    server: Server, transport: PromptTransport, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sent: list[bytes] = []
-    monkeypatch.setattr(
-        transport, "_send_user_message", lambda message: sent.append(message.asbytes())
-    )
-    channel = transport.open_session()
-    channel.remote_chanid = 7
-    channel.exec_command("cat")
-    (request,) = (Message(each) for each in sent)
-    assert request.get_byte() == cMSG_CHANNEL_REQUEST
-    assert (request.get_int(), request.get_text(), request.get_boolean()) == (7, "exec", True)
-    assert request.get_text() == "cat"
-    channel.closed = True
-    with pytest.raises(SSHException, match="closed"):
-        channel.exec_command("cat")
