@@ -12,17 +12,19 @@ from facts.records import FOLDER, SUFFIX
 from state.connection import run_command
 from state.store import Store
 
-# `put FOLDER ID TEXT`: one copy, whole or not at all.
-PUT = f"""\
-put() {{
-  [ -d "$1" ] || {{ install -d -m 755 "${{1%/*}}" && install -d -m 700 "$1"; }} || return 1
-  printf %s "$3" | base64 -d > "$1/.$2.new" && mv -f "$1/.$2.new" "$1/$2{SUFFIX}"
-}}"""
+# `put FOLDER ID SIZE`: one copy, whole or not at all, of so many bytes of the standard input. head
+# reads them, as a shell takes them one by one.
+PUT = """\
+put() {
+  [ -d "$1" ] || { install -d -m 755 "${1%/*}" && install -d -m 700 "$1"; } || return 1
+  head -c "$3" | base64 -d > "$1/.$2.new" && gzip -t < "$1/.$2.new" \
+    && sync "$1/.$2.new" && mv -f "$1/.$2.new" "$1/$2@SUFFIX@"
+}""".replace("@SUFFIX@", SUFFIX)
 _PUT_ALL = f"""\
 umask 077
 {PUT}
-while read -r id text; do put {FOLDER} "$id" "$text" || exit 1; done
-sync -f {FOLDER}
+while read -r id size; do put {FOLDER} "$id" "$size" || exit 1; done
+sync {FOLDER}
 """
 # A corrupt one has a hash that is nobody's.
 _LIST = f"""\
@@ -42,7 +44,7 @@ def put_copies(store: Store, host: Host, has: Collection[str]) -> list[str]:
     try:
         if not (missing := packed(store, host.name, has)):
             return []
-        text = "".join(f"{name} {content}\n" for name, content in missing.items())
+        text = "".join(f"{name} {len(content)}\n{content}" for name, content in missing.items())
         succeeded, output = run_command(host, _PUT_ALL, text, LIMIT_S)
         problem = None if succeeded else "; ".join(output.stderr_lines) or "it said nothing"
     except (OSError, EOFError, SSHException) as error:
@@ -56,13 +58,13 @@ def without_copy(target: str, problem: str) -> str:
 
 
 def packed(store: Store, target: str, has: Collection[str]) -> dict[str, str]:
-    """Id → text of the copies that a target lacks, as its shell takes them.
+    """Id → text of the copies that a target lacks, as ``put`` takes them.
 
     ``has``: the ids of those that it has already.
     """
     missing = concerning(store, target, has)
     return {
-        name: base64.b64encode(gzip.compress(content, mtime=0)).decode()
+        name: base64.b64encode(gzip.compress(content, mtime=0)).decode() + "\n"
         for name, content in missing.items()
     }
 

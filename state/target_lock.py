@@ -61,7 +61,7 @@ while read -r -t $lease word new rest && [ "$word" != release ]; do
     *) touch $dir/{HOLDER} ;;
   esac
 done
-[ -z "$given" ] || [ -n "$failed" ] || {{ sync -f "$records" && echo copied; }}
+[ -z "$given" ] || [ -n "$failed" ] || {{ sync "$records" && echo copied; }}
 rm -f $dir/{HOLDER}
 """
 
@@ -195,7 +195,7 @@ class TargetLock:
             return "its lock was lost"
         try:
             channel.settimeout(limit_s)
-            given = [f"copy {name} {text}\n" for name, text in (copies or {}).items()]
+            given = [f"copy {name} {len(text)}\n{text}" for name, text in (copies or {}).items()]
             self._send(channel, "".join([*given, "release\n"]))
             gevent.joinall(self._greenlets[:1], timeout=limit_s)
             if self._copied or not copies:

@@ -200,7 +200,7 @@ def test_a_host_that_does_not_let_us_get_ready_is_asked_again(
 
 
 def _text(content: bytes) -> str:
-    return base64.b64encode(gzip.compress(content)).decode()
+    return base64.b64encode(gzip.compress(content)).decode() + "\n"
 
 
 def test_it_is_given_back_with_copies_of_records(pipes: list[Pipe], tmp_path: Path) -> None:
@@ -227,6 +227,16 @@ def test_a_host_that_cannot_take_copies_says_why_and_is_given_back(
     assert problem and "records" in problem
     ends(pipes[0])
     lock(BOB).take()
+
+
+def test_a_copy_that_is_cut_off_replaces_none(pipes: list[Pipe], tmp_path: Path) -> None:
+    mine = lock(ALICE)
+    mine.take()
+    half = _text(os.urandom(3000))[:2000] + "\n"
+    assert mine.release({"one": _text(b"first"), "two": half}, 20)
+    ends(pipes[0])
+    assert not (tmp_path / "records" / "two.json.gz").exists()
+    assert (tmp_path / "records" / "one.json.gz").exists()
 
 
 def test_who_has_lost_it_can_hand_over_nothing(pipes: list[Pipe]) -> None:
