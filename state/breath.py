@@ -113,7 +113,9 @@ class Breath:
         if not self.host.state.is_executing:
             self._first.wait()
             return
-        if not self._kept or self._coming is None:
+        # With many targets, it may take its time until this one has its turn.
+        is_old = self._clock() - self._asked_at > FRESH_S / 2
+        if not self._kept or self._coming is None or is_old:
             self.forget()
             self._spawn([self.remembered.during])
         if self._coming is not None:
@@ -129,20 +131,20 @@ class Breath:
     def _spawn(self, batches: list[list[Question]]) -> None:
         if any(batches) and has_connection(self.host):
             self._first.clear()
+            self._asked_at = self._clock()
             self._coming = gevent.spawn(self._fetch, batches)
             # What is asked is on its way before anything else is done.
             gevent.sleep(0)
 
     def _fetch(self, batches: list[list[Question]]) -> None:
-        asked_at, changes = self._clock(), self._changes
+        changes = self._changes
         try:
             for batch, found in zip(batches, self._ask(self.host, batches), strict=True):
-                seconds = self._clock() - asked_at
+                seconds = self._clock() - self._asked_at
                 logger.debug(
                     "%s answered %d of %d in %.2f s", self.host, len(found), len(batch), seconds
                 )
                 if changes == self._changes:
-                    self._asked_at = asked_at
                     self._answers |= found
                     if turn := found.get(_TURN):
                         self._turn = "".join(line.line for line in turn.lines)

@@ -35,7 +35,7 @@ from state.planning import components_of, plan_of
 from state.preflight import Preflight
 from state.private_keys import read_keys
 from state.reaching import become_root
-from state.record import Check, Error, Status
+from state.record import Check, Deployer, Error, Status
 from state.recorder import Recorder
 from state.reporting import Reporting
 from state.scrubbing import Scrubber
@@ -85,6 +85,7 @@ class Run(BaseStateCallback):
         self.announcements: list[tuple[Host, Announcement]] = []
         self.ownership = Ownership(self.store)
         self.recorder: Recorder | None = None
+        self._identifying = gevent.Greenlet(identify, root, self.targets[0].address)
         self.running: Lanes | None = None
         self.exit_code: int | None = None
         self.settings_from: str | None = None
@@ -116,6 +117,8 @@ class Run(BaseStateCallback):
         state.check_for_changes = self.options.makes_plan
         state.add_callback_handler(self)
         self._read_keys(state)
+        # git is asked beside the targets.
+        self._identifying.start()
         quiet = console.NoAdvice()
         logger.addFilter(quiet)
         try:
@@ -387,7 +390,8 @@ class Run(BaseStateCallback):
 
     def _open_record(self, state: State, lanes: Sequence[Lane], links: Links) -> Recorder:
         """Hold all locks, and write down what begins. Raises Held, Robbed, NoAnswer, OSError."""
-        deployer, action = identify(self.root, self.targets[0].address), self.options.action
+        deployer: Deployer = self._identifying.get()
+        action = self.options.action
         message = self.scrubber.scrub(self.options.message)
         holder = replace(holder_of(deployer, now(), action or "deploy"), message=message)
         self.locks.take_checkout(holder)

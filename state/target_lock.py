@@ -35,9 +35,9 @@ umask 077
 dir=$1 lease=$2 records=$3
 {PUT}
 describe() {{ printf '%s\\n' "$1" > $dir/.{HOLDER} && mv $dir/.{HOLDER} $dir/{HOLDER}; }}
+read -r wait id holder || exit 1
 mkdir -pm 700 $dir || exit 1
 exec 9>>$dir/deploy.lock || exit 1
-read -r wait id holder || exit 1
 if ! flock -n 9; then
   now=$(date +%s)
   echo "held $((now - $(stat -c %Y $dir/{HOLDER} 2>/dev/null || echo $now)))"

@@ -78,7 +78,7 @@ def _far(runs: Runs, delay_ms: int) -> Row:
         )
     what = f"… {delay_ms} ms away, against a deploy of nothing there and 1 s"
     limit = (
-        "the targets answer on the controller's own processors here, which takes most of that"
-        " second without any delay; some ten round trips come one after the other"
+        "the targets answer on the controller's own processors here, which takes half of that"
+        " second without any delay; four or five round trips come one after the other"
     )
     return Row(what, found["unchanged"], found["empty"] + 1, goal=1, limit=limit)

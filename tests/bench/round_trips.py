@@ -1,4 +1,7 @@
-"""How often a run waits for a machine: each SSH channel is one question, and its answer."""
+"""How often a run waits for a machine: each SSH channel is one question, and its answer.
+
+That of the lock is two: it is taken, and given back with a copy of the record.
+"""
 
 from pathlib import Path
 
@@ -13,4 +16,4 @@ def opened(text: str) -> int:
 
 def per_machine(log: Path, machines: int) -> float:
     """The same for one machine, of a run with --debug-all that was logged."""
-    return opened(log.read_text(errors="replace")) / machines
+    return opened(log.read_text(errors="replace")) / machines + 1

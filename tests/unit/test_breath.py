@@ -302,9 +302,18 @@ def test_or_a_command_of_ours_did(asked: World) -> None:
 
 def test_answers_are_as_old_as_the_first_question(asked: World) -> None:
     asked.breath.keep("from memory")
-    asked.now += FRESH_S + 0.1
     asked.breath.draw()
+    asked.now += FRESH_S + 0.1
     assert asked.says("one") == "asked alone"
+
+
+def test_who_had_to_wait_for_long_is_asked_again(asked: World) -> None:
+    asked.breath.keep("from memory")
+    asked.now += FRESH_S / 2 + 0.1
+    asked.breath.draw()
+    assert asked.drawn[-1] == ["say one", "say two"]
+    asked.now += FRESH_S
+    assert asked.says("one") == "from memory"
 
 
 def test_nobody_waits_for_a_host_that_does_not_answer(

@@ -173,6 +173,14 @@ def test_who_gets_ready_holds_nothing_yet(pipes: list[Pipe]) -> None:
     assert len(pipes) == 3
 
 
+def test_who_gets_ready_and_takes_no_part_leaves_nothing(pipes: list[Pipe], tmp_path: Path) -> None:
+    host = fake_state(["web"]).inventory.get_host("@fake/web")
+    target_lock.begin(host).get()
+    pipes[0].close()
+    ends(pipes[0])
+    assert not (tmp_path / "run").exists()
+
+
 def test_what_got_ready_is_used(pipes: list[Pipe]) -> None:
     host = fake_state(["web"]).inventory.get_host("@fake/web")
     mine = TargetLock(host, ALICE, target_lock.begin(host))
