@@ -77,14 +77,14 @@ def _unlike_a_deploys(host: Host, folder: Path) -> Iterator[str]:
     """The same of what a deploy asked, but for what differs from one moment to the next."""
     asked = load(folder / f"{host.name}.json")
     questions = [each for each in (*asked.before, *asked.during) if not each.become]
-    before = {each: _alone(host, each.text) for each in questions}
     found = ask(host, questions)
     for each in questions:
-        if (alone := _alone(host, each.text)) != before[each]:
-            continue
+        alone = _alone(host, each.text)
         together = _streams(CommandOutput(list(found[each].lines))) if each in found else None
-        same = together == alone
-        yield "" if same else f"{host} {each.text[:80]!r}: {alone} alone, {together} in a batch"
+        if together == alone:
+            yield ""
+        elif together is None or alone == _alone(host, each.text):
+            yield f"{host} {each.text[:80]!r}: {alone} alone, {together} in a batch"
 
 
 def _alone(host: Host, text: str) -> list[OutputLine]:

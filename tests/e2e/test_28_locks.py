@@ -166,7 +166,9 @@ def test_a_copy_that_differs_is_told(deployed: Platform) -> None:
 
 def _race(platform: Platform, colleague: Project, rounds: int) -> None:
     for _ in range(rounds):
-        commands = [each.start(*DEPLOY, "-y") for each in (platform.project, colleague)]
+        # One by one takes its time: the second comes before the first has ended.
+        both = (platform.project, colleague)
+        commands = [each.start(*DEPLOY, "-y", env=ALONE) for each in both]
         outcomes = [command.wait(LIMIT_S) for command in commands]
         assert sorted(outcome.code for outcome in outcomes) == [0, 1], outcomes
         [refused] = [outcome for outcome in outcomes if outcome.code == 1]

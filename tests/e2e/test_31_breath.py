@@ -1,5 +1,6 @@
 """Facts in one breath lie never: with and without it the same is done, whatever has happened."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -186,25 +187,40 @@ def test_a_batch_that_is_killed_on_the_machine_costs_nothing_but_time(deployed: 
 
 
 def test_what_another_deploy_did_meanwhile_is_asked_again(deployed: Platform) -> None:
-    """It began after we asked, and has ended before we hold the lock."""
+    """It begins before we ask, and changes something while we wait for the lock."""
     nothing_done(deployed)
     deployed.unsettle()
-    with asked_besides(deployed, "vpsmanager", SLEEP):
-        command = deployed.project.start(*DEPLOY, "-y")
-        running = f"pgrep -fx '{SLEEP}'"
-        wait_for(
-            "the question", lambda: deployed.lab.run("vpsmanager", running, check=False).stdout
-        )
+    drift_later = "sleep 8; chmod 600 /etc/nginx/nginx.conf"
+    held = f"flock /run/chom/deploy.lock sh -c '{drift_later}'"
+    answer(deployed.lab, "vpsmanager", f'systemd-run -q --collect sh -c "{held}"')
+    outcome = deployed.project.deploy("-y", "--data", "lock_wait=60", "--debug")
+    assert outcome.code == 0, outcome
+    assert "waiting: vpsmanager is held by" in outcome.text
+    assert changed(deployed.project.record()) == {("vpsmanager", "nginx"): 1}
+    assert answer(deployed.lab, "vpsmanager", "stat -c %a /etc/nginx/nginx.conf") == "644"
+    deployed.converge()
+
+
+def test_what_another_deploy_did_in_between_is_asked_again(deployed: Platform) -> None:
+    """It begins once we have asked, and has ended before we want the lock."""
+    nothing_done(deployed)
+    deployed.unsettle()
+    # Whoever holds the lock of the checkout keeps us from wanting that of a target.
+    lock = deployed.project.state / "lock"
+    with lock.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        command = deployed.project.start(*DEPLOY, "-y", "--data", "lock_wait=60", "--debug")
+        wait_for("the answers", lambda: command.printed().count(" answered ") >= 4)
         answer(
             deployed.lab,
             "vpsmanager",
             "chmod 600 /etc/nginx/nginx.conf;"
             " cat /proc/sys/kernel/random/uuid > /run/chom/deploy.turn",
         )
-        outcome = command.wait(120)
+        fcntl.flock(file, fcntl.LOCK_UN)
+    outcome = command.wait(120)
     assert outcome.code == 0, outcome
     assert changed(deployed.project.record()) == {("vpsmanager", "nginx"): 1}
-    assert answer(deployed.lab, "vpsmanager", "stat -c %a /etc/nginx/nginx.conf") == "644"
     deployed.converge()
 
 

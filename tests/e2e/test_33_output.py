@@ -5,6 +5,8 @@ import shlex
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
 from tests.e2e.machines import answer, listeners
 from tests.e2e.platform import Platform
 from tests.e2e.polling import wait_for
@@ -28,6 +30,7 @@ def _waits(session: Session) -> bool:
     return any("scraping w" in line for line in _rows(session.terminal.shown))
 
 
+@pytest.mark.drill
 def test_a_first_deploy_on_a_terminal(fresh: Platform) -> None:
     """Both lanes are shown while they work, in a window that becomes narrower, and not later."""
     session = fresh.project.on_terminal(*DEPLOY, "-y")
