@@ -19,9 +19,9 @@ from pyinfra.api import Host, StringCommand
 from pyinfra.connectors.util import CommandOutput, OutputLine
 
 import configs
-from state.batch import ask
+from state.batch import Answer, ask
 from state.connection import usual_arguments
-from state.questions import load, question_of
+from state.questions import Question, load, question_of
 from state.reaching import reached
 
 WAYS: list[dict[str, Any]] = [
@@ -79,12 +79,17 @@ def _unlike_a_deploys(host: Host, folder: Path) -> Iterator[str]:
     questions = [each for each in (*asked.before, *asked.during) if not each.become]
     found = ask(host, questions)
     for each in questions:
-        alone = _alone(host, each.text)
-        together = _streams(CommandOutput(list(found[each].lines))) if each in found else None
-        if together == alone:
+        if _together(found, each) == _alone(host, each.text):
             yield ""
-        elif together is None or alone == _alone(host, each.text):
-            yield f"{host} {each.text[:80]!r}: {alone} alone, {together} in a batch"
+            continue
+        # It may have changed since: an age, the size of a log.
+        before, together = _alone(host, each.text), _together(ask(host, [each]), each)
+        if before == _alone(host, each.text) != together:
+            yield f"{host} {each.text[:80]!r}: {before} alone, {together} in a batch"
+
+
+def _together(found: Mapping[Question, Answer], question: Question) -> list[OutputLine] | None:
+    return _streams(CommandOutput(list(found[question].lines))) if question in found else None
 
 
 def _alone(host: Host, text: str) -> list[OutputLine]:
