@@ -191,9 +191,8 @@ def _blocks(services: Sequence[Asked], shown: Sequence[str]) -> list[list[str]]:
             blocks[-1].append(line)
         else:
             blocks.append([])
-    if [f"Id={each.unit}" in block for each, block in zip(services, blocks, strict=True)].count(
-        False
-    ):
+    both = zip(services, blocks, strict=True)
+    if not all(f"Id={each.unit}" in block for each, block in both):
         raise ValueError("a unit has another name")
     return [[line for line in block if not line.startswith("Id=")] for block in blocks]
 
