@@ -123,6 +123,9 @@ class AptSettings(Model):
         "How old the package lists may be, in hours; 0 refreshes them every time.", ge=0, le=8760
     )
     unattended_upgrades: bool = setting("Whether security updates install themselves.")
+    security_updates_first: bool = setting(
+        "Whether the first deploy to a server installs Debian's pending security updates."
+    )
     lock_timeout_s: int = setting(
         "How long to wait for another apt to finish, in seconds.", ge=0, le=3600
     )

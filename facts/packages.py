@@ -11,15 +11,26 @@ FOLDER = "/var/lib/chom"
 BEFORE, BROUGHT = f"{FOLDER}/packages.before", f"{FOLDER}/packages.brought"
 
 
-class PackagesData(TypedDict):
-    """``versions``: installed package → version. ``unfinished``: dpkg was interrupted.
+# Prints the names of installed packages that have a security update of Debian's, by the lists that
+# apt has.
+SECURITY_UPDATES = (
+    "apt-get -s -q -o Debug::NoLocking=1 -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache="
+    " --with-new-pkgs upgrade | sed -n 's/^Inst \\([^ ]*\\) \\[.*Debian-Security:.*/\\1/p'"
+)
 
-    ``lists_age_s``: seconds since the package lists were fetched, None where there are none or
-    where a source was changed since.
+
+class PackagesData(TypedDict):
+    """State of a host's packages.
+
+    ``versions``: installed package → version. ``unfinished``: dpkg was interrupted.
+    ``had_transaction``: a transaction of ours was completed there before. ``lists_age_s``: seconds
+    since the package lists were fetched, None where there are none or where a source was changed
+    since.
     """
 
     versions: dict[str, str]
     unfinished: bool
+    had_transaction: bool
     lists_age_s: int | None
 
 
@@ -53,7 +64,8 @@ class Packages(FactBase[PackagesData]):
             ' END {print "unfinished=" (unfinished ? "yes" : "no")}\'; '
             "lists=/var/lib/apt/lists; set -- $lists/*Packages*; "
             '[ ! -e "$1" ] || [ -n "$(find /etc/apt/sources.list* -type f -newer $lists)" ]'
-            ' || echo "age=$(( $(date +%s) - $(stat -c %Y $lists) ))"'
+            ' || echo "age=$(( $(date +%s) - $(stat -c %Y $lists) ))"; '
+            f"[ ! -e {BROUGHT} ] || echo had_transaction=yes"
         )
 
     def process(self, output: list[str]) -> PackagesData:
@@ -63,6 +75,7 @@ class Packages(FactBase[PackagesData]):
         return PackagesData(
             versions={name: version for name, version in pairs},
             unfinished=["unfinished", "yes"] in lines,
+            had_transaction=["had_transaction", "yes"] in lines,
             lists_age_s=ages[0] if ages else None,
         )
 
@@ -86,6 +99,22 @@ class Upcoming(FactBase[dict[str, str]]):
 
     def process(self, output: list[str]) -> dict[str, str]:
         return {name: version for name, version in (line.split(" ", 1) for line in output)}
+
+
+class SecurityUpdates(FactBase[list[str]]):
+    """Installed packages that have a security update of Debian's, by the lists that apt has.
+
+    Nothing is written: neither a lock nor apt's cache.
+    """
+
+    default = list
+    asked_alone = True
+
+    def command(self) -> str:
+        return f"{SECURITY_UPDATES} 2>/dev/null; true"
+
+    def process(self, output: list[str]) -> list[str]:
+        return output
 
 
 class Offered(FactBase[list[str]]):

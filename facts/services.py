@@ -7,18 +7,29 @@ from urllib.parse import urlsplit
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
 STARTED_WITH = "/run/chom"
+# Locked for as long as an apt transaction of ours is under way on a host.
+APT_LOCK = f"{STARTED_WITH}/apt.lock"
 PROPERTIES = (
     "LoadState,ActiveState,UnitFileState,NeedDaemonReload,ConditionResult,"
-    "ConditionTimestampMonotonic"
+    "ConditionTimestampMonotonic,MainPID,Result,ExecCondition"
 )
+# Executable mappings of /proc/PID/maps whose file was replaced or removed. Mappings without a file
+# of their own, such as those of PHP's OPcache (/dev/zero), are marked as deleted as well.
+REPLACED_MAPPING = r"^[0-9a-f-]+ r-xp [^/]*/(usr|opt|bin|sbin|lib|lib64)/.* \(deleted\)$"
+# A unit that is inactive because a condition failed when it was last started, in the output of
+# ``systemctl show``, as a pattern of the shell's ``case``.
+NOT_STARTED = "*ActiveState=inactive*ConditionResult=no*|*ConditionResult=no*ActiveState=inactive*"
 
 
 class ServiceData(TypedDict):
-    """``exists``: systemd knows the unit. ``held_off``: systemd's own condition keeps it off.
+    """State of a service.
 
-    ``stale_unit``: the unit file changed since systemd read it. ``same_runs`` and ``same_reads``:
-    the files that the process was started with, or last reloaded, have the same content now.
-    ``ready``: the readiness command succeeded.
+    ``exists``: systemd knows the unit. ``held_off``: a condition of the unit keeps it off, now as
+    when it was last started; the hold of an apt transaction of ours is none. ``stale_unit``: the
+    unit file changed since systemd read it. ``same_runs`` and ``same_reads``: the files that the
+    process was started with, or last reloaded, have the same content now. ``replaced``: the
+    program or a library that the process runs from was replaced since it started. ``ready``: the
+    readiness command succeeded.
     """
 
     exists: bool
@@ -29,6 +40,7 @@ class ServiceData(TypedDict):
     stale_unit: bool
     same_runs: bool
     same_reads: bool
+    replaced: bool
     ready: bool
 
 
@@ -46,6 +58,14 @@ def as_written(files: list[str], stamp: str) -> str:
     if files:
         return f"{hash_command(files)} | cmp -s - {stamp}"
     return f"[ -f {stamp} ] && [ ! -s {stamp} ]"
+
+
+def condition_fails(unit: str) -> str:
+    """A shell command that succeeds if a condition of ``unit`` does not hold at this moment.
+
+    ``Condition…=`` and ``Assert…=`` of the unit are evaluated, ``ExecCondition=`` is not.
+    """
+    return f"! systemd-analyze condition --unit={shlex.quote(unit)} >/dev/null 2>&1"
 
 
 def answers(unit: str, url: str, any_status: bool = False) -> str:
@@ -77,7 +97,11 @@ class ServiceState(FactBase[ServiceData]):
     ) -> StringCommand:
         stamp = f"{STARTED_WITH}/{unit}"
         return StringCommand(
-            f"systemctl show -p {PROPERTIES}", QuoteString(unit), ";",
+            f"s=$(systemctl show -p {PROPERTIES}", QuoteString(unit), '); echo "$s";',
+            "p=${s#*MainPID=}; p=${p%%[!0-9]*};",
+            f"grep -qsE '{REPLACED_MAPPING}' /proc/$p/maps && echo replaced=yes;",
+            f"case $s in (*TimestampMonotonic=0*) ;; ({NOT_STARTED})",
+            f"{condition_fails(unit)} && echo condition_fails=yes;; esac;",
             f"{as_written(runs, f'{stamp}.runs')} && echo same_runs=yes;",
             f"{as_written(reads, f'{stamp}.reads')} && echo same_reads=yes;",
             f"{{ {ready or 'true'}; }} >/dev/null 2>&1 && echo ready=yes; true",
@@ -85,18 +109,23 @@ class ServiceState(FactBase[ServiceData]):
 
     def process(self, output: list[str]) -> ServiceData:
         found = dict(line.split("=", 1) for line in output if "=" in line)
+        # One of the operator's; ours names the lock that it waits for.
+        exec_condition = found.get("ExecCondition", "")
+        is_skipped = found.get("Result") == "exec-condition" and bool(exec_condition)
         return ServiceData(
             exists=found.get("LoadState") == "loaded",
             enabled=found.get("UnitFileState") in ("enabled", "static", "alias", "indirect"),
             active=found.get("ActiveState") in ("active", "reloading"),
             failed=found.get("ActiveState") == "failed",
-            # A unit that was never started has no result yet, and says "no", too.
-            held_off=found.get("ConditionResult") == "no"
-            and found.get("ConditionTimestampMonotonic", "0") != "0"
-            and found.get("ActiveState") == "inactive",
+            held_off=found.get("ActiveState") == "inactive"
+            and (
+                found.get("condition_fails") == "yes"
+                or (is_skipped and APT_LOCK not in exec_condition)
+            ),
             stale_unit=found.get("NeedDaemonReload") == "yes",
             same_runs=found.get("same_runs") == "yes",
             same_reads=found.get("same_reads") == "yes",
+            replaced=found.get("replaced") == "yes",
             ready=found.get("ready") == "yes",
         )
 

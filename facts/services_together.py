@@ -10,15 +10,23 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from facts.services import PROPERTIES, STARTED_WITH, ServiceState, answers
+from facts.services import (
+    PROPERTIES,
+    REPLACED_MAPPING,
+    STARTED_WITH,
+    ServiceState,
+    answers,
+    condition_fails,
+)
 
 AT_ONCE = 15
-LONGEST = 1500
+LONGEST = 2000
 _NAME = r"[A-Za-z0-9_.@:-]+"
 # A path whose last part may be a shell pattern.
 _FILE = re.compile(r"(/[A-Za-z0-9_.@:+-]+)*/[A-Za-z0-9_.@:+*-]+")
 _QUESTION = re.compile(
-    rf"systemctl show -p {PROPERTIES} (?P<unit>{_NAME}) ; (?P<runs>.*?) && echo same_runs=yes;"
+    rf"s=\$\(systemctl show -p {PROPERTIES} (?P<unit>{_NAME}) \); .* esac;"
+    r" (?P<runs>.*?) && echo same_runs=yes;"
     r" (?P<reads>.*?) && echo same_reads=yes; \{ (?P<ready>.*); \} >/dev/null 2>&1"
     r" && echo ready=yes; true"
 )
@@ -28,6 +36,15 @@ _ANSWERS = re.compile(
     r" curl (?P<options>(?:-\w )*)-sS -m 5 -o /dev/null (?P<url>[\w:/.?=-]+);; \(\*\) false; esac"
 )
 _MARK = "@"
+# The units among many that are inactive because a condition failed when they were last started.
+_NOT_STARTED = (
+    'awk \'BEGIN {RS = ""; FS = "\\n"} /ActiveState=inactive/ && /ConditionResult=no/'
+    " && !/TimestampMonotonic=0/ {for (i = 1; i <= NF; i++) if ($i ~ /^Id=/) print substr($i, 4)}'"
+)
+_ASK_CONDITIONS = (
+    f'for u in $(echo "$s" | {_NOT_STARTED}); do'
+    f" {condition_fails('UNIT').replace('UNIT', '$u')} && echo $u; done"
+)
 
 
 @dataclass(frozen=True)
@@ -67,14 +84,21 @@ def _files(compared: str) -> tuple[str, ...]:
 def about_all(services: Sequence[Asked]) -> str:
     """A shell command that tells of all ``services``, in parts that end with a mark.
 
-    What systemd says of each; the hashes of all files; the size of each stamp, and what is in it;
+    What systemd says of each; the memory maps of processes whose program was replaced; the units
+    that a condition keeps off; the hashes of all files; the size of each stamp, and what is in it;
     the numbers of those that are ready.
     """
     files = dict.fromkeys(file for each in services for file in (*each.runs, *each.reads))
     stamps = " ".join(stamp for each in services for stamp in each.stamps)
     return "; ".join(
         [
-            f"systemctl show -p Id,{PROPERTIES} {' '.join(each.unit for each in services)}",
+            f"s=$(systemctl show -p Id,{PROPERTIES} {' '.join(each.unit for each in services)})",
+            'echo "$s"',
+            f"echo {_MARK}",
+            f"grep -lsE '{REPLACED_MAPPING}' /dev/null"
+            """ $(echo "$s" | sed -n 's#^MainPID=\\([1-9].*\\)#/proc/\\1/maps#p')""",
+            f"echo {_MARK}",
+            f"case $s in (*ConditionResult=no*) {_ASK_CONDITIONS};; esac",
             f"echo {_MARK}",
             f"sha256sum {' '.join(files)} 2>/dev/null" if files else "true",
             f"echo {_MARK}",
@@ -123,9 +147,15 @@ def _answering(ready: str) -> re.Match[str] | None:
 
 
 class _Told(NamedTuple):
-    """What a host says of many services. ``stamps``: path → content."""
+    """What a host says of many services. ``stamps``: path → content.
+
+    ``replaced``: the ids of processes whose program was replaced; ``kept_off``: the units that a
+    condition keeps off.
+    """
 
     shown: Mapping[str, list[str]]
+    replaced: set[str]
+    kept_off: set[str]
     hashes: Mapping[str, str]
     stamps: Mapping[str, str]
     ready: set[int]
@@ -163,7 +193,10 @@ def _understood(services: Sequence[Asked], lines: Sequence[str]) -> _Told:
             parts.append([])
         else:
             parts[-1].append(line)
-    shown, hashes, sizes, stamped, ready = parts
+    shown, maps, kept_off, hashes, sizes, stamped, ready = parts
+    units = {each.unit for each in services}
+    if not units.issuperset(kept_off):
+        raise ValueError("a unit that was not asked for")
     texts: dict[str, str] = {}
     for line in sizes:
         texts[line.split("|", 1)[1]] = ""
@@ -177,6 +210,8 @@ def _understood(services: Sequence[Asked], lines: Sequence[str]) -> _Told:
     codes = dict(line.split("=") for line in ready)
     return _Told(
         dict(zip((each.unit for each in services), _blocks(services, shown), strict=True)),
+        set(map(_process, maps)),
+        set(kept_off),
         {path: digest for digest, path in map(_hash, hashes)},
         texts,
         {int(number) for number, code in codes.items() if code == "0"},
@@ -197,6 +232,13 @@ def _blocks(services: Sequence[Asked], shown: Sequence[str]) -> list[list[str]]:
     return [[line for line in block if not line.startswith("Id=")] for block in blocks]
 
 
+def _process(path: str) -> str:
+    found = re.fullmatch(r"/proc/([0-9]+)/maps", path)
+    if not found:
+        raise ValueError(f"no memory map: {path}")
+    return found[1]
+
+
 def _hash(line: str) -> tuple[str, str]:
     digest, _, path = line.partition("  ")
     if len(digest) != 64:
@@ -207,6 +249,10 @@ def _hash(line: str) -> tuple[str, str]:
 def _alone(number: int, service: Asked, told: _Told) -> list[str]:
     """The lines that the question about one service prints."""
     lines = list(told.shown[service.unit])
+    if any(f"MainPID={process}" in lines for process in told.replaced):
+        lines.append("replaced=yes")
+    if service.unit in told.kept_off:
+        lines.append("condition_fails=yes")
     for name, files, stamp in zip(
         ("same_runs", "same_reads"), (service.runs, service.reads), service.stamps, strict=True
     ):

@@ -35,9 +35,12 @@ from tasks.operations import (
 from tasks.operations import firewall as firewalls
 from tasks.places import SYSTEM_FOLDERS
 from tasks.quoting import option_file, systemd_unit
-from tasks.sandbox import Sandbox
+from tasks.sandbox import Checker, Sandbox
 from tasks.templating import templates
 from tasks.upcoming import Upcoming
+
+# How long a timer may take to be active, in seconds.
+TIMER_LIMIT_S = 10
 
 
 def user(name: str, home: str = "/nonexistent") -> None:
@@ -71,14 +74,14 @@ def file(
     mode: str = "644",
     owner: str = "root",
     group: str = "root",
-    check: str | None = None,
+    check: str | Checker | None = None,
     **values: Any,
 ) -> str:
     """A text file, rendered from a Jinja template in the component's folder.
 
     The template sees ``site`` and ``values``, and has the filters of ``tasks/quoting.py``.
     ``check``: a shell command that must succeed with the new file in its place, before it takes
-    that place.
+    that place; a ``Checker`` runs as the unit that reads the file.
     """
     text = rendered(template, **values)
     return text_file(path, text, mode=mode, owner=owner, group=group, check=check)
@@ -91,7 +94,7 @@ def text_file(
     mode: str = "644",
     owner: str = "root",
     group: str = "root",
-    check: str | None = None,
+    check: str | Checker | None = None,
 ) -> str:
     """A text file with the given content; otherwise as ``file``."""
     for secret in stage().site.secrets.values():
@@ -112,7 +115,7 @@ def secret_file(
     mode: str = "640",
     owner: str = "root",
     group: str = "root",
-    check: str | None = None,
+    check: str | Checker | None = None,
     **values: Any,
 ) -> str:
     """A file that holds secrets: as ``file``, but a diff says only that it changes."""
@@ -149,7 +152,7 @@ def _text(
     mode: str,
     owner: str,
     group: str,
-    check: str | None,
+    check: str | Checker | None,
     *,
     hidden: bool = False,
 ) -> str:
@@ -158,7 +161,7 @@ def _text(
 
 
 def _put(
-    path: str, text: str | Secret, mode: str, owner: str, group: str, check: str | None
+    path: str, text: str | Secret, mode: str, owner: str, group: str, check: str | Checker | None
 ) -> str:
     here = stage()
     here.held.append(files.TextFile(path, text, mode, owner, group, check, is_anothers(path)))
@@ -281,14 +284,24 @@ def packages() -> None:
         for path in item.data(here.site)
         for kind, name in [*_folders(path.rpartition("/")[0]), ("data", path)]
     ]
+    changing: set[str] = set()
     with noted(f"Packages of the stack ({len(names)})", shared=[*created, *data]) as label:
-        apt.install_packages(
+        done = apt.install_packages(
             name=label,
             names=names,
             cache_hours=settings.cache_hours,
             lock_timeout_s=settings.lock_timeout_s,
+            changing=changing,
+            security_updates_first=settings.security_updates_first,
             beside=[each for item in here.stack for each in item.artifacts(here.site)],
         )
+    for name in {each.split("=")[0] for each in names}:
+        kept(_program(name), done, f"Package {name}", partial(changing.__contains__, name))
+
+
+def _program(package: str) -> str:
+    """The name by which a package's files count as what a service runs with."""
+    return f"package:{package}"
 
 
 def service(
@@ -330,17 +343,22 @@ def service(
             reads=list(reads),
             ready=ready,
             limit_s=limit_s,
-            upcoming=_upcoming([drop_in, *runs]),
+            upcoming=_upcoming([drop_in, *runs, *_programs()]),
             upcoming_reads=_upcoming(reads),
             hurry=hurry,
             waits=waits,
         )
-    if not waits:
-        stage().awaited.append(readiness.Awaited(unit, ready, limit_s, done))
+    stage().awaited.append(readiness.Awaited(unit, ready, limit_s, done))
+
+
+def _programs() -> list[str]:
+    """The packages of the current component, as what its services run with."""
+    here = stage()
+    return [_program(name.split("=")[0]) for name in here.component.packages(here.site)]
 
 
 def services_ready() -> None:
-    """The services that were started and not awaited so far, ready now."""
+    """All services and timers that were declared so far, ready now."""
     awaited = stage().awaited
     with noted(f"Services are ready ({len(awaited)})") as label:
         readiness.await_services(name=label, services=list(awaited))
@@ -360,9 +378,10 @@ def timer(name: str, runs: str | None = None, makes: Sequence[str] = ()) -> None
     made = [("files", path) for path in makes]
     created = [*made, *([("services", f"{name}.timer")] if runs else [])]
     with noted(f"Timer {name}", *created) as label:
-        services.run_timer(
+        done = services.run_timer(
             name=label, unit=f"{name}.timer", upcoming=stage().written[runs] if runs else None
         )
+    stage().awaited.append(readiness.Awaited(f"{name}.timer", None, TIMER_LIMIT_S, done))
 
 
 def no_service(name: str) -> None:

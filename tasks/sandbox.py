@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+# How long a checker may take, in seconds.
+CHECK_LIMIT_S = 60
+
 
 @dataclass(frozen=True)
 class Sandbox:
@@ -44,3 +47,24 @@ class Sandbox:
         if self.writes:
             lines.append("ReadWritePaths=" + " ".join(f"-{path}" for path in self.writes))
         return [*lines, *self.extra]
+
+
+@dataclass(frozen=True)
+class Checker:
+    """A checker of a configuration, run as the unit that reads the configuration runs.
+
+    A program may accept a configuration and still not start where memory, folders or system calls
+    are denied to it.
+
+    ``command``: a shell command that must succeed. ``sandbox``: that of the unit. ``user``: whom
+    the unit runs as.
+    """
+
+    command: str
+    sandbox: Sandbox
+    user: str = "root"
+
+    def properties(self) -> list[str]:
+        """Properties of a transient unit, as ``systemd-run -p`` takes them."""
+        own = [f"User={self.user}", "WorkingDirectory=/", f"RuntimeMaxSec={CHECK_LIMIT_S}"]
+        return [*own, *self.sandbox.lines()]

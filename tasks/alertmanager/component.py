@@ -16,9 +16,11 @@ from tasks.resources import (
     service,
     user,
 )
-from tasks.sandbox import Sandbox
+from tasks.sandbox import Checker, Sandbox
 
 DATA = "/var/lib/alertmanager"
+USER = "alertmanager"
+SANDBOX = Sandbox(writes=(DATA,), extra=(f"User={USER}", f"Group={USER}"))
 CONFIG = "/etc/alertmanager"
 PASSWORD = f"{CONFIG}/smtp_password"
 
@@ -37,8 +39,8 @@ def alertmanager(site: Site) -> None:
     unit = "prometheus-alertmanager"
     port = site.settings.alertmanager.port
     credentials = {}
-    user("alertmanager", home=DATA)
-    directory(DATA, owner="alertmanager", mode="750")
+    user(USER, home=DATA)
+    directory(DATA, owner=USER, mode="750")
     directory(CONFIG)
     for needed in smtp_password(site.target):
         credentials = {"smtp_password": secret_text(PASSWORD, secret(needed).reveal())}
@@ -48,9 +50,9 @@ def alertmanager(site: Site) -> None:
         f"{CONFIG}/alertmanager.yml",
         "alertmanager.yml.j2",
         owner="root",
-        group="alertmanager",
+        group=USER,
         mode="640",
-        check=f"amtool check-config {CONFIG}/alertmanager.yml",
+        check=Checker(f"amtool check-config {CONFIG}/alertmanager.yml", SANDBOX, USER),
         password_file=credential("smtp_password", unit),
         timing=Timing.of(site.settings),
         watchdog_url=site.settings.alertmanager.watchdog_url,
@@ -69,6 +71,6 @@ def alertmanager(site: Site) -> None:
         runs=[arguments],
         reads=[config],
         ready=f"http://127.0.0.1:{port}/-/ready",
-        sandbox=Sandbox(writes=(DATA,), extra=("User=alertmanager", "Group=alertmanager")),
+        sandbox=SANDBOX,
         credentials=credentials,
     )

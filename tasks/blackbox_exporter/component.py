@@ -4,6 +4,7 @@ from tasks.blackbox_exporter.modules import OWN, PUBLIC
 from tasks.component import Site, component
 from tasks.metrics.exporter import LOOPBACK, exporter, toolkit
 from tasks.resources import absent, file, text_file
+from tasks.sandbox import Checker, Sandbox
 from tasks.tls.component import certificate_of
 
 CONFIG = "/etc/chom/blackbox.yml"
@@ -22,7 +23,10 @@ def blackbox_exporter(site: Site) -> None:
     config = file(
         CONFIG,
         "blackbox.yml.j2",
-        check=f"prometheus-blackbox-exporter --config.check --config.file={CONFIG}",
+        # As root: the exporter's user is yet to be made.
+        check=Checker(
+            f"prometheus-blackbox-exporter --config.check --config.file={CONFIG}", Sandbox()
+        ),
         public=PUBLIC,
         own=OWN,
         # It reads that at every probe.

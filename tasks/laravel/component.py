@@ -19,6 +19,7 @@ from tasks.laravel.places import (
     status_socket,
 )
 from tasks.nginx.sites import public_sites
+from tasks.php.component import checker as php_checker
 from tasks.php.component import log as fpm_log
 from tasks.resources import database, directory, file, log_file, secret, secret_file, user
 
@@ -103,7 +104,7 @@ def _pool(site: Site, name: str, app: App) -> None:
     file(
         f"/etc/php/{version}/fpm/pool.d/chom-{name}.conf",
         "pool.conf.j2",
-        check=f"php-fpm{version} -t",
+        check=php_checker(version),
         name=name,
         base=root(name),
         socket=socket(name, version),

@@ -5,7 +5,7 @@ from tasks.component import Site, component
 from tasks.logs.component import KEY, PREVIOUS_USERS, guard
 from tasks.nginx.sites import nginx_site
 from tasks.resources import allow, directory, file, service
-from tasks.sandbox import Sandbox
+from tasks.sandbox import Checker, Sandbox
 from tasks.vendors import grafana, pinned
 
 CONFIG = "/etc/loki/config.yml"
@@ -28,11 +28,15 @@ def address(site: Site) -> str:
 def loki(site: Site) -> None:
     """One process that keeps everything on its own disk; Nginx lends it TLS and the password."""
     settings = site.settings.loki
+    sandbox = Sandbox(
+        writes=(DATA,),
+        extra=(f"Environment=GOMEMLIMIT={sizing.loki_memory_mb(site.hardware)}MiB",),
+    )
     directory(DATA, owner="loki", group="root", mode="700")
     config = file(
         CONFIG,
         "loki.yml.j2",
-        check=f"loki -verify-config -config.file={CONFIG}",
+        check=Checker(f"loki -verify-config -config.file={CONFIG}", sandbox, "loki"),
         data=DATA,
         ingestion_mb=sizing.loki_ingestion_mb(site.hardware),
         cache_mb=sizing.loki_cache_mb(site.hardware),
@@ -55,8 +59,5 @@ def loki(site: Site) -> None:
         runs=[config],
         ready=f"http://{address(site)}/ready",
         limit_s=120,
-        sandbox=Sandbox(
-            writes=(DATA,),
-            extra=(f"Environment=GOMEMLIMIT={sizing.loki_memory_mb(site.hardware)}MiB",),
-        ),
+        sandbox=sandbox,
     )

@@ -3,11 +3,12 @@
 from tasks import sizing
 from tasks.component import Site, component
 from tasks.resources import directory, file, secured_databases, service
-from tasks.sandbox import Sandbox
+from tasks.sandbox import Checker, Sandbox
 
 # Its other messages go to the journal.
 LOGS = "/var/log/mysql"
 SLOW_LOG = f"{LOGS}/mariadb-slow.log"
+SANDBOX = Sandbox(writes=("/run", "/var/lib/mysql", LOGS), jit=True)
 
 
 @component(needs=["base"], packages=["mariadb-server"], data=["/var/lib/mysql", LOGS])
@@ -19,7 +20,7 @@ def mariadb(site: Site) -> None:
     config = file(
         "/etc/mysql/mariadb.conf.d/60-chom.cnf",
         "chom.cnf.j2",
-        check="mariadbd --help --verbose",
+        check=Checker("mariadbd --help --verbose", SANDBOX, "mysql"),
         slow_log=SLOW_LOG,
         buffer_pool_mb=settings.innodb_buffer_pool_mb
         or sizing.innodb_buffer_pool_mb(site.hardware),
@@ -29,6 +30,6 @@ def mariadb(site: Site) -> None:
         runs=[config],
         ready="mariadb-admin ping",
         limit_s=120,
-        sandbox=Sandbox(writes=("/run", "/var/lib/mysql", LOGS), jit=True),
+        sandbox=SANDBOX,
     )
     secured_databases()

@@ -3,11 +3,9 @@
 from facts.services import answers
 from tasks import sizing
 from tasks.component import Site, component
-from tasks.nginx.sites import ENABLED
+from tasks.nginx.sites import CHECKER, ENABLED, LOGS, SANDBOX
 from tasks.resources import allow, file, service
-from tasks.sandbox import Sandbox
 
-LOGS = "/var/log/nginx"
 ACCESS_LOG = f"{LOGS}/access.log"
 
 
@@ -17,7 +15,7 @@ def nginx(site: Site) -> None:
     config = file(
         "/etc/nginx/nginx.conf",
         "nginx.conf.j2",
-        check="nginx -t -q",
+        check=CHECKER,
         workers=sizing.nginx_workers(site.hardware),
         access_log=ACCESS_LOG,
     )
@@ -29,5 +27,5 @@ def nginx(site: Site) -> None:
         reads=[config, f"{ENABLED}/*"],
         # Whatever the sites say: an application that is down is no fault of Nginx.
         ready=answers("nginx.service", "http://127.0.0.1/", any_status=True),
-        sandbox=Sandbox(writes=("/run", LOGS, "/var/lib/nginx")),
+        sandbox=SANDBOX,
     )

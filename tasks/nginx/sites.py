@@ -9,9 +9,13 @@ from configs import Page
 from configs.secrets import Secret
 from tasks.metrics.passwords import bcrypt_hash
 from tasks.resources import absent, previous_text, rendered, secret_text, text_file
+from tasks.sandbox import Checker, Sandbox
 from tasks.tls import places as tls
 
 ENABLED = "/etc/nginx/sites-enabled"
+LOGS = "/var/log/nginx"
+SANDBOX = Sandbox(writes=("/run", LOGS, "/var/lib/nginx"))
+CHECKER = Checker("nginx -t -q", SANDBOX)
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def _site(name: str, text: str) -> None:
     # Debian's example claims to be the default server, as ours does.
     absent(f"{ENABLED}/default")
     own = "# written by chom; changes are overwritten\n"
-    text_file(f"{ENABLED}/{name}.conf", own + text, check="nginx -t -q")
+    text_file(f"{ENABLED}/{name}.conf", own + text, check=CHECKER)
 
 
 def users_file(path: str, user: str, password: Secret, previous: str | None = None) -> None:

@@ -8,8 +8,18 @@ from pyinfra.api import StringCommand, operation
 from pyinfra.api.exceptions import OperationError
 
 from facts.files import FileText
-from facts.packages import BEFORE, BROUGHT, FOLDER, Packages, Sources, Upcoming
-from facts.services import STARTED_WITH
+from facts.packages import (
+    BEFORE,
+    BROUGHT,
+    FOLDER,
+    SECURITY_UPDATES,
+    Packages,
+    PackagesData,
+    SecurityUpdates,
+    Sources,
+    Upcoming,
+)
+from facts.services import APT_LOCK, STARTED_WITH
 from tasks.artifacts import Artifact
 from tasks.effects import is_listening, tell
 from tasks.operations.artifacts import fetch_ahead
@@ -64,16 +74,26 @@ def sources_text(suites: Mapping[str, str]) -> str:
 
 @operation()
 def install_packages(
-    names: Sequence[str], cache_hours: int, lock_timeout_s: int, beside: Sequence[Artifact] = ()
+    names: Sequence[str],
+    cache_hours: int,
+    lock_timeout_s: int,
+    changing: set[str],
+    security_updates_first: bool = False,
+    beside: Sequence[Artifact] = (),
 ) -> Commands:
-    """Bring ``names`` onto the host in one apt transaction, with fresh package lists.
+    """Install ``names`` on the host in one apt transaction, with fresh package lists.
 
-    ``beside``: what is fetched meanwhile, for an operation that comes later.
-
-    ``NAME=VERSION`` asks for that version, also where another one is installed.
     Lists older than ``cache_hours``, or than a changed source, are fetched first. An interrupted
-    dpkg is repaired. Services of the packages are not started: their configuration comes next.
-    The work goes on when the connection is lost, and the next run waits for it.
+    dpkg is repaired. Services of packages that were not installed before are not started: their
+    configuration comes next. The work goes on when the connection is lost, and the next run waits
+    for it.
+
+    + names: packages; ``NAME=VERSION`` asks for that version, also where another one is installed
+    + changing: gets the names of installed packages that are to change their version, before the
+      first command
+    + security_updates_first: install Debian's pending security updates in the first transaction
+      of ours on a host
+    + beside: artifacts that are fetched meanwhile, for an operation that comes later
     """
     found = host.get_fact(Packages, names=sorted(name.split("=")[0] for name in names))
     there = {*found["versions"], *(f"{name}={it}" for name, it in found["versions"].items())}
@@ -81,18 +101,26 @@ def install_packages(
     age = found["lists_age_s"]
     stale = age is None or age > cache_hours * 3600
     if missing or stale or found["unfinished"]:
-        _tell(names, missing, found["versions"])
+        new = [name for name in missing if name.split("=")[0] not in found["versions"]]
+        changing.update(name.split("=")[0] for name in set(missing) - set(new))
+        updates = security_updates_first and not found["had_transaction"] and bool(missing)
+        _tell(names, missing, found, updates)
         lacking = [
             each
             for each in beside
             if missing and host.get_fact(FileText, path=each.marker) != [each.sha256]
         ]
         begun = "".join(f"{fetch_ahead(each)} " for each in lacking)
-        yield StringCommand(begun + apt_script(missing, stale, lock_timeout_s))
+        yield StringCommand(begun + apt_script(missing, stale, lock_timeout_s, new, updates))
 
 
-def _tell(names: Sequence[str], missing: Sequence[str], there: Mapping[str, str]) -> None:
+def _tell(names: Sequence[str], missing: Sequence[str], found: PackagesData, updates: bool) -> None:
     """Tell which packages come, with the versions that apt would take now."""
+    there = found["versions"]
+    if updates and is_listening():
+        pending = host.get_fact(SecurityUpdates) if found["lists_age_s"] is not None else []
+        count = f"{len(pending)} " if pending else ""
+        tell("install", f"{count}pending security updates", why="the first deploy brings them")
     if not missing:
         tell("run", "apt-get update")
     elif is_listening():
@@ -119,8 +147,32 @@ _NOTE_BROUGHT = (
 )
 
 
-def apt_script(missing: Sequence[str], update: bool, lock_timeout_s: int) -> str:
-    """The shell script of one apt transaction; prints the end of its log when it fails."""
+# Started services of other programs may restart when their package is upgraded; none is started.
+_POLICY = f"""#!/bin/sh
+flock -n -s {APT_LOCK} true 2>/dev/null && exit 0
+case "$2" in (restart|try-restart|reload|force-reload) systemctl -q is-active "$1" && exit 0;; esac
+exit 101
+"""
+# ExecCondition= rather than ConditionPathExists=: of a unit that this kept from starting, systemd
+# says so, and nobody takes it for one that its operator keeps off.
+_HOLD = f"[Service]\nExecCondition=+/usr/bin/flock -n -s {APT_LOCK} true\n"
+
+
+def apt_script(
+    missing: Sequence[str],
+    update: bool,
+    lock_timeout_s: int,
+    new: Sequence[str] = (),
+    security_updates: bool = False,
+) -> str:
+    """The shell script of one apt transaction; prints the end of its log when it fails.
+
+    + missing: packages to install, as apt-get takes them
+    + update: fetch the package lists first
+    + lock_timeout_s: how long to wait for another apt, in seconds
+    + new: those of ``missing`` that are not installed in any version, whose services are held
+    + security_updates: install Debian's pending security updates as well
+    """
     apt = (
         f"apt-get -y -q -o DPkg::Lock::Timeout={lock_timeout_s} -o Acquire::Retries=3"
         " -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef"
@@ -146,33 +198,36 @@ def apt_script(missing: Sequence[str], update: bool, lock_timeout_s: int) -> str
             f" && {is_held} || exit 1; sleep 2; done ) && touch /var/lib/apt/lists"
         )
     if missing:
-        steps.append(f"{apt} install {shlex.join(missing)}")
+        if security_updates:
+            steps.append(f"updates=$({SECURITY_UPDATES})")
+        more = " $updates" if security_updates else ""
+        steps.append(f"{apt} install {shlex.join(missing)}{more}")
         steps.append(_NOTE_BROUGHT)
         steps.append("systemctl start timers.target")
     work = " && ".join(steps)
     policy = "/usr/sbin/policy-rc.d"
     # A vendor's package may start its service without asking the policy: with its own
-    # configuration, and before there is a firewall.
-    holds = [f"/run/systemd/system/{name.split('=')[0]}.service.d" for name in missing]
+    # configuration, and before there is a firewall. The service of a package that is upgraded
+    # goes on: it has ours.
+    holds = [f"/run/systemd/system/{name.split('=')[0]}.service.d" for name in new]
     hold = "".join(
-        f'mkdir -p {folder} && printf "[Unit]\\nConditionPathExists=!/proc/$$\\n"'
-        f" > {folder}/chom-hold.conf; "
+        f"mkdir -p {folder} && printf %s {shlex.quote(_HOLD)} > {folder}/chom-hold.conf; "
         for folder in holds
     )
     files = " ".join(f"{folder}/chom-hold.conf" for folder in holds)
     release = f"rm -f {files}; systemctl daemon-reload; " if holds else ""
-    # The policy is void once this shell has ended, however it ended.
+    # The policy and the holds are void once the lock is free, however this shell ended.
     held = (
         f"exec 9>{STATUS}; export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1; "
-        f'[ -e {policy} ] || {{ printf "#!/bin/sh\\nkill -0 $$ 2>/dev/null && exit 101; exit 0\\n"'
-        f" > {policy}; chmod 755 {policy}; ours=1; }}; "
+        f"[ -e {policy} ] || {{ printf %s {shlex.quote(_POLICY)} > {policy}; chmod 755 {policy};"
+        " ours=1; }; "
         f'{hold}{work}; rc=$?; [ -z "$ours" ] || rm -f {policy}; {release}exit $rc'
     )
     # Before apt tells, as while it waits for a lock, its log may.
     words = f"tail -n 1 {STATUS} | grep . || tail -n 1 {APT_LOG}"
     return (
         f"mkdir -p {STARTED_WITH}; {telling(words)};"
-        f" flock -w {lock_timeout_s * 2} {STARTED_WITH}/apt.lock"
+        f" flock -w {lock_timeout_s * 2} {APT_LOCK}"
         f" sh -c {shlex.quote(held)} </dev/null >{APT_LOG} 2>&1"
         f" || {{ {END}; tail -n 25 {APT_LOG} >&2; exit 1; }}; {END}"
     )

@@ -15,6 +15,7 @@ from facts.files import FileData, FileNames, FileState, FileStates, FileText
 from tasks.effects import Verb, is_listening, tell
 from tasks.operations.commands import Commands
 from tasks.operations.originals import Anothers, keep_original, never
+from tasks.sandbox import Checker
 
 # Where a candidate stands while it is checked; what is mounted there is seen by its checker alone.
 CANDIDATES = "/run/chom/check"
@@ -25,8 +26,9 @@ class TextFile:
     """What is to stand at ``path``: the text, a Secret if no diff may show it; mode and owner.
 
     ``check``: a shell command that must succeed while the new file already stands in its place, in
-    a mount namespace of its own, so that a checker sees what the service would see. ``keep``: what
-    stands there may be somebody else's, and is kept as the original.
+    a mount namespace of its own, so that a checker sees what the service would see; a ``Checker``
+    runs in the sandbox of a unit as well. ``keep``: what stands there may be somebody else's, and
+    is kept as the original.
     """
 
     path: str
@@ -34,7 +36,7 @@ class TextFile:
     mode: str
     user: str
     group: str
-    check: str | None = None
+    check: str | Checker | None = None
     keep: Anothers = never
 
     @property
@@ -87,7 +89,7 @@ def replace_script(
     mode: str,
     user: str,
     group: str,
-    check: str | None,
+    check: str | Checker | None,
     size: int | None = None,
     keep: bool = False,
 ) -> str:
@@ -116,16 +118,39 @@ def replace_script(
     return "; ".join(steps)
 
 
-def _in_place(new: str, folder: str, name: str, check: str) -> str:
-    inner = (
+def _in_place(new: str, folder: str, name: str, check: str | Checker) -> str:
+    if isinstance(check, Checker):
+        run = f"sh -c {shlex.quote(_in_sandbox(new, folder, name, check))}"
+    else:
+        run = f"unshare --mount sh -c {shlex.quote(_in_overlay(new, folder, name, check))}"
+    return (
+        f"{{ o=$({run} 2>&1)"
+        f" || {{ printf '%s\\n' \"$o\" >&2;"
+        f" echo 'the new {name} was refused by its checker; the old one stays' >&2; false; }}; }}"
+    )
+
+
+def _in_overlay(new: str, folder: str, name: str, check: str) -> str:
+    """Commands for a mount namespace of their own, in which the new file is in its place."""
+    return (
         f"set -e; c={CANDIDATES}; mkdir -p $c; mount -t tmpfs tmpfs $c; "
         f"cp -p {new} $c/{shlex.quote(name)}; "
         f"mount -t overlay overlay -o ro,lowerdir=$c:{folder} {folder}; {{ {check}; }} </dev/null"
     )
+
+
+def _in_sandbox(new: str, folder: str, name: str, check: Checker) -> str:
+    """Commands that check a copy of the folder with the new file, in a transient unit.
+
+    systemd mounts the copy over the folder: what is mounted elsewhere it does not see.
+    """
+    properties = " ".join(f"-p {shlex.quote(each)}" for each in check.properties())
     return (
-        f"{{ o=$(unshare --mount sh -c {shlex.quote(inner)} 2>&1)"
-        f" || {{ printf '%s\\n' \"$o\" >&2;"
-        f" echo 'the new {name} was refused by its checker; the old one stays' >&2; false; }}; }}"
+        f"set -e; mkdir -pm 700 {CANDIDATES}; c=$(mktemp -d {CANDIDATES}/XXXXXX);"
+        " trap 'rm -rf \"$c\"' EXIT; "
+        f"cp -a {shlex.quote(folder)}/. $c; cp -p {new} $c/{shlex.quote(name)}; "
+        f"systemd-run --quiet --pipe --wait --collect {properties}"
+        f' -p "BindReadOnlyPaths=$c:{folder}" sh -c {shlex.quote(check.command)} </dev/null'
     )
 
 

@@ -10,8 +10,8 @@ from pyinfra.api.exceptions import OperationError
 from facts.conditions import Condition
 from facts.firewall import ENABLE, rule_exists
 from tasks.operations.commands import Commands
+from tasks.operations.journal import explained
 from tasks.operations.originals import FOLDER, kept_at, put_back
-from tasks.operations.services import explained
 from tasks.places import SYSTEM_FOLDERS
 from tasks.quoting import sql
 

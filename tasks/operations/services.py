@@ -7,9 +7,17 @@ from dataclasses import dataclass
 from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
 
-from facts.services import STARTED_WITH, ServiceData, ServiceState, hash_command
+from facts.services import (
+    APT_LOCK,
+    STARTED_WITH,
+    ServiceData,
+    ServiceState,
+    condition_fails,
+    hash_command,
+)
 from tasks.effects import tell
 from tasks.operations.commands import Commands
+from tasks.operations.journal import explained, explanation
 from tasks.upcoming import Upcoming
 
 
@@ -38,8 +46,9 @@ def run_service(
 ) -> Commands:
     """Have ``unit`` enabled, running with the present content of its files, and ready.
 
-    It is restarted when a file of ``runs`` differs from what its process was started with, and
-    reloaded when one of ``reads`` does. ``upcoming``, ``upcoming_reads``: the operations that
+    It is restarted when a file of ``runs`` differs from what its process was started with, or when
+    the program that the process runs from was replaced; it is reloaded when one of ``reads``
+    differs. ``upcoming``, ``upcoming_reads``: the operations that
     write those files; before they ran, a plan asks them. Fails with the end of the unit's journal
     when ``ready`` (a shell command) does not succeed within ``limit_s`` seconds; one that does not
     wait is to be awaited by ``await_services``. ``hurry``: what is done around a start.
@@ -52,7 +61,7 @@ def run_service(
     if steps:
         _tell(unit, found, restarts, reloads)
         script = service_script(unit, steps) + (waiting(unit, ready, limit_s) if waits else "")
-        is_start = not found["active"] or restarts or not found["same_runs"]
+        is_start = not found["active"] or restarts or _must_restart(found)
         if hurry and is_start:
             script = f"trap {shlex.quote(hurry.end)} EXIT\n{hurry.begin}\n{script}"
         yield StringCommand(script)
@@ -96,6 +105,8 @@ def _tell(unit: str, found: ServiceData, restarts: Sequence[str], reloads: Seque
         tell("start", unit)
     elif restarts or not found["same_runs"]:
         tell("restart", unit, why=", ".join(restarts) or "it runs with other files")
+    elif found["replaced"]:
+        tell("restart", unit, why="its program was replaced since it started")
     elif reloads or not found["same_reads"]:
         tell("reload", unit, why=", ".join(reloads) or "it has read other files")
     else:
@@ -120,13 +131,17 @@ def service_steps(
         return []
     if not found["active"]:
         steps.append(f"systemctl reset-failed {unit} 2>/dev/null; systemctl{block} start {unit}")
-    elif not found["same_runs"]:
+    elif _must_restart(found):
         steps.append(f"systemctl{block} restart {unit}")
     elif not found["same_reads"]:
         steps.append(reloading(unit, reads))
     elif not found["ready"]:
         steps.append("true")
     return steps
+
+
+def _must_restart(found: ServiceData) -> bool:
+    return not found["same_runs"] or found["replaced"]
 
 
 def reloading(unit: str, reads: Sequence[str]) -> str:
@@ -142,7 +157,7 @@ def service_script(unit: str, steps: Sequence[str]) -> str:
     """Run ``steps``; the unit's journal explains a failure, also one of what comes after."""
     return "".join(
         [
-            f"explain() {{ {_explain(unit, '$1')} }}\n",
+            f"explain() {{ {explanation(unit, '$1')} }}\n",
             *(f"{{ {step}; }} || explain 'systemctl failed'\n" for step in steps),
         ]
     )
@@ -154,10 +169,13 @@ def waiting(unit: str, ready: str | None, limit_s: int) -> str:
         [
             f"n=0 end=$((${{since:-$(date +%s)}} + {limit_s}))",
             f"until systemctl -q is-active {unit} && {{ {ready or 'true'}; }} >/dev/null 2>&1; do",
-            # A unit that systemd's own condition keeps off (a clock daemon in a container) is no
-            # failure; whether it does is not known before its turn.
-            f'case "$(systemctl show -p ConditionResult,Job {unit})" in'
-            " (*Job=[1-9]*) ;; (*ConditionResult=no*) exit 0;; esac",
+            # A unit that a condition of its own keeps off (a clock daemon in a container) is no
+            # failure. The condition may have failed because of what was true when the unit was
+            # last started, so it is evaluated again.
+            f's=$(systemctl show -p ConditionResult,Job,ExecCondition {unit}); case "$s" in'
+            f" (*Job=[1-9]*|*{APT_LOCK}*) ;; (*ConditionResult=no*)"
+            f' {condition_fails(unit)} && exit 0; case "$s" in (*ExecCondition=*) exit 0;; esac;;'
+            " esac",
             f"! systemctl -q is-failed {unit} || explain 'it failed to start'",
             f'[ "$(systemctl show -P NRestarts {unit})" -lt 3 ]'
             " || explain 'it ends again and again'",
@@ -166,16 +184,4 @@ def waiting(unit: str, ready: str | None, limit_s: int) -> str:
             "n=$((n + 1)); [ $n -gt 10 ] && sleep 0.2 || sleep 0.05",
             "done",
         ]
-    )
-
-
-def explained(unit: str, command: str) -> str:
-    """A shell command whose failure is explained by the end of the unit's journal."""
-    return f"{{ {command}; }} || {{ {_explain(unit, 'systemctl failed')} }}"
-
-
-def _explain(unit: str, problem: str) -> str:
-    return (
-        f'echo "{unit}: {problem}; the last lines of its journal:" >&2;'
-        f" journalctl -u {unit} -n 20 --no-pager -o cat >&2; exit 1;"
     )

@@ -5,7 +5,10 @@ from tasks.component import Site, component, noted
 from tasks.operations import php as operations
 from tasks.php.versions import of_vendor, packages
 from tasks.resources import absent, file, service
-from tasks.sandbox import Sandbox
+from tasks.sandbox import Checker, Sandbox
+
+# PCRE compiles regular expressions to machine code, so memory must be executable.
+SANDBOX = Sandbox(writes=("/run", "/var/log", "/var/lib/php", "/var/www"), jit=True)
 
 
 def log(version: str) -> str:
@@ -39,7 +42,7 @@ def _version(site: Site, version: str) -> None:
     file(
         _own(version),
         "chom.conf.j2",
-        check=f"php-fpm{version} -t",
+        check=checker(version),
         socket=socket(version),
     )
     file(
@@ -52,6 +55,11 @@ def _version(site: Site, version: str) -> None:
     fpm(version)
 
 
+def checker(version: str) -> Checker:
+    """The checker of a version's configuration, with all pools."""
+    return Checker(f"php-fpm{version} -t", SANDBOX)
+
+
 def fpm(version: str) -> None:
     """PHP-FPM of a version, with the pools that there are."""
     service(
@@ -59,9 +67,8 @@ def fpm(version: str) -> None:
         runs=[_own(version)],
         reads=[_ini(version), f"/etc/php/{version}/fpm/pool.d/chom-*.conf"],
         ready=f"ss -Hlx src {socket(version)} | grep -q .",
-        # PCRE compiles regular expressions to machine code, so memory must be executable. Another
-        # application is no reason to restart: whose files are whose, their owners tell.
-        sandbox=Sandbox(writes=("/run", "/var/log", "/var/lib/php", "/var/www"), jit=True),
+        # Another application is no reason to restart: whose files are whose, their owners tell.
+        sandbox=SANDBOX,
     )
 
 

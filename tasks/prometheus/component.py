@@ -20,7 +20,10 @@ from tasks.resources import (
     text_file,
     user,
 )
-from tasks.sandbox import Sandbox
+from tasks.sandbox import Checker, Sandbox
+
+USER = "prometheus-server"
+SANDBOX = Sandbox(writes=(DATA,))
 
 
 def folder(site: Site) -> str:
@@ -51,8 +54,8 @@ def prometheus(site: Site) -> None:
     """The server, its configuration checked by its own promtool, its disk use bounded."""
     settings = site.settings.prometheus
     promtool = f"{folder(site)}/promtool"
-    user("prometheus-server", home=DATA)
-    directory(DATA, owner="prometheus-server", mode="750")
+    user(USER, home=DATA)
+    directory(DATA, owner=USER, mode="750")
     directory(CONFIG)
     binary = artifact(release(site))
     directory(TARGETS)
@@ -65,12 +68,12 @@ def prometheus(site: Site) -> None:
         text_file(
             f"{RULES}/{subject}.yml",
             rule_file(subject, site.target, site.targets),
-            check=f"{promtool} check rules {RULES}/{subject}.yml",
+            check=Checker(f"{promtool} check rules {RULES}/{subject}.yml", SANDBOX, USER),
         )
     config = file(
         CONFIG_FILE,
         "prometheus.yml.j2",
-        check=f"{promtool} check config {CONFIG_FILE}",
+        check=Checker(f"{promtool} check config {CONFIG_FILE}", SANDBOX, USER),
         jobs=jobs(site),
         folder=TARGETS,
         blackbox=f"127.0.0.1:{site.settings.blackbox_exporter.port}",
@@ -94,7 +97,7 @@ def prometheus(site: Site) -> None:
         runs=[binary, unit],
         reads=[config, RULE_FILES],
         ready=f"http://127.0.0.1:{settings.port}/-/ready",
-        sandbox=Sandbox(writes=(DATA,)),
+        sandbox=SANDBOX,
         credentials={"metrics_password": metrics.PASSWORD_FILE},
         hurry=scrapes_each_second(settings.scrape_interval_s),
     )

@@ -6,11 +6,13 @@ from tasks.metrics.exporter import admit_observers
 from tasks.nginx.component import ACCESS_LOG
 from tasks.nginx.sites import nginx_site
 from tasks.resources import directory, file, service, text_file, user
-from tasks.sandbox import Sandbox
+from tasks.sandbox import Checker, Sandbox
 
 # Nginx shows the metrics page of it to Prometheus.
 HOST, PORT = "127.0.0.1", 13903
 PROGRAMS = "/etc/mtail"
+# Those who read logs; its own user is no more than that.
+SANDBOX = Sandbox(extra=("SupplementaryGroups=adm",))
 
 
 @component(needs=["base", "metrics"], packages=["mtail"], secrets=[KEY])
@@ -21,7 +23,7 @@ def request_metrics(site: Site) -> None:
     program = file(
         f"{PROGRAMS}/nginx.mtail",
         "nginx.mtail.j2",
-        check=f"mtail --compile_only --logtostderr --progs {PROGRAMS}",
+        check=Checker(f"mtail --compile_only --logtostderr --progs {PROGRAMS}", SANDBOX, "mtail"),
     )
     arguments = text_file(
         "/etc/default/mtail",
@@ -38,6 +40,5 @@ def request_metrics(site: Site) -> None:
         "mtail",
         runs=[program, arguments],
         ready=f"http://{HOST}:{PORT}/metrics",
-        # Those who read logs; its own user is no more than that.
-        sandbox=Sandbox(extra=("SupplementaryGroups=adm",)),
+        sandbox=SANDBOX,
     )

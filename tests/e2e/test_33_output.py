@@ -112,7 +112,7 @@ def test_a_failure_tells_its_cause_first_and_how_to_go_on(deployed: Platform) ->
     assert outcome.code == 1, outcome
     _, _, end = outcome.err.rpartition("--> observability failed (deploy): readiness · ")
     words = [
-        "the last lines of its journal", "address already in use", "do: ", "ss -Hltnp", "failed in"
+        "its journal says:", "address already in use", "do: ", "ss -Hltnp", "failed in"
     ]  # fmt: skip
     positions = [end.find(each) for each in words]
     assert -1 not in positions and positions == sorted(positions), outcome

@@ -59,6 +59,7 @@ def hardware(**changes: Any) -> HardwareData:
 class ThisComputer:
     """A host whose facts this computer answers; it notes which it is asked for."""
 
+    name = "this computer"
     print_prefix = ""
 
     def __init__(self) -> None:

@@ -88,10 +88,24 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ThisComputer:
     return found
 
 
-def awaiting(*units: str, executed: bool = True) -> list[StringCommand]:
-    started: Any = SimpleNamespace(executed=executed)
-    awaited = [Awaited(f"{unit}.service", "true", 1, started) for unit in units]
-    return list(await_services._inner(services=awaited))
+def awaiting(
+    *units: str, started: bool = True, ready: str = "true", changed: bool = True
+) -> list[StringCommand]:
+    """The commands of an operation that awaits units: those that were ``started`` by this run.
+
+    ``changed``: whether the run has changed anything on the host.
+    """
+    operation: Any = SimpleNamespace(executed=started)
+    other = SimpleNamespace(operation_meta=SimpleNamespace(executed=changed))
+    state = SimpleNamespace(
+        is_executing=True,
+        inventory=SimpleNamespace(get_host=lambda name: name),
+        ops={"this computer": {"hash": other}},
+    )
+    awaited = [Awaited(f"{unit}.service", ready, 1, operation) for unit in units]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(readiness, "state", state)
+        return list(await_services._inner(services=awaited))
 
 
 def test_what_comes_is_no_change(host: ThisComputer) -> None:
@@ -104,9 +118,9 @@ def test_each_that_does_not_come_is_named_with_its_journal(host: ThisComputer) -
     done = subprocess.run(["sh", "-c", command.get_raw_value()], capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        "slow.service: not ready within 1 s; the last lines of its journal:",
+        "slow.service: not ready within 1 s; its journal says:",
         "it broke",
-        "lost.service: not ready within 1 s; the last lines of its journal:",
+        "lost.service: not ready within 1 s; its journal says:",
         "it broke",
     ]
 
@@ -114,7 +128,15 @@ def test_each_that_does_not_come_is_named_with_its_journal(host: ThisComputer) -
 def test_nobody_is_asked_where_nothing_was_begun(
     host: ThisComputer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert awaiting("slow", executed=False) == []
+    assert awaiting("slow", changed=False) == []
     monkeypatch.setattr(readiness, "state", SimpleNamespace(is_executing=False))
-    assert awaiting("slow") == []
+    assert list(await_services._inner(services=[])) == []
     assert host.asked == []
+
+
+def test_a_service_that_this_run_did_not_touch_must_still_be_active(host: ThisComputer) -> None:
+    assert awaiting("ready", started=False, ready="false") == []
+    (command,) = awaiting("ready", "lost", started=False)
+    done = subprocess.run(["sh", "-c", command.get_raw_value()], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("lost.service: not ready within 1 s")

@@ -13,7 +13,7 @@ from facts.existing import Existing
 from facts.files import FileState
 from facts.firewall import Firewall, allow_command, rule_tuple
 from facts.packages import Packages, Sources
-from facts.services import ServiceData, ServiceState, hash_command
+from facts.services import APT_LOCK, ServiceData, ServiceState, hash_command
 from facts.users import User
 from facts.versions import Versions
 from tasks.operations.apt import add_suites
@@ -50,6 +50,7 @@ def test_a_service_as_it_should_be_is_left_alone() -> None:
         ({"enabled": False}, "enable a.service"),
         ({"active": False}, "start a.service"),
         ({"same_runs": False}, "restart a.service"),
+        ({"replaced": True}, "restart a.service"),
         ({"same_reads": False}, "reload a.service"),
         ({"ready": False}, "true"),
     ],
@@ -120,10 +121,27 @@ def test_a_reload_writes_down_what_is_read_before_it_is_read() -> None:
     assert step.index("sha256sum") < step.index("reload") < step.index("mv ")
 
 
-def test_a_service_that_was_never_started_is_not_kept_off() -> None:
-    lines = ["LoadState=loaded", "ActiveState=inactive", "ConditionResult=no"]
-    assert not ServiceState().process([*lines, "ConditionTimestampMonotonic=0"])["held_off"]
-    assert ServiceState().process([*lines, "ConditionTimestampMonotonic=123"])["held_off"]
+NOT_STARTED = ["LoadState=loaded", "ActiveState=inactive", "ConditionResult=no"]
+OUR_HOLD = f"ExecCondition={{ path=/usr/bin/flock ; argv[]=/usr/bin/flock -n -s {APT_LOCK} true }}"
+
+
+@pytest.mark.parametrize(
+    ("lines", "held_off"),
+    [
+        ([], False),
+        (["condition_fails=yes"], True),
+        (["Result=exec-condition"], False),
+        (["Result=exec-condition", OUR_HOLD], False),
+        (["Result=exec-condition", "ExecCondition={ path=/usr/local/bin/ask-operator }"], True),
+        (["ExecCondition={ path=/usr/local/bin/ask-operator }"], False),
+    ],
+    ids=["never started", "condition", "held before", "held now", "operator's", "not evaluated"],
+)
+def test_only_what_an_operator_wrote_keeps_a_service_off(lines: list[str], held_off: bool) -> None:
+    found = ServiceState().process([*NOT_STARTED, *lines])
+    assert found["held_off"] == held_off
+    assert not ServiceState().process(["ActiveState=active", *lines])["held_off"]
+    assert bool(service_steps("a.service", {**found, "enabled": True}, [])) != held_off
 
 
 def test_a_service_nobody_knows() -> None:
@@ -142,11 +160,13 @@ def test_packages_are_read_with_the_age_of_the_lists() -> None:
     assert Packages().process(["pkg=nginx|1.26.3-3", "unfinished=no", "age=42"]) == {
         "versions": {"nginx": "1.26.3-3"},
         "unfinished": False,
+        "had_transaction": False,
         "lists_age_s": 42,
     }
-    assert Packages().process(["unfinished=yes"]) == {
+    assert Packages().process(["unfinished=yes", "had_transaction=yes"]) == {
         "versions": {},
         "unfinished": True,
+        "had_transaction": True,
         "lists_age_s": None,
     }
 

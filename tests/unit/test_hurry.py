@@ -22,6 +22,7 @@ STATE = {
     "stale_unit": False,
     "same_runs": False,
     "same_reads": False,
+    "replaced": False,
     "ready": False,
 }
 # Notes what it is told, and what its configuration says at that time.

@@ -38,7 +38,7 @@ SAMPLES = {
     "The following signatures couldn't be verified because the public key is not available:"
     " NO_PUBKEY 9E439B102CF3C0C6": "signed",
     "The following packages have unmet dependencies:": "contradict",
-    "loki.service: not ready within 60 s; the last lines of its journal:": "answer in time",
+    "loki.service: not ready within 60 s; its journal says:": "answer in time",
 }  # fmt: skip
 
 

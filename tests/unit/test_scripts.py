@@ -9,10 +9,11 @@ import tarfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from facts.services import answers
+from facts.services import APT_LOCK, answers
 from tasks.artifacts import Artifact
 from tasks.asking import series_found
 from tasks.operations import artifacts
@@ -180,7 +181,7 @@ def test_what_could_not_be_fetched_beside_apt_is_fetched_now(
 SYSTEMCTL = """case "$*" in
 *is-active*) exit {active} ;;
 *is-failed*) exit {failed} ;;
-*ConditionResult*) echo ConditionResult={condition}; echo Job={job} ;;
+*ConditionResult*) echo ConditionResult={condition}; echo Job={job}; {exec_condition} ;;
 *NRestarts*) echo {restarts} ;;
 *) echo "$@" >> "$LOG"; exit {status} ;;
 esac"""
@@ -198,12 +199,15 @@ esac"""
             0,
             0,
             1,
-            "a.service: it failed to start; the last lines of its journal:\nboom",
+            "a.service: it failed to start; its journal says:\nboom",
         ),
-        (1, 1, "yes", "", 0, 0, 1, "a.service: not ready within 1 s; the last lines"),
-        (1, 1, "yes", "", 3, 0, 1, "a.service: it ends again and again; the last lines"),
+        (1, 1, "yes", "", 0, 0, 1, "a.service: not ready within 1 s; its journal says"),
+        (1, 1, "yes", "", 3, 0, 1, "a.service: it ends again and again; its journal says"),
         (1, 1, "no", "", 0, 0, 0, ""),
-        (1, 1, "no", "7", 0, 0, 1, "a.service: not ready within 1 s; the last lines"),
+        (1, 1, "met", "", 0, 0, 1, "a.service: not ready within 1 s; its journal says"),
+        (1, 1, "held", "", 0, 0, 1, "a.service: not ready within 1 s; its journal says"),
+        (1, 1, "operator", "", 0, 0, 0, ""),
+        (1, 1, "no", "7", 0, 0, 1, "a.service: not ready within 1 s; its journal says"),
         (
             0,
             1,
@@ -212,10 +216,13 @@ esac"""
             0,
             1,
             1,
-            "a.service: systemctl failed; the last lines of its journal:\nboom",
+            "a.service: systemctl failed; its journal says:\nboom",
         ),
     ],
-    ids=["ready", "failed", "never ready", "restarting", "kept off", "yet to start", "systemctl"],
+    ids=[
+        *("ready", "failed", "never ready", "restarting", "kept off", "was kept off"),
+        *("held by apt", "held by its operator", "yet to start", "systemctl"),
+    ],
 )
 def test_a_service_is_awaited(
     tmp_path: Path,
@@ -228,15 +235,22 @@ def test_a_service_is_awaited(
     code: int,
     words: str,
 ) -> None:
+    """``condition``: whether it held at the last start, and who it is of."""
+    commands = {"held": f"echo ExecCondition={APT_LOCK}", "operator": "echo ExecCondition=mine"}
     systemctl = SYSTEMCTL.format(
         active=active,
         failed=failed,
-        condition=condition,
+        condition="yes" if condition == "yes" else "no",
+        exec_condition=commands.get(condition, "true"),
         job=job,
         restarts=restarts,
         status=status,
     )
-    path = stub(tmp_path, {"systemctl": systemctl, "journalctl": "echo boom"})
+    analyze = "false" if condition == "no" else "true"
+    path = stub(
+        tmp_path,
+        {"systemctl": systemctl, "journalctl": "echo boom", "systemd-analyze": analyze},
+    )
     steps = ["systemctl restart a.service"]
     script = service_script("a.service", steps) + waiting("a.service", None, 1)
     done = sh(script, PATH=path, LOG=str(tmp_path / "log"))
@@ -284,22 +298,94 @@ def test_lists_that_somebody_fetches_are_waited_for(
     assert len(tried.read_text().splitlines()) == tries
 
 
-def test_services_of_new_packages_are_held_back_while_apt_runs_only(tmp_path: Path) -> None:
-    """The policy answers 101 (do not start) for as long as the shell that wrote it lives."""
-    policy = tmp_path / "policy-rc.d"
-    script = apt_script(["nginx"], False, 1).replace("/usr/sbin/policy-rc.d", str(policy))
-    script = script.replace("/run/chom", str(tmp_path / "run"))
-    script = script.replace("/var/log/chom-apt.log", str(tmp_path / "log"))
-    programs = {
-        "apt-get": f"{policy}; echo during=$?",
-        "dpkg": "true",
-        "systemctl": "true",
-    }
-    (tmp_path / "bin").mkdir()
-    done = sh(script, PATH=stub(tmp_path / "bin", programs))
-    assert done.returncode == 0, done.stderr
-    assert "during=101" in (tmp_path / "log").read_text()
-    assert not policy.exists()
+class FakeApt:
+    """An apt transaction of ours in a folder, with a fake apt-get that runs a command meanwhile."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.policy = folder / "policy-rc.d"
+        self.hold = folder / "units/alloy.service.d/chom-hold.conf"
+
+    def run(self, meanwhile: str, *arguments: Any, is_active: bool = True) -> str:
+        """Everything that the transaction logged."""
+        script = apt_script(*arguments)
+        for path, ours in (
+            ("/usr/sbin/policy-rc.d", self.policy),
+            ("/run/systemd/system", self.folder / "units"),
+            ("/run/chom", self.folder / "run"),
+            ("/var/lib/chom", self.folder / "lib"),
+            ("/var/log/chom-apt.log", self.folder / "log"),
+        ):
+            script = script.replace(path, str(ours))
+        systemctl = f'case "$*" in (*is-active*) {str(is_active).lower()};; esac'
+        programs = {
+            "apt-get": f'case "$*" in (*" install "*) {meanwhile};;'
+            f" (*-s*) cat {self.updates};; esac",
+            "dpkg": "true",
+            "systemctl": systemctl,
+        }
+        (self.folder / "bin").mkdir(exist_ok=True)
+        done = sh(script, PATH=stub(self.folder / "bin", programs))
+        assert done.returncode == 0, done.stderr
+        assert not self.policy.exists() and not self.hold.exists()
+        return (self.folder / "log").read_text()
+
+    @property
+    def updates(self) -> Path:
+        path = self.folder / "updates"
+        path.touch()
+        return path
+
+
+@pytest.fixture
+def apt(tmp_path: Path) -> FakeApt:
+    return FakeApt(tmp_path)
+
+
+def test_services_of_new_packages_are_held_back_while_apt_runs_only(apt: FakeApt) -> None:
+    """The policy answers 101 (do not start) for as long as the transaction's lock is taken."""
+    kept = apt.folder / "kept"
+    log = apt.run(
+        f"cp {apt.policy} {kept}; {apt.policy} x start; echo during=$?", ["nginx"], False, 1
+    )
+    assert "during=101" in log
+    assert sh(f"sh {kept} x start").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("action", "is_active", "code"),
+    [("restart", True, 0), ("try-restart", True, 0), ("restart", False, 101), ("stop", True, 101)],
+)
+def test_a_running_service_may_restart_when_its_package_is_upgraded(
+    apt: FakeApt, action: str, is_active: bool, code: int
+) -> None:
+    asked = f"{apt.policy} ssh.service {action}; echo said=$?"
+    assert f"said={code}" in apt.run(asked, ["nginx"], False, 1, is_active=is_active)
+
+
+def test_only_packages_that_are_not_installed_yet_are_held(apt: FakeApt) -> None:
+    """The hold's own command fails while the transaction has its lock, and no longer."""
+    command = "sed -n s/^ExecCondition=+//p"
+    kept = apt.folder / "kept"
+    meanwhile = (
+        f"ls {apt.folder}/units; {command} {apt.hold} > {kept}; sh {kept}; echo condition=$?"
+    )
+    log = apt.run(meanwhile, ["alloy=1.19.0-1", "loki=3.7.6"], False, 1, ["alloy=1.19.0-1"])
+    assert "alloy.service.d\n" in log and "loki.service.d" not in log
+    assert "condition=1" in log
+    assert sh(f"sh {kept}").returncode == 0
+
+
+def test_pending_security_updates_come_with_the_first_transaction(apt: FakeApt) -> None:
+    apt.updates.write_text(
+        "Inst libssl3t64 [3.5.1-1] (3.5.4-1 Debian-Security:13/stable-security [amd64])\n"
+        "Inst tzdata [2025b-4] (2025c-1 Debian:13.2/stable-updates [all])\n"
+        "Inst linux-image-6.12 (6.12.57-1 Debian-Security:13/stable-security [amd64])\n"
+        "Conf libssl3t64 (3.5.4-1 Debian-Security:13/stable-security [amd64])\n"
+    )
+    words = 'for w; do :; done; echo "last=$w"'
+    assert "last=libssl3t64\n" in apt.run(words, ["nginx"], True, 1, ["nginx"], True)
+    assert "last=nginx\n" in apt.run(words, ["nginx"], True, 1, ["nginx"], False)
 
 
 def test_a_failing_apt_shows_the_end_of_its_log(tmp_path: Path) -> None:

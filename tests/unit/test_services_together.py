@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+import shutil
 import stat
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,7 +32,9 @@ for unit; do
   case $properties in Id,*) echo "Id=$(cat "$FAKE/$unit.id" 2>/dev/null || echo "$unit")";; esac
   echo "LoadState=$([ -e "$FAKE/$unit" ] && echo loaded || echo not-found)"
   echo "ActiveState=$(cat "$FAKE/$unit" 2>/dev/null || echo inactive)"
+  echo "ConditionResult=$([ -e "$FAKE/$unit.off" ] && echo no || echo yes)"
   echo ConditionTimestampMonotonic=12
+  echo "MainPID=$(cat "$FAKE/$unit.pid" 2>/dev/null || echo 0)"
 done
 """
 SS = """\
@@ -58,6 +62,15 @@ exit $code
 """
 
 
+# Nobody but systemd knows of conditions.
+ANALYZE = """\
+#!/bin/sh
+echo systemd-analyze >> "$FAKE/started"
+! [ -e "$FAKE/${2#--unit=}.off" ]
+"""
+TWO = ["Id=a.service", "", "Id=b.service"]
+
+
 class Machine:
     """Fake programs, and the files of services. ``started``: the programs, each time."""
 
@@ -66,7 +79,10 @@ class Machine:
         self.stamps = folder / "stamps"
         self.stamps.mkdir()
         (folder / "bin").mkdir()
-        for name, text in (("systemctl", SYSTEMCTL), ("ss", SS), ("curl", CURL)):
+        programs = {
+            "systemctl": SYSTEMCTL, "ss": SS, "curl": CURL, "systemd-analyze": ANALYZE
+        }  # fmt: skip
+        for name, text in programs.items():
             (folder / "bin" / name).write_text(text)
             (folder / "bin" / name).chmod(stat.S_IRWXU)
         for name in ("listening", "pages", "started"):
@@ -201,6 +217,43 @@ def test_units_are_told_of_as_alone(machine: Machine) -> None:
     ]  # fmt: skip
 
 
+def test_conditions_are_asked_as_alone(machine: Machine) -> None:
+    machine.runs("runs.service")
+    for unit in ("off.service", "runs.service"):
+        machine.file(f"{unit}.off")
+    questions = [question(each) for each in ("runs.service", "off.service", "stopped.service")]
+    before = len(machine.started)
+    answered = ask(HOST, questions)
+    assert machine.started[before:].count("systemd-analyze") == 1
+    found = ["condition_fails=yes" in told(answered, each)[0] for each in questions]
+    assert found == [False, True, False]
+    same(questions)
+
+
+def test_replaced_programs_are_found_as_alone(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By real processes, the program of one of which is then replaced."""
+    place = machine.folder.relative_to("/").parts[0]
+    for module in (services, services_together):
+        pattern = module.REPLACED_MAPPING.replace("(usr|", f"({place}|")
+        monkeypatch.setattr(module, "REPLACED_MAPPING", pattern)
+    processes = []
+    try:
+        for name in ("old", "new"):
+            shutil.copy("/bin/sleep", machine.folder / name)
+            processes.append(subprocess.Popen([machine.folder / name, "60"]))
+            machine.file(f"{name}.service.pid", str(processes[-1].pid))
+        shutil.copy("/bin/sleep", machine.folder / "next")
+        (machine.folder / "next").rename(machine.folder / "old")
+        found = same([question(f"{name}.service") for name in ("old", "new", "none")])
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    assert ["replaced=yes" in lines for lines in found.values()] == [True, False, False]
+
+
 @pytest.mark.parametrize("spoil", ["another name", "half a stamp", "an odd file"])
 def test_what_is_not_understood_leaves_all_to_be_asked_alone(machine: Machine, spoil: str) -> None:
     one = machine.file("one.conf")
@@ -221,14 +274,16 @@ def test_what_is_not_understood_leaves_all_to_be_asked_alone(machine: Machine, s
     "said",
     [
         [],
-        ["Id=a.service", "@", "@", "@", "@"],
-        ["Id=a.service", "", "Id=b.service", "@", "@", "@"],
-        ["Id=b.service", "", "Id=a.service", "@", "@", "@", "@"],
-        ["Id=a.service", "", "Id=b.service", "@", "short  /a", "@", "@", "@"],
-        ["Id=a.service", "", "Id=b.service", "@", "@", "@", "/other:text", "@"],
-        ["Id=a.service", "", "Id=b.service", "@", "@", "5|/run/a", "@", "@"],
-        ["Id=a.service", "", "Id=b.service", "@", "@", "@", "@", "something else"],
-        ["Id=a.service", "", "Id=b.service", "@", "@", "@", "@", "x=0"],
+        ["Id=a.service", *"@@@@@@"],
+        [*TWO, *"@@@@@"],
+        ["Id=b.service", "", "Id=a.service", *"@@@@@@"],
+        [*TWO, "@", "/etc/passwd", *"@@@@@"],
+        [*TWO, "@", "@", "c.service", *"@@@@"],
+        [*TWO, "@", "@", "@", "short  /a", *"@@@"],
+        [*TWO, *"@@@@@", "/other:text", "@"],
+        [*TWO, *"@@@@", "5|/run/a", *"@@"],
+        [*TWO, *"@@@@@@", "something else"],
+        [*TWO, *"@@@@@@", "x=0"],
     ],
 )
 def test_an_answer_that_is_none_is_dropped(said: list[str]) -> None:
