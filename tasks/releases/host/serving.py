@@ -1,7 +1,9 @@
 """Which release serves: the links that Nginx follows, PHP-FPM and the workers behind them."""
 
 import os
+import re
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,6 +12,8 @@ from .commands import Failed, run
 
 # What Nginx takes from this machine alone (tasks/laravel/site.conf.j2).
 CANDIDATE = "X-Chom-Release: candidate"
+# How PHP, PHP-FPM and their extensions begin to say why they end.
+_ERROR = re.compile(r"^(PHP )?(Fatal|Parse) error|Uncaught |\b(ERROR|ALERT): |^panic: ")
 
 
 def point(link: Path, release: Path) -> None:
@@ -58,14 +62,24 @@ def restart_workers(app: App) -> None:
 
 
 def _change_unit(step: str, verb: str, unit: str) -> None:
-    """Reload or restart a unit. Raises Failed, with the end of its journal."""
+    """Reload or restart a unit. Raises Failed, with an excerpt of its journal."""
     try:
         run(step, ["systemctl", verb, unit])
     except Failed as failure:
         with suppress(Failed):
-            said = run(step, ["journalctl", "-u", unit, "-n", "20", "--no-pager", "-o", "cat"])
-            failure.output += ["the last lines of its journal:", *said.splitlines()]
+            asked = ["journalctl", "-u", unit, "-S", "-10min", "-n", "1000", "-o", "cat"]
+            said = run(step, [*asked, "--no-pager"])
+            failure.output += ["its journal says:", *excerpt(said.splitlines())]
         raise
+
+
+def excerpt(journal: Sequence[str], last: int = 15) -> list[str]:
+    """The first line of the last uncaught error in a journal, and the last lines."""
+    errors = [at for at, line in enumerate(journal) if _ERROR.search(line)]
+    end = list(journal[-last:])
+    if not errors or errors[-1] >= len(journal) - len(end):
+        return end
+    return [journal[errors[-1]], "…", *end]
 
 
 def _ask_until(
