@@ -8,7 +8,17 @@ from tasks.metrics import component as metrics
 from tasks.prometheus.alerting import SUBJECTS, rule_file
 from tasks.prometheus.hurry import scrapes_each_second
 from tasks.prometheus.jobs import jobs
-from tasks.prometheus.places import CONFIG, CONFIG_FILE, DATA, RULE_FILES, RULES, TARGETS
+from tasks.prometheus.places import (
+    CONFIG,
+    CONFIG_FILE,
+    DATA,
+    RULE_FILES,
+    RULES,
+    TARGETS,
+    UNIT_FILE,
+    folder_of,
+)
+from tasks.prometheus.versions import reads_retention_from_file
 from tasks.resources import (
     absent,
     allow,
@@ -25,7 +35,7 @@ from tasks.sandbox import Sandbox
 
 def folder(site: Site) -> str:
     """Where this version's binaries are; a folder for each version."""
-    return f"/opt/prometheus/{site.settings.prometheus.version}"
+    return folder_of(site.settings.prometheus.version)
 
 
 def listen_address(site: Site) -> str:
@@ -67,6 +77,11 @@ def prometheus(site: Site) -> None:
             rule_file(subject, site.target, site.targets),
             check=f"{promtool} check rules {RULES}/{subject}.yml",
         )
+    retention = {
+        "retention_in_file": reads_retention_from_file(settings.version),
+        "retention_mb": settings.retention_size_mb
+        or sizing.prometheus_retention_mb(site.hardware),
+    }
     config = file(
         CONFIG_FILE,
         "prometheus.yml.j2",
@@ -77,15 +92,17 @@ def prometheus(site: Site) -> None:
         rules=RULE_FILES,
         metrics=metrics,
         password_file=credential("metrics_password", "prometheus"),
+        **retention,
     )
     unit = file(
-        "/etc/systemd/system/prometheus.service",
+        UNIT_FILE,
         "prometheus.service.j2",
         folder=folder(site),
         config=config,
         data=DATA,
         listen=f"{listen_address(site)}:{settings.port}",
-        retention_mb=settings.retention_size_mb or sizing.prometheus_retention_mb(site.hardware),
+        memory_mb=sizing.prometheus_memory_mb(site.hardware),
+        **retention,
     )
     for network in site.settings.network.admin_networks:
         allow(settings.port, str(network))
