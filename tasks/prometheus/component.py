@@ -77,11 +77,8 @@ def prometheus(site: Site) -> None:
             rule_file(subject, site.target, site.targets),
             check=f"{promtool} check rules {RULES}/{subject}.yml",
         )
-    retention = {
-        "retention_in_file": reads_retention_from_file(settings.version),
-        "retention_mb": settings.retention_size_mb
-        or sizing.prometheus_retention_mb(site.hardware),
-    }
+    retention_in_file = reads_retention_from_file(settings.version)
+    retention_mb = settings.retention_size_mb or sizing.prometheus_retention_mb(site.hardware)
     config = file(
         CONFIG_FILE,
         "prometheus.yml.j2",
@@ -92,7 +89,8 @@ def prometheus(site: Site) -> None:
         rules=RULE_FILES,
         metrics=metrics,
         password_file=credential("metrics_password", "prometheus"),
-        **retention,
+        retention_in_file=retention_in_file,
+        retention_mb=retention_mb,
     )
     unit = file(
         UNIT_FILE,
@@ -102,7 +100,8 @@ def prometheus(site: Site) -> None:
         data=DATA,
         listen=f"{listen_address(site)}:{settings.port}",
         memory_mb=sizing.prometheus_memory_mb(site.hardware),
-        **retention,
+        retention_in_file=retention_in_file,
+        retention_mb=retention_mb,
     )
     for network in site.settings.network.admin_networks:
         allow(settings.port, str(network))

@@ -17,7 +17,8 @@ def check_step_back(target: Target) -> list[Finding]:
     wanted = target.settings.prometheus.version
     if target.role != "observability" or order(wanted) >= order(OLDEST_AFTER_3):
         return []
-    installed = started_by(host.get_fact(FileText, path=UNIT_FILE))
+    unit = host.get_fact(FileText, path=UNIT_FILE)
+    installed = started_by(unit)
     if not installed or not is_unsupported_step_back(installed, wanted):
         return []
     return [

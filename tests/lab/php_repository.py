@@ -20,7 +20,8 @@ KEY_FILE = "apt.gpg"
 # Debian 13's own forbids all other versions, which the vendor's own does not.
 COMMON = "php-common"
 # Changes when the repository is built differently from the same packages.
-FORMAT = 1
+FORMAT = 2
+ORIGIN = "deb.sury.org"
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def publish(base: Base, folder: Path) -> None:
         if notes.is_file() and json.loads(notes.read_text())["digest"] == digest:
             return
         with _packages(debs) as ready, grafana_repository.replacing(folder / PLACE) as made:
-            apt_repository.build(ready, made, signing, suite=SUITE)
+            apt_repository.build(ready, made, signing, suite=SUITE, origin=ORIGIN)
             signing.export(made / KEY_FILE)
             noted = {"digest": digest, "fingerprint": signing.fingerprint()}
             (made / "lab.json").write_text(json.dumps(noted, indent=2) + "\n")

@@ -50,7 +50,7 @@ def published(mirror: Path) -> list[Release]:
         LabError: Nothing was published yet.
     """
     releases = [
-        Release(*match.groups(), sha256=sums.read_text().split()[0])
+        Release(match[1], match[2], sums.read_text().split()[0])
         for sums in (mirror / RELEASES).glob("v*/sha256sums.txt")
         if (match := _TARBALL.search(sums.read_text()))
     ]
