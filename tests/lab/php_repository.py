@@ -20,7 +20,7 @@ KEY_FILE = "apt.gpg"
 # Debian 13's own forbids all other versions, which the vendor's own does not.
 COMMON = "php-common"
 # Changes when the repository is built differently from the same packages.
-FORMAT = 2
+FORMAT = 3
 ORIGIN = "deb.sury.org"
 
 
@@ -38,7 +38,7 @@ class PhpRepository:
 
     def summary(self) -> str:
         """One line that says what in it is real."""
-        return f"php: PHP 8.2 of Debian 12, real packages; {COMMON} without its Breaks"
+        return f"php: PHP 8.2 of Debian 12, real packages; {COMMON} older, without its Breaks"
 
 
 def publish(base: Base, folder: Path) -> None:
@@ -78,14 +78,17 @@ def published(folder: Path, address: str) -> PhpRepository:
 
 
 def without_breaks(control: str) -> str:
-    """The control file of a package that forbids no others, and is newer than it was."""
+    """The control file of a package that forbids no others, and is older than it was.
+
+    Debian's own is newer then, as it was at times for the vendor's.
+    """
     lines: list[str] = []
     dropping = False
     for line in control.splitlines():
         dropping = line.startswith("Breaks:") or (dropping and line[:1].isspace())
         if dropping:
             continue
-        lines.append(f"{line}+lab1" if line.startswith("Version:") else line)
+        lines.append(f"{line}~lab1" if line.startswith("Version:") else line)
     return "".join(f"{line}\n" for line in lines)
 
 
