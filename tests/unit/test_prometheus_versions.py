@@ -3,13 +3,15 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from pyinfra.context import ctx_host, ctx_state
 
 from configs.findings import Finding
-from tasks.prometheus.places import UNIT_FILE
+from tasks.prometheus.places import CONFIG_FILE, UNIT_FILE
 from tasks.prometheus.preflight import check_step_back
 from tasks.prometheus.versions import order, reads_retention_from_file, started_by
-from tests.unit.helpers import configuration, fake_state
+from tests.unit.helpers import INVENTORY, configuration, fake_state
+from tests.unit.test_stacks import Declaration, spy_on_texts
 
 
 def test_releases_are_ordered_by_their_numbers() -> None:
@@ -76,3 +78,19 @@ def test_first_deploys_and_other_targets_are_not(tmp_path: Path) -> None:
     assert findings(tmp_path, "2.53.3", "") == []
     unit = "ExecStart=/opt/prometheus/3.5.3/prometheus"
     assert findings(tmp_path, "2.53.3", unit, "vpsmanager") == []
+
+
+@pytest.mark.parametrize(("version", "in_file"), [("3.10.1", False), ("3.13.2", True)])
+def test_the_retention_is_in_one_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, in_file: bool
+) -> None:
+    texts = spy_on_texts(monkeypatch)
+    pin = f'prometheus: {{version: "{version}", sha256: {{amd64: {"a" * 64}}}}}, '
+    inventory = INVENTORY.replace("settings: {", f"settings: {{{pin}")
+    Declaration(fake_state(["observability"]), "observability", tmp_path, inventory)
+    unit, config = texts[UNIT_FILE], yaml.safe_load(texts[CONFIG_FILE])
+    assert ("--storage.tsdb.retention.time=15d \\\n" in unit) != in_file
+    assert ("--storage.tsdb.retention.size=51200MB \\\n" in unit) != in_file
+    wanted = {"tsdb": {"retention": {"time": "15d", "size": "51200MB"}}}
+    assert config.get("storage") == (wanted if in_file else None)
+    assert "Environment=GOMEMLIMIT=512MiB\n" in unit
