@@ -15,6 +15,7 @@ from state.run import current
 from tasks.component import Site, declare
 from tasks.php.preflight import check_versions
 from tasks.preflight import check
+from tasks.prometheus.preflight import check_step_back
 from tasks.stacks import STACKS, addresses, announcements, order_of
 from tasks.teardown.leftovers import leftovers
 from tasks.teardown.showing import names_of
@@ -28,7 +29,7 @@ def prepare(target: Target) -> None:
     """Check the target; if it is fit, declare what should be true on it."""
     hardware, health = host.get_fact(Hardware), host.get_fact(Health)
     findings = check(target, hardware, health, (run.connected[host.name], time.time()))
-    findings += check_versions(target) if hardware else []
+    findings += [*check_versions(target), *check_step_back(target)] if hardware else []
     if run.checked(host, hardware, findings) and hardware:
         run.learn(host, health["records"])
         in_this_run = run.taking_part(host.state)

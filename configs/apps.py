@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from configs.values import (
     EMPTY_IS_FINE,
+    PHP_VERSION,
     SERVER_NAME,
     Model,
     PathText,
@@ -123,7 +124,7 @@ class App(Model):
     php: PhpVersion | None = setting(
         "Its PHP, one of php.versions; without it the default one.",
         default=None,
-        expected='a PHP version in quotes, such as "8.4"',
+        expected=PHP_VERSION,
         remedy='write the version in quotes, such as "8.4"',
     )
     children: int | None = setting(

@@ -18,6 +18,7 @@ from configs.values import (
     NAME,
     PACKAGE_VERSION,
     SERVER_NAME,
+    SINCE_PHP_8_1,
     URL,
     Address,
     ApplicationName,
@@ -33,6 +34,7 @@ from configs.values import (
     PathText,
     Percent,
     PhpVersion,
+    PluginId,
     Port,
     ServerName,
     Sha256,
@@ -241,11 +243,15 @@ class AptRepository(Model):
         "Where its key is.", expected=URL, remedy="write the URL as the vendor's page shows it"
     )
     fingerprints: tuple[Fingerprint, ...] = setting(
-        "Of the keys that may sign it; any other key is refused.",
+        "Of the keys that may sign it; other keys in the vendor's file are dropped.",
         strict=False,
         min_length=1,
         expected="a list of fingerprints of 40 hexadecimal digits in capitals",
         remedy="write the fingerprints that the vendor publishes, without spaces",
+    )
+    unattended_upgrades: bool = setting(
+        "Whether unattended-upgrades installs what it publishes, where apt.unattended_upgrades is "
+        "true; packages that are pinned to a version stay as they are."
     )
 
 
@@ -271,6 +277,13 @@ class GrafanaSettings(Model):
         remedy="write the version as the repository has it, or latest",
     )
     port: Port = setting("The port of its page, on its own machine alone; Nginx is before it.")
+    data_sources: tuple[PluginId, ...] = setting(
+        "Ids of data sources of its package that are used beside Prometheus, Loki and Alertmanager;"
+        " the others are disabled, as each takes memory.",
+        strict=False,
+        expected="a list of ids such as mysql or grafana-postgresql-datasource",
+        remedy="write the ids as Grafana's page of plugins has them",
+    )
 
 
 class LogsSettings(Model):
@@ -379,7 +392,7 @@ class PhpSettings(Model):
         "The PHP versions, side by side; one that is taken out of the list is removed.",
         strict=False,
         min_length=1,
-        expected='a list of PHP versions in quotes, such as ["8.4"]',
+        expected=f'a list of PHP versions in quotes, such as ["8.4"], {SINCE_PHP_8_1}',
         remedy='write each version in quotes, such as ["8.4", "8.3"]',
     )
     default: PhpVersion | None = setting(

@@ -98,6 +98,9 @@ ADDRESS = "an IPv4 address, an IPv6 address or a host name"
 EMAIL = "an email address such as alerts@example.org"
 SERVER_NAME = "host names separated by single spaces, or _ for every name"
 PACKAGE_VERSION = 'latest, or a version in quotes, such as "3.6.0"'
+# FPM writes its metrics page in OpenMetrics from 8.1 on, and listens for it apart from 8.0 on.
+SINCE_PHP_8_1 = 'from "8.1" on: the FPM of older ones has no metrics page for Prometheus'
+PHP_VERSION = f'a PHP version in quotes, such as "8.4", {SINCE_PHP_8_1}'
 NAME = "a name of 1 to 31 small letters, digits and hyphens that begins with a letter"
 URL = "a URL that begins with http:// or https://, without a user name or password"
 
@@ -118,8 +121,9 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 Network = Annotated[str, AfterValidator(lambda text: str(ip_network(text)))]
 PathText = Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$", max_length=4096)]
 PackageVersion = Annotated[str, Field(pattern=r"^(latest|[0-9][A-Za-z0-9.+~:-]{0,99})$")]
-PhpVersion = Annotated[str, Field(pattern=r"^[5-9]\.[0-9]$")]
+PhpVersion = Annotated[str, Field(pattern=r"^(8\.[1-9]|9\.[0-9])$")]
 Percent = Annotated[float, Field(gt=0, lt=100)]
+PluginId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,99}$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 ServerName = Annotated[str, Field(pattern=r"^(_|[A-Za-z0-9*.-]{1,253}( [A-Za-z0-9*.-]{1,253})*)$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -1,5 +1,6 @@
 """The last stage: what is deployed is proven to work, all targets at the same time."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -25,6 +26,8 @@ class Proof(Protocol):
 
 
 Verify = Callable[[], Sequence[Proof]]
+# Most verifications are done before; one that waits for a service that has just started is not.
+TOLD_EVERY_S = 15
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,21 @@ def verify_all(state: State, verifiers: Mapping[Host, Verify]) -> dict[str, list
             host.name: gevent.spawn(verify_one, host, verify) for host, verify in verifiers.items()
         }
         try:
-            gevent.joinall(running.values())
+            _join(running)
         finally:
             gevent.killall(list(running.values()))
     return {name: greenlet.get() for name, greenlet in running.items()}
+
+
+def _join(running: Mapping[str, gevent.Greenlet]) -> None:
+    """Wait for all of them, and say every now and then whose verification goes on."""
+    begun = time.monotonic()
+    while gevent.joinall(list(running.values()), timeout=TOLD_EVERY_S) is not None:
+        waiting = [name for name, greenlet in running.items() if not greenlet.dead]
+        if not waiting:
+            return
+        so_far_s = round(time.monotonic() - begun)
+        console.say(f"    {', '.join(waiting)}: verifying for {so_far_s} s so far …")
 
 
 def verify_one(host: Host, verify: Verify) -> list[Check]:

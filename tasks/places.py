@@ -3,7 +3,7 @@
 _NAMES = {
     "": "bin boot dev etc home lib lib64 media mnt opt proc root run sbin srv sys tmp usr var",
     "/etc": "apt cron.d default logrotate.d ssh ssl systemd",
-    "/etc/apt": "apt.conf.d keyrings sources.list.d",
+    "/etc/apt": "apt.conf.d keyrings preferences.d sources.list.d",
     "/etc/systemd": "system",
     "/usr": "bin include lib libexec local sbin share src",
     "/usr/local": "bin etc include lib sbin share src",

@@ -35,6 +35,7 @@ from tasks.operations import (
 from tasks.operations import firewall as firewalls
 from tasks.places import SYSTEM_FOLDERS
 from tasks.quoting import option_file, systemd_unit
+from tasks.repositories import Repository
 from tasks.sandbox import Checker, Sandbox
 from tasks.templating import templates
 from tasks.upcoming import Upcoming
@@ -252,19 +253,17 @@ def apt_sources(mirror: str | None) -> None:
         apt.add_suites(name=label, path=path, mirror=mirror)
 
 
-def vendor_repositories() -> None:
-    """The signed repositories that the target's stack needs beside Debian's, and their keys."""
+def vendor_repositories() -> Sequence[Repository]:
+    """The signed repositories that the target's stack needs beside Debian's; returns them."""
     here = stage()
-    for each in {one: None for item in here.stack for one in item.repositories(here.site)}:
+    wanted = list({one: None for item in here.stack for one in item.repositories(here.site)})
+    for each in wanted:
         with noted(f"Key of the repository {each.name}", ("files", each.key_path)) as label:
-            repositories.trust_key(
-                name=label,
-                path=each.key_path,
-                url=each.key_url,
-                fingerprints=each.fingerprints,
-                keep=is_anothers(each.key_path),
-            )
-        text_file(f"/etc/apt/sources.list.d/{each.name}.sources", each.source())
+            repositories.trust_keys(name=label, repository=each, keep=is_anothers(each.key_path))
+        text_file(each.source_path, each.source())
+        if each.owns:
+            text_file(each.preferences_path, each.preferences())
+    return wanted
 
 
 def packages() -> None:

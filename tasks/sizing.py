@@ -36,6 +36,14 @@ def prometheus_retention_mb(hardware: HardwareData) -> int:
     return min(51200, _steps(hardware["disk_gb"] * 1024 * 2 / 5, 512, 1024))
 
 
+def prometheus_memory_mb(hardware: HardwareData) -> int:
+    """A quarter of the memory, from where on Prometheus collects garbage more often; 256 at least.
+
+    Left alone, Prometheus takes nine tenths of the memory for itself, beside Loki and Grafana.
+    """
+    return _steps(hardware["memory_mb"] / 4, 64, 256)
+
+
 def nginx_workers(hardware: HardwareData) -> int:
     """One worker for each vCPU."""
     return hardware["cpu"]

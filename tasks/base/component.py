@@ -21,10 +21,16 @@ PACKAGES = (
     "ufw",
     "unattended-upgrades",
 )
-UPDATES = """\
+PERIODIC = """\
 // written by chom; changes are overwritten
 APT::Periodic::Update-Package-Lists "{on}";
 APT::Periodic::Unattended-Upgrade "{on}";
+"""
+ORIGINS = """\
+// written by chom; changes are overwritten
+// Added to the list of Debian's own file, 50unattended-upgrades.
+Unattended-Upgrade::Origins-Pattern {{
+{patterns}}};
 """
 
 
@@ -32,7 +38,12 @@ APT::Periodic::Unattended-Upgrade "{on}";
 def base(site: Site) -> None:
     """Packages of the whole stack first, then the firewall: SSH is let in before it closes."""
     apt_sources(site.settings.apt.mirror)
-    vendor_repositories()
+    vendors = vendor_repositories()
+    if patterns := [each.updates for each in vendors if each.updates]:
+        text_file(
+            "/etc/apt/apt.conf.d/52chom-unattended-upgrades",
+            ORIGINS.format(patterns="".join(f'    "{pattern}";\n' for pattern in patterns)),
+        )
     packages()
     # Behind a port forwarding sshd listens elsewhere than where we came in: admit both.
     for port in sorted({site.target.ssh.port, *site.ssh_ports}):
@@ -40,7 +51,7 @@ def base(site: Site) -> None:
     firewall()
     automatic = text_file(
         "/etc/apt/apt.conf.d/20auto-upgrades",
-        UPDATES.format(on=int(site.settings.apt.unattended_upgrades)),
+        PERIODIC.format(on=int(site.settings.apt.unattended_upgrades)),
     )
     service("unattended-upgrades", runs=[automatic])
     service("systemd-timesyncd")

@@ -13,9 +13,13 @@ LIMIT_S = 10
 
 
 def announce(site: Site, record: Mapping[str, Any]) -> tuple[str, str]:
-    """A shell command that tells Grafana of a deployment by its record, and its standard input."""
+    """A shell command that tells Grafana of a deployment by its record, and its standard input.
+
+    It does nothing where no deployment has come as far as Grafana's login.
+    """
     command = (
-        f"curl -fsS -m {LIMIT_S} -o /dev/null -K {LOGIN} -H 'Content-Type: application/json'"
+        f"[ ! -e {LOGIN} ] || curl -fsS -m {LIMIT_S} -o /dev/null -K {LOGIN}"
+        " -H 'Content-Type: application/json'"
         f" --data-binary @- {local_url(site, '/api/annotations')}"
     )
     return command, json.dumps(annotation(record))

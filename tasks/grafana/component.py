@@ -7,7 +7,8 @@ from tasks import vendors
 from tasks.awaiting import is_awaited_later
 from tasks.component import Site, component, noted, stage
 from tasks.grafana.places import ADMIN, FOLDER, LOGIN, PATH, local_url
-from tasks.operations.grafana import set_admin_password
+from tasks.grafana.plugins import unused
+from tasks.operations.grafana import DATA, LOGS, set_admin_password
 from tasks.quoting import curl
 from tasks.resources import (
     directory,
@@ -26,7 +27,6 @@ SECRET_KEY = Needed(
 )
 UNIT = "grafana-server"
 CONFIG = "/etc/grafana"
-DATA, LOGS = "/var/lib/grafana", "/var/log/grafana"
 DASHBOARDS = f"{FOLDER}/dashboards"
 HOME = "chom-fleet.json"
 
@@ -62,6 +62,7 @@ def grafana(site: Site) -> None:
         home=f"{DASHBOARDS}/{HOME}",
         admin_password_file=admin_password,
         secret_key_file=secret_key,
+        disabled_plugins=unused(site.settings.grafana.data_sources),
     )
     provisioning = [
         file(

@@ -10,6 +10,23 @@ from facts.conditions import Condition
 from tasks.operations.commands import Commands
 from tasks.upcoming import Upcoming
 
+HOME, DATA, LOGS = "/usr/share/grafana", "/var/lib/grafana", "/var/log/grafana"
+# The program itself, with the options that the package's wrapper scripts give to it: the script
+# grafana-cli is deprecated since Grafana 13, and the script grafana is newer than Grafana 9.
+_OVERRIDES = " ".join(
+    f"cfg:default.paths.{name}={path}"
+    for name, path in {
+        "provisioning": "/etc/grafana/provisioning",
+        "data": DATA,
+        "logs": LOGS,
+        "plugins": f"{DATA}/plugins",
+    }.items()
+)
+CLI = (
+    f"{HOME}/bin/grafana cli --homepath={HOME} --config=/etc/grafana/grafana.ini"
+    f" --configOverrides={shlex.quote(_OVERRIDES)}"
+)
+
 
 @operation()
 def set_admin_password(password: Secret, login: str, url: str, upcoming: Upcoming) -> Commands:
@@ -30,8 +47,8 @@ def reset_script(logs_in: str) -> str:
     Grafana's own tool writes it into the database, as the user whom that belongs to.
     """
     return (
-        "cd /usr/share/grafana && runuser -u grafana --"
-        " grafana-cli admin reset-admin-password --password-from-stdin || exit 1; "
+        f"cd {HOME} && runuser -u grafana --"
+        f" {CLI} admin reset-admin-password --password-from-stdin || exit 1; "
         f"for second in 1 2 3 4 5; do {logs_in} && exit 0; sleep 1; done; "
         "echo 'Grafana does not take its new admin password: it must be one line of at least 4"
         " characters; and for 5 minutes after 5 wrong ones Grafana takes none' >&2; exit 1"

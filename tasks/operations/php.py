@@ -1,5 +1,6 @@
 """PHP's versions on a host: which one the command php is, and which ones are ours no more."""
 
+import shlex
 from collections.abc import Sequence
 
 from pyinfra import host
@@ -7,7 +8,8 @@ from pyinfra.api import StringCommand, operation
 
 from facts.conditions import Condition
 from facts.php import OurVersions
-from tasks.operations.apt import remove_script
+from tasks.effects import tell
+from tasks.operations.apt import APT_LOG, remove_script
 from tasks.operations.commands import Commands
 
 
@@ -34,3 +36,43 @@ def remove_versions(wanted: Sequence[str]) -> Commands:
             f"rm -rf /etc/php/{version} /etc/systemd/system/php{version}-fpm.service.d"
             f" /etc/logrotate.d/php{version}-fpm && systemctl daemon-reload"
         )
+
+
+@operation()
+def return_to_debian(preferences: str) -> Commands:
+    """Replace the vendor's PHP packages by Debian's, also where those are older.
+
+    Without its repository the vendor's packages would get no more security updates.
+
+    + preferences: the file by which apt prefers the vendor's packages; it goes at the end, so that
+      an interrupted run begins again
+    """
+    if host.get_fact(Condition, shell=f"[ -e {shlex.quote(preferences)} ]"):
+        tell("install", "PHP's packages", why="Debian's instead of the vendor's")
+        yield StringCommand(return_script(preferences))
+
+
+def return_script(preferences: str) -> str:
+    """The shell script that prefers Debian's PHP packages for one transaction.
+
+    Preferences of others stay in force. It fails where a package would have to be removed.
+    """
+    folder, _, name = preferences.rpartition("/")
+    debian = "Package: php*\\nPin: release o=Debian\\nPin-Priority: 1001\\n"
+    apt = (
+        "apt-get -y -q -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confdef"
+        " -o Dpkg::Options::=--force-confold -o Dir::Etc::PreferencesParts=$t"
+        " --no-install-recommends --allow-downgrades --no-remove install"
+    )
+    return "; ".join(
+        [
+            "t=$(mktemp -d) && trap 'rm -rf $t' EXIT || exit 1",
+            f"cp {shlex.quote(folder)}/* $t/ && rm $t/{shlex.quote(name)} || exit 1",
+            f"printf '{debian}' > $t/chom-debian-php",
+            "names=$(dpkg-query -W -f='${db:Status-Abbrev}|${Package}\\n' 'php*' 2>/dev/null"
+            " | sed -n 's/^ii *|//p')",
+            f'[ -z "$names" ] || DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 {apt} $names'
+            f" </dev/null >>{APT_LOG} 2>&1 || {{ tail -n 25 {APT_LOG} >&2; exit 1; }}",
+            f"rm -f {shlex.quote(preferences)}",
+        ]
+    )

@@ -8,7 +8,17 @@ from tasks.metrics import component as metrics
 from tasks.prometheus.alerting import SUBJECTS, rule_file
 from tasks.prometheus.hurry import scrapes_each_second
 from tasks.prometheus.jobs import jobs
-from tasks.prometheus.places import CONFIG, CONFIG_FILE, DATA, RULE_FILES, RULES, TARGETS
+from tasks.prometheus.places import (
+    CONFIG,
+    CONFIG_FILE,
+    DATA,
+    RULE_FILES,
+    RULES,
+    TARGETS,
+    UNIT_FILE,
+    folder_of,
+)
+from tasks.prometheus.versions import reads_retention_from_file
 from tasks.resources import (
     absent,
     allow,
@@ -28,7 +38,7 @@ SANDBOX = Sandbox(writes=(DATA,))
 
 def folder(site: Site) -> str:
     """Where this version's binaries are; a folder for each version."""
-    return f"/opt/prometheus/{site.settings.prometheus.version}"
+    return folder_of(site.settings.prometheus.version)
 
 
 def listen_address(site: Site) -> str:
@@ -70,6 +80,8 @@ def prometheus(site: Site) -> None:
             rule_file(subject, site.target, site.targets),
             check=Checker(f"{promtool} check rules {RULES}/{subject}.yml", SANDBOX, USER),
         )
+    retention_in_file = reads_retention_from_file(settings.version)
+    retention_mb = settings.retention_size_mb or sizing.prometheus_retention_mb(site.hardware)
     config = file(
         CONFIG_FILE,
         "prometheus.yml.j2",
@@ -80,15 +92,19 @@ def prometheus(site: Site) -> None:
         rules=RULE_FILES,
         metrics=metrics,
         password_file=credential("metrics_password", "prometheus"),
+        retention_in_file=retention_in_file,
+        retention_mb=retention_mb,
     )
     unit = file(
-        "/etc/systemd/system/prometheus.service",
+        UNIT_FILE,
         "prometheus.service.j2",
         folder=folder(site),
         config=config,
         data=DATA,
         listen=f"{listen_address(site)}:{settings.port}",
-        retention_mb=settings.retention_size_mb or sizing.prometheus_retention_mb(site.hardware),
+        memory_mb=sizing.prometheus_memory_mb(site.hardware),
+        retention_in_file=retention_in_file,
+        retention_mb=retention_mb,
     )
     for network in site.settings.network.admin_networks:
         allow(settings.port, str(network))

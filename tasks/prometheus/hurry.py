@@ -33,7 +33,9 @@ def _scrape_each(seconds: int) -> str:
 def calm(_: Mapping[str, Any]) -> tuple[str, str]:
     """A shell command that ends the hurry, if there is one, and its empty standard input.
 
-    Prometheus takes its targets for new ones then, which it looks at when it is their turn.
+    Prometheus takes its targets for new ones then, which it looks at when it is their turn. It does
+    nothing where Prometheus does not run: it was never started, or it reads its files at its start.
     """
     is_calm = as_written(list(READS), f"{STARTED_WITH}/{UNIT}.reads")
-    return f"{is_calm} || {{ {reloading(UNIT, READS)}; }}", ""
+    runs = f"systemctl -q is-active {UNIT}"
+    return f"! {runs} || {is_calm} || {{ {reloading(UNIT, READS)}; }}", ""

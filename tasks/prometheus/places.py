@@ -7,3 +7,11 @@ RULES = f"{CONFIG}/rules"
 # A pattern, so that rules of one's own may lie beside ours.
 RULE_FILES = f"{RULES}/*.yml"
 TARGETS = f"{CONFIG}/targets"
+UNIT_FILE = "/etc/systemd/system/prometheus.service"
+# A folder of it for each version.
+RELEASES = "/opt/prometheus"
+
+
+def folder_of(version: str) -> str:
+    """The folder with the programs of a version."""
+    return f"{RELEASES}/{version}"

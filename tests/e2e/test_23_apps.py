@@ -56,6 +56,12 @@ def deploy(shop: Shop, **more: Any) -> dict[tuple[str, str], int]:
     return changed(shop.platform.project.record())
 
 
+def origin_of(policy: str) -> str:
+    """The URL that the installed version comes from, of what ``apt-cache policy`` prints."""
+    _, _, installed = policy.partition(" *** ")
+    return str(re.findall(r"^ +\d+ (\S+)", installed, re.MULTILINE)[0])
+
+
 def test_each_serves_its_page_by_its_names(shop: Shop) -> None:
     for name in (BLOG, f"www.{BLOG}", DOMAIN):
         status, body = shop.ask("/", host=name)
@@ -221,6 +227,17 @@ def test_maintenance_is_told_to_visitors_and_to_nobody_else(shop: Shop) -> None:
     assert shop.ask("/")[0] == 200
 
 
+def test_all_php_packages_come_from_the_vendor(shop: Shop) -> None:
+    """Debian's php-common is newer and forbids PHP 8.2: it would have to be removed."""
+    policy = answer(shop.platform.lab, MACHINE, "apt-cache policy php-common")
+    assert origin_of(policy) == shop.platform.lab.php_repository.url
+    assert "1001" in policy and "trixie/main" in policy
+    covered = answer(
+        shop.platform.lab, MACHINE, "apt-config dump Unattended-Upgrade::Origins-Pattern"
+    )
+    assert '"origin=deb.sury.org"' in covered and '"origin=Debian,' in covered
+
+
 def test_a_version_that_nobody_has_is_refused_by_name(shop: Shop) -> None:
     changes = three(shop) | {"settings.php": {"versions": ["8.4", "8.2", "8.3"]}}
     outcome = shop.platform.project.deploy("-y", "--limit", MACHINE, changes=changes)
@@ -240,6 +257,13 @@ def test_a_version_that_is_taken_out_goes_and_nothing_else(shop: Shop) -> None:
     assert packages - after == gone and len(gone) > 10
     assert json.loads(shop.ask("/version")[1])["php"].startswith("8.4.")
     assert answer(lab, MACHINE, "ls /etc/php") == "8.4"
+    # What is left is Debian's again, which has security updates for it, and the vendor's is gone.
+    policy = answer(lab, MACHINE, "apt-cache policy php-common")
+    assert origin_of(policy) != lab.php_repository.url and "~lab1" not in policy
+    traces = "ls /etc/apt/preferences.d /etc/apt/sources.list.d /etc/apt/keyrings | grep php"
+    assert answer(lab, MACHINE, f"{traces} || true") == ""
+    covered = answer(lab, MACHINE, "apt-config dump Unattended-Upgrade::Origins-Pattern")
+    assert "sury" not in covered
     again = shop.platform.project.deploy("-y", "--limit", MACHINE, changes=changes)
     assert again.code == 0 and changed(shop.platform.project.record()) == {}
 

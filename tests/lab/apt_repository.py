@@ -13,12 +13,20 @@ from tests.lab.shell import run
 from tests.lab.signing import SigningKey
 
 SUITE, COMPONENT = "stable", "main"
+# As Grafana's repository has it.
+ORIGIN = ". stable"
 ARCHITECTURES = ("amd64", "arm64")
 KEY_FILE = "gpg.key"
 _SUMS = {"MD5sum": "md5", "SHA1": "sha1", "SHA256": "sha256"}
 
 
-def build(packages: Iterable[Path], folder: Path, key: SigningKey, suite: str = SUITE) -> None:
+def build(
+    packages: Iterable[Path],
+    folder: Path,
+    key: SigningKey,
+    suite: str = SUITE,
+    origin: str = ORIGIN,
+) -> None:
     """Fill an empty folder with a repository of these packages, and its public key.
 
     Args:
@@ -26,6 +34,7 @@ def build(packages: Iterable[Path], folder: Path, key: SigningKey, suite: str = 
         folder: Becomes the repository; made if it is missing.
         key: Signs it.
         suite: Its name.
+        origin: The vendor's, by which apt's preferences and unattended-upgrades know it.
 
     Raises:
         LabError: A file is no package, or could not be signed.
@@ -41,7 +50,7 @@ def build(packages: Iterable[Path], folder: Path, key: SigningKey, suite: str = 
         index.with_name("Packages.gz").write_bytes(gzip.compress(index.read_bytes(), mtime=0))
     indexes = [path for path in sorted(release.rglob("Packages*")) if path.is_file()]
     found = {str(path.relative_to(release)): path.read_bytes() for path in indexes}
-    text = release_text(found, suite=suite)
+    text = release_text(found, suite=suite, origin=origin)
     sign(release, text, key)
     (folder / KEY_FILE).write_text(key.public())
 
@@ -71,17 +80,22 @@ def stanza(package: Path, name: Path) -> str:
 
 
 def release_text(
-    indexes: Mapping[str, bytes], now: datetime | None = None, suite: str = SUITE
+    indexes: Mapping[str, bytes],
+    now: datetime | None = None,
+    suite: str = SUITE,
+    origin: str = ORIGIN,
 ) -> str:
     """The text of `Release`.
 
     Args:
         indexes: The files that it vouches for, by their names below the suite's folder.
         now: Its date in UTC; the present by default.
+        suite: Its name.
+        origin: Whose it is.
     """
     date = (now or datetime.now(UTC)).strftime("%a, %d %b %Y %H:%M:%S UTC")
     head = [
-        "Origin: lab",
+        f"Origin: {origin}",
         "Label: lab mirror",
         f"Suite: {suite}",
         f"Codename: {suite}",

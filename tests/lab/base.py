@@ -32,8 +32,10 @@ PACKAGES = (
     "netbase",
     "ca-certificates",
 )
-# Not installed: the mirror takes the programs out of these packages.
+# Not installed: the mirror takes the programs out of these packages, of each of the suites. Those
+# of the newer one are built against a C library that Debian 13 has.
 MIRRORED_PACKAGES = ("prometheus", "promtool")
+MIRRORED_SUITES = (SUITE, "forky")
 # Debian 12's PHP, and those of its libraries that Debian 13 has no more.
 OLD_SUITE = "bookworm"
 OLD_PHP = (
@@ -80,13 +82,17 @@ echo 'admin:{ADMIN_PASSWORD}' | chpasswd
 echo 'deploy ALL=(ALL:ALL) NOPASSWD: ALL' >/etc/sudoers.d/90-deploy
 chmod 0440 /etc/sudoers.d/90-deploy
 systemctl --quiet enable lab-size.service
-mkdir /etc/lab /debs
-cd /debs
-apt-get -qq update
-apt-get -qq download {" ".join(MIRRORED_PACKAGES)}
-mkdir php
-cd php
-apt-get -qq download php-common
+mkdir -p /etc/lab /debs/php
+for suite in {" ".join(MIRRORED_SUITES)}; do
+    sed "s/{SUITE}/$suite/" /etc/apt/sources.list >/etc/apt/sources.list.d/mirrored.list
+    apt-get -qq update
+    mkdir /debs/$suite
+    cd /debs/$suite
+    apt-get -qq download {" ".join(f"{name}/$suite" for name in MIRRORED_PACKAGES)}
+    rm /etc/apt/sources.list.d/mirrored.list
+done
+cd /debs/php
+apt-get -qq download php-common/{SUITE}
 sed 's/{SUITE}/{OLD_SUITE}/' /etc/apt/sources.list >/etc/apt/sources.list.d/old.list
 apt-get -qq update
 apt-get -qq download {" ".join(OLD_PHP)}

@@ -23,7 +23,7 @@ PLACE = "grafana"
 DEBS_VARIABLE = "CHOM_LAB_DEBS"
 OWNER = "Lab mirror <mirror@lab.invalid>"
 # Changes when repositories are built differently from the same packages.
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,8 @@ def publish(folder: Path) -> None:
             return
         with packages(real) as debs, replacing(folder / PLACE) as made:
             apt_repository.build(debs, made, signing)
+            # As the vendor's file, which has its former keys as well.
+            (made / apt_repository.KEY_FILE).write_text(former_key().public() + signing.public())
             standins = [name for name in standin_packages.NAMES if name not in real]
             notes = {
                 "digest": wanted,
@@ -106,6 +108,11 @@ def published(folder: Path, address: str) -> Repository:
 def key() -> SigningKey:
     """The mirror's own key, made once for each cache."""
     return SigningKey(paths.cache() / "signing-key").create(OWNER)
+
+
+def former_key() -> SigningKey:
+    """A key that signs nothing any more, made once for each cache; no deployment accepts it."""
+    return SigningKey(paths.cache() / "former-signing-key").create("Former key <old@lab.invalid>")
 
 
 def real_packages(folder: str) -> dict[str, Path]:

@@ -35,7 +35,7 @@ from tests.lab.mounts import unmount_below
 from tests.lab.network import Network
 from tests.lab.php_repository import PhpRepository
 from tests.lab.process import Process
-from tests.lab.prometheus import publish
+from tests.lab.prometheus import Release, publish, published
 from tests.lab.resolver import name_servers, resolv_conf
 from tests.lab.shell import LabError
 from tests.lab.size import DEFAULT_SIZES, Size
@@ -137,6 +137,15 @@ class Lab:
             LabError: None was published yet.
         """
         return grafana_repository.published(mirror.folder(), str(self.network.gateway))
+
+    @property
+    def prometheus_releases(self) -> list[Release]:
+        """Releases of Prometheus that the mirror has, the oldest first; there once a lab was up.
+
+        Raises:
+            LabError: None was published yet.
+        """
+        return published(mirror.folder())
 
     @property
     def php_repository(self) -> PhpRepository:
@@ -340,7 +349,7 @@ class Lab:
         if not found or self.inventory.exists():
             return
         ground = Base(Path(found.base))
-        release = publish(ground, mirror.folder())
+        release = publish(ground, mirror.folder())[-1]
         grafana_repository.publish(mirror.folder())
         php_repository.publish(ground, mirror.folder())
         shown = os.path.relpath(self.folder, paths.PROJECT)

@@ -20,7 +20,8 @@ KEY_FILE = "apt.gpg"
 # Debian 13's own forbids all other versions, which the vendor's own does not.
 COMMON = "php-common"
 # Changes when the repository is built differently from the same packages.
-FORMAT = 1
+FORMAT = 3
+ORIGIN = "deb.sury.org"
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class PhpRepository:
 
     def summary(self) -> str:
         """One line that says what in it is real."""
-        return f"php: PHP 8.2 of Debian 12, real packages; {COMMON} without its Breaks"
+        return f"php: PHP 8.2 of Debian 12, real packages; {COMMON} older, without its Breaks"
 
 
 def publish(base: Base, folder: Path) -> None:
@@ -56,7 +57,7 @@ def publish(base: Base, folder: Path) -> None:
         if notes.is_file() and json.loads(notes.read_text())["digest"] == digest:
             return
         with _packages(debs) as ready, grafana_repository.replacing(folder / PLACE) as made:
-            apt_repository.build(ready, made, signing, suite=SUITE)
+            apt_repository.build(ready, made, signing, suite=SUITE, origin=ORIGIN)
             signing.export(made / KEY_FILE)
             noted = {"digest": digest, "fingerprint": signing.fingerprint()}
             (made / "lab.json").write_text(json.dumps(noted, indent=2) + "\n")
@@ -77,14 +78,17 @@ def published(folder: Path, address: str) -> PhpRepository:
 
 
 def without_breaks(control: str) -> str:
-    """The control file of a package that forbids no others, and is newer than it was."""
+    """The control file of a package that forbids no others, and is older than it was.
+
+    Debian's own is newer then, as it was at times for the vendor's.
+    """
     lines: list[str] = []
     dropping = False
     for line in control.splitlines():
         dropping = line.startswith("Breaks:") or (dropping and line[:1].isspace())
         if dropping:
             continue
-        lines.append(f"{line}+lab1" if line.startswith("Version:") else line)
+        lines.append(f"{line}~lab1" if line.startswith("Version:") else line)
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -1,21 +1,21 @@
-"""A Prometheus release of the upstream shape, made from Debian's own programs."""
+"""Prometheus releases of upstream's shape, made from the programs of Debian's packages."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
 import re
-import shutil
 import tarfile
 import tempfile
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from tests.lab.base import Base, locked
+from tests.lab.base import MIRRORED_SUITES, Base, locked
 from tests.lab.shell import LabError, run
 
 RELEASES = "prometheus/prometheus/releases/download"
+_TARBALL = re.compile(r"  prometheus-(\d+\.\d+\.\d+)\.linux-(\w+)\.tar\.gz\n")
 
 
 @dataclass(frozen=True)
@@ -35,40 +35,67 @@ def upstream_version(debian_version: str) -> str:
     return match[1]
 
 
-def publish(base: Base, mirror: Path) -> Release:
-    """Put the release into the mirror's folder, unless it is there, and say what it is."""
-    [package] = base.debs.glob("prometheus_*.deb")
+def publish(base: Base, mirror: Path) -> list[Release]:
+    """Put the releases into the mirror's folder, unless they are there; the oldest comes first."""
+    mirror.mkdir(parents=True, exist_ok=True)
+    with locked(mirror.with_name("mirror.lock")):
+        releases = [_publish(base.debs / suite, mirror) for suite in MIRRORED_SUITES]
+    return sorted(releases, key=lambda release: _order(release.version))
+
+
+def published(mirror: Path) -> list[Release]:
+    """Releases that the mirror's folder holds; the oldest comes first.
+
+    Raises:
+        LabError: Nothing was published yet.
+    """
+    releases = [
+        Release(match[1], match[2], sums.read_text().split()[0])
+        for sums in (mirror / RELEASES).glob("v*/sha256sums.txt")
+        if (match := _TARBALL.search(sums.read_text()))
+    ]
+    if not releases:
+        raise LabError(f"{mirror / RELEASES} has no release yet: bring a lab up first")
+    return sorted(releases, key=lambda release: _order(release.version))
+
+
+def _publish(packages: Path, mirror: Path) -> Release:
+    """Publish the release that the packages in a folder hold; the mirror is locked."""
+    [package] = packages.glob("prometheus_*.deb")
     version = upstream_version(_field(package, "Version"))
     architecture = _field(package, "Architecture")
     name = f"prometheus-{version}.linux-{architecture}"
     folder = mirror / RELEASES / f"v{version}"
     sums = folder / "sha256sums.txt"
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(mirror.with_name("mirror.lock")):
-        if f"  {name}.tar.gz\n" not in (sums.read_text() if sums.exists() else ""):
-            archive = _archive(base, name)
-            _write_whole(folder / f"{name}.tar.gz", archive)
-            line = f"{hashlib.sha256(archive).hexdigest()}  {name}.tar.gz\n"
-            _write_whole(sums, line.encode())
+    if f"  {name}.tar.gz\n" not in (sums.read_text() if sums.exists() else ""):
+        archive = _archive(packages, name)
+        _write_whole(folder / f"{name}.tar.gz", archive)
+        line = f"{hashlib.sha256(archive).hexdigest()}  {name}.tar.gz\n"
+        _write_whole(sums, line.encode())
     return Release(version, architecture, sums.read_text().split()[0])
 
 
-def _archive(base: Base, name: str) -> bytes:
+def _archive(packages: Path, name: str) -> bytes:
     with tempfile.TemporaryDirectory(prefix="prometheus-") as temporary:
         unpacked = Path(temporary)
-        for package in sorted(base.debs.glob("*.deb")):
+        for package in sorted(packages.glob("*.deb")):
             run("dpkg-deb", "--extract", str(package), str(unpacked))
-        shutil.copy(base.rootfs / "usr/share/common-licenses/Apache-2.0", unpacked / "LICENSE")
+        documents = unpacked / "usr/share/doc/prometheus"
         return tar_gz(
             name,
             {
-                "LICENSE": unpacked / "LICENSE",
-                "NOTICE": unpacked / "usr/share/doc/prometheus/NOTICE",
+                "LICENSE": documents / "copyright",
+                "NOTICE": documents / "NOTICE",
                 "prometheus": unpacked / "usr/bin/prometheus",
                 "prometheus.yml": unpacked / "etc/prometheus/prometheus.yml",
                 "promtool": unpacked / "usr/bin/promtool",
             },
         )
+
+
+def _order(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
 
 
 def tar_gz(top: str, files: dict[str, Path]) -> bytes:

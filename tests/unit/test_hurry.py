@@ -128,3 +128,10 @@ def test_the_end_of_the_deployment_is_the_end_of_the_hurry(
     assert (machine.folder / "prometheus.service.reads").read_bytes() == noted
     assert machine.run(command) == 0
     assert len(machine.log) == 2
+
+
+def test_a_prometheus_that_does_not_run_has_no_hurry(machine: Machine) -> None:
+    machine.answer(False)
+    command, _ = hurry.calm({})
+    assert machine.run(command) == 0
+    assert not (machine.folder / "log").exists()

@@ -84,7 +84,7 @@ def test_it_has_the_files_of_grafanas_own(mirror: Path) -> None:
         "dists/stable/Release.gpg",
         "dists/stable/main/binary-amd64/Packages.gz",
         "dists/stable/main/binary-arm64/Packages",
-        "pool/main/g/grafana/grafana_12.3.0+standin1_all.deb",
+        "pool/main/g/grafana/grafana_13.2.1+standin1_all.deb",
     } <= names
     key = (repository / "gpg.key").read_text()
     assert key.startswith("-----BEGIN PGP PUBLIC KEY BLOCK-----")
@@ -248,13 +248,13 @@ def _package(folder: Path, name: str, version: str) -> Path:
     return folder / f"{name}_{version}_all.deb"
 
 
-def test_a_package_that_forbade_others_is_newer_and_forbids_none() -> None:
+def test_a_package_that_forbade_others_is_older_and_forbids_none() -> None:
     control = (
         "Package: php-common\nVersion: 2:96\nBreaks: php8.2-common,\n php8.3-common\n"
         "Description: common\n files\n"
     )
     assert php_repository.without_breaks(control) == (
-        "Package: php-common\nVersion: 2:96+lab1\nDescription: common\n files\n"
+        "Package: php-common\nVersion: 2:96~lab1\nDescription: common\n files\n"
     )
 
 

@@ -52,7 +52,7 @@ targets:
 OLD_PHP = """\
 targets:
   watch: {role: observability, address: 10.9.0.11}
-  web: {role: vpsmanager, address: 10.9.0.21, settings: {php: {versions: ["8.4", "5.3"]}}}
+  web: {role: vpsmanager, address: 10.9.0.21, settings: {php: {versions: ["8.4", "9.9"]}}}
 """
 
 
@@ -104,8 +104,8 @@ def test_a_php_version_that_nobody_offers(tmp_path: Path) -> None:
         lambda: check_versions(old_php(tmp_path)),
         {"dpkg-query": ["unfinished=no"], "apt-cache": []},
     )
-    assert finding.found == "no php5.3-fpm in https://packages.sury.org/php"
-    assert finding.remedy == 'take "5.3" out of php.versions'
+    assert finding.found == "no php9.9-fpm in https://packages.sury.org/php"
+    assert finding.remedy == 'take "9.9" out of php.versions'
 
 
 def test_a_php_repository_that_cannot_be_reached(tmp_path: Path) -> None:

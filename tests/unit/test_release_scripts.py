@@ -10,6 +10,7 @@ from facts.reports import Report
 from facts.services import UnitsWith
 from tasks.operations import releases
 from tasks.operations.apt import remove_script
+from tasks.operations.php import return_script
 from tests.unit.test_scripts import sh, stub
 
 MARK = "# an application's unit, written by chom; changes are overwritten"
@@ -158,3 +159,42 @@ def test_a_version_that_is_gone_needs_no_apt(tmp_path: Path) -> None:
 def test_apt_that_fails_explains(tmp_path: Path) -> None:
     code, said = removed(tmp_path, "true", real="echo E: held back; exit 100")
     assert code == 1 and "E: held back" in said
+
+
+# The vendor's packages, where Debian's will do again
+
+INSTALLED = "echo 'ii |php-common'; echo 'ii |php8.4-fpm'; echo 'rc |php8.2-fpm'"
+
+
+def returned(folder: Path, apt: str = "true") -> tuple[int, str]:
+    """The exit code and the errors of a return to Debian's packages; what apt got is noted."""
+    preferences = folder / "preferences.d"
+    preferences.mkdir()
+    (preferences / "chom-php").write_text("the vendor's")
+    (preferences / "others").write_text("kept")
+    note = (
+        'echo "$*" > "$ASKED"; for each; do case $each in (*PreferencesParts=*)'
+        ' cat "${each#*=}"/* > "$ASKED.preferences";; esac; done; '
+    )
+    path = stub(folder, {"dpkg-query": INSTALLED, "apt-get": note + apt})
+    script = return_script(str(preferences / "chom-php"))
+    script = script.replace("/var/log/chom-apt.log", f"{folder}/log")
+    done = sh(script, PATH=path, ASKED=str(folder / "asked"))
+    return done.returncode, done.stderr
+
+
+def test_php_packages_become_debians_again(tmp_path: Path) -> None:
+    assert returned(tmp_path) == (0, "")
+    asked = (tmp_path / "asked").read_text()
+    assert asked.split()[-2:] == ["php-common", "php8.4-fpm"]
+    assert "--allow-downgrades" in asked and "--no-remove" in asked
+    text = (tmp_path / "asked.preferences").read_text()
+    assert "Package: php*\nPin: release o=Debian\nPin-Priority: 1001\n" in text
+    assert "kept" in text and "the vendor's" not in text
+    assert [path.name for path in (tmp_path / "preferences.d").iterdir()] == ["others"]
+
+
+def test_a_return_that_fails_begins_again_next_time(tmp_path: Path) -> None:
+    code, said = returned(tmp_path, "echo E: held back; exit 100")
+    assert code == 1 and "E: held back" in said
+    assert (tmp_path / "preferences.d/chom-php").exists()

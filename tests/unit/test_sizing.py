@@ -30,6 +30,11 @@ def test_metrics_take_a_part_of_the_disk(disk_gb: int, retention: int) -> None:
     assert sizing.prometheus_retention_mb(hardware(disk_gb=disk_gb)) == retention
 
 
+@pytest.mark.parametrize(("memory_mb", "limit"), [(512, 256), (2048, 512), (8192, 2048)])
+def test_prometheus_takes_a_part_of_the_memory(memory_mb: int, limit: int) -> None:
+    assert sizing.prometheus_memory_mb(hardware(memory_mb=memory_mb)) == limit
+
+
 def test_a_few_megabytes_less_change_nothing() -> None:
     """A kernel update may leave a machine a little less memory."""
     before, after = hardware(memory_mb=3986), hardware(memory_mb=3971)

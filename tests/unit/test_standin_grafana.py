@@ -158,7 +158,7 @@ def _ask(api: Api, how: str, password: str = "first", body: Any = None) -> tuple
 def test_who_is_admitted(api: Api) -> None:
     assert _ask(api, "GET /api/health", "") == (
         200,
-        {"database": "ok", "version": "12.3.0+standin", "commit": "standin"},
+        {"database": "ok", "version": "13.2.1+standin", "commit": "standin"},
     )
     assert _ask(api, "GET /api/datasources", "")[0] == 401
     assert _ask(api, "GET /api/datasources", "second")[0] == 401
@@ -177,6 +177,26 @@ def test_datasources_are_shown_without_their_secrets(api: Api) -> None:
     status, answer = _ask(api, "GET /api/datasources/uid/gone/health")
     assert (status, answer["status"]) == (400, "ERROR")
     assert _ask(api, "GET /api/datasources/uid/no/health")[0] == 404
+
+
+def test_data_sources_are_plugins_that_are_disabled_or_late(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ini = f"[paths]\nprovisioning = {tmp_path}/provisioning\n[plugins]\ndisable_plugins = mysql,x\n"
+    sources = [{"name": "My", "uid": "my", "type": "mysql"}]
+    store = Store(tmp_path / "grafana.db")
+    disabled = Api(Settings(ini, {}), store, sources)
+    status, answer = _ask(disabled, "GET /api/datasources/uid/my/health")
+    assert status == 404 and "not registered" in answer["message"]
+
+    monkeypatch.setattr("time.monotonic", lambda: 100.0)
+    sources[0]["type"] = "other"
+    late = Api(Settings(ini, {}), store, sources, plugins_ready_at=101)
+    assert _ask(late, "GET /api/health", "")[0] == 200
+    status, answer = _ask(late, "GET /api/datasources/uid/my/health")
+    assert status == 503 and "unavailable" in answer["message"]
+    monkeypatch.setattr("time.monotonic", lambda: 102.0)
+    assert _ask(late, "GET /api/datasources/uid/my/health")[0] == 400
 
 
 def test_datasources_are_read_again_when_asked(api: Api, tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """Who is told of which deployment, and what Grafana then shows."""
 
 import json
+import subprocess
 from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,9 +12,32 @@ from pyinfra.api import Host
 
 from state import telling
 from state.record import Component, Record, Target
+from tasks.grafana import annotations
 from tasks.grafana.annotations import annotation
 from tests.unit import test_record
 from tests.unit.helpers import fake_state
+
+
+def test_grafana_is_told_only_once_it_has_a_login(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first deployment that failed early has made no login, and no Grafana."""
+    login, curl = tmp_path / "login", tmp_path / "curl"
+    curl.write_text(f"#!/bin/sh\ncat > {tmp_path}/told\n")
+    curl.chmod(0o755)
+    monkeypatch.setattr(annotations, "LOGIN", str(login))
+    monkeypatch.setattr(annotations, "local_url", lambda site, path: "http://127.0.0.1:3000")
+    command, stdin = annotations.announce(SimpleNamespace(), record(1).model_dump(mode="json"))  # type: ignore[arg-type]
+    environ = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+
+    def announce() -> int:
+        return subprocess.run(["sh", "-c", command], env=environ, input=stdin, text=True).returncode
+
+    assert announce() == 0
+    assert not (tmp_path / "told").exists()
+    login.touch()
+    assert announce() == 0
+    assert (tmp_path / "told").read_text() == stdin
 
 
 @pytest.fixture

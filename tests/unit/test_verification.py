@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
 from pyinfra.context import ctx_host, ctx_state
 
@@ -190,6 +191,40 @@ def test_a_check_that_stumbles_ends_no_other() -> None:
     assert failure(found["@fake/b"]) is None
     error = failure(found["@fake/a"])
     assert error is not None and error.stage == "verify" and "--debug" in (error.remedy or "")
+
+
+def test_a_long_verification_says_that_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = fake_state(["a", "b"])
+    slow, quick = (state.inventory.get_host(f"@fake/{name}") for name in "ab")
+    monkeypatch.setattr("state.verifying.TOLD_EVERY_S", 0.02)
+
+    def wait() -> Sequence[Check]:
+        gevent.sleep(0.05)
+        return [Check("it works")]
+
+    found = verify_all(state, {slow: wait, quick: lambda: [Check("it works")]})
+    assert [each.problem for its in found.values() for each in its] == ["", ""]
+    assert "    @fake/a: verifying for 0 s so far …\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("database", "patient"), [("ok", True), ("failing", False)])
+def test_data_sources_get_time_to_start_where_grafana_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: str, patient: bool
+) -> None:
+    limits: list[float] = []
+
+    def once(find: Callable[[], str], limit_s: float) -> str:
+        limits.append(limit_s)
+        return settle(find, 0)
+
+    monkeypatch.setattr(dashboards, "settle", once)
+    responses = {"/api/health": answer({"database": database}), "/datasources": answer("no", 503)}
+    found = checks(dashboards.check, responses, tmp_path)
+    for uid in dashboards.DATASOURCES:
+        assert "answers 503" in found[f"Grafana's datasource {uid} answers"]
+    assert all((limit > 60) == patient for limit in limits[1:3])
 
 
 def test_many_answers_are_told_apart() -> None:

@@ -81,9 +81,11 @@ def build() -> dashboard.Dashboard:
         )
         .with_panel(
             graph(
-                "Most memory of a request",
+                "Most memory of a request (from PHP 8.4 on)",
                 query(f"phpfpm_memory_peak{{{WHICH}}}", EACH),
                 unit="bytes",
+                about="The FPM of PHP 8.3 and older does not say how much memory requests take:"
+                " applications on these have no line here.",
             )
         )
         .with_panel(lines("Logs", '{target=~"$target",job="php-fpm"}'))

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from .grafana_settings import Settings, SettingsError
 from .grafana_store import ADMIN_ID, Store
 from .web import log, serve
 
+# Seconds from the start until the processes of data source plugins answer, as on a slow machine.
+PLUGINS_AFTER = "STANDIN_PLUGINS_AFTER_S"
 SERVER_FLAGS = ("config", "homepath", "pidfile", "packaging", "configOverrides", "pluginsDir")
 CLI_VALUES = (*SERVER_FLAGS, "user-id")
 
@@ -61,7 +64,10 @@ def _server(arguments: list[str]) -> int:
             log("info", "Created default admin", user=login)
     folder = Path(settings.get("paths", "provisioning"))
     provisioning.dashboards(folder)
-    api = Api(settings, store, provisioning.datasources(folder))
+    if not settings.is_on("plugins", "preinstall_disabled"):
+        log("error", "Failed to install plugin", pluginId="loki", error="no way to grafana.com")
+    ready_at = time.monotonic() + float(os.environ.get(PLUGINS_AFTER, "0"))
+    api = Api(settings, store, provisioning.datasources(folder), ready_at)
     address, port = settings.get("server", "http_addr"), int(settings.get("server", "http_port"))
     serve(address, port, api.answer)
     log("info", "HTTP Server Listen", address=f"{address or '[::]'}:{port}")

@@ -18,7 +18,7 @@ from .grafana_settings import Settings
 from .grafana_store import Store
 from .web import HTML, Answer, Metrics, Request
 
-VERSION = "12.3.0+standin"
+VERSION = "13.2.1+standin"
 SHORTEST_PASSWORD = 4
 _LOGIN = "<!doctype html><title>Grafana</title><h1>Grafana</h1><p>A stand-in: not the real one.</p>"
 # What a datasource is asked to find out whether it is there.
@@ -35,10 +35,21 @@ class Api:
         settings: Who may ask, and where the provisioning is.
         store: The admin and the annotations.
         sources: The datasources; read again only when that is asked for, as by the real one.
+        plugins_ready_at: When the processes of the data source plugins answer, by `time.monotonic`;
+            Grafana itself answers before.
     """
 
-    def __init__(self, settings: Settings, store: Store, sources: list[dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        sources: list[dict[str, Any]],
+        plugins_ready_at: float = 0,
+    ) -> None:
         self._settings, self._store, self._sources = settings, store, sources
+        self._plugins_ready_at = plugins_ready_at
+        disabled = settings.get("plugins", "disable_plugins").replace(",", " ")
+        self._disabled = set(disabled.split())
         self._folder = Path(settings.get("paths", "provisioning"))
         self._metrics = Metrics()
         self._metrics.set("grafana_build_info", 1, version=VERSION, edition="standin")
@@ -196,6 +207,10 @@ class Api:
         found = [each for each in self._sources if each["uid"] == uid]
         if not found:
             return _message(404, "Data source not found")
+        if found[0]["type"] in self._disabled:
+            return _message(404, "[plugin.notRegistered] plugin not registered")
+        if time.monotonic() < self._plugins_ready_at:
+            return _message(503, "[plugin.unavailable] plugin unavailable")
         if words := _refusal(found[0]):
             return Answer.json({"status": "ERROR", "message": words}, 400)
         return Answer.json({"status": "OK", "message": "Data source successfully connected."})
