@@ -222,7 +222,7 @@ def kept(
 
 def journal_on_disk() -> None:
     """The journal on disk, so that what was logged before a reboot can be read after it."""
-    text_file("/etc/systemd/journald.conf.d/chom.conf", "[Journal]\nStorage=persistent\n")
+    text_file("/etc/systemd/journald.conf.d/50-chom.conf", "[Journal]\nStorage=persistent\n")
     with noted("Journal on disk") as label:
         journal.keep_on_disk(name=label)
 
