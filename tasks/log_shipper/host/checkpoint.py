@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -125,7 +126,7 @@ def _recover_rotated(
             name = os.path.basename(path)
             try:
                 copy = recovery.recover(generation, start, settings.recovered / source.name, name)
-            except (OSError, EOFError) as error:
+            except (OSError, EOFError, zlib.error) as error:
                 say(f"{generation.path}: lines from byte {start} on could not be copied: {error}")
                 continue
             if copy:
@@ -137,13 +138,16 @@ def write(path: Path, text: str) -> None:
     """Write a file as a whole, readable for its owner alone, and wait until the disk has it."""
     half = path.with_name(f"{path.name}.new")
     with suppress(FileNotFoundError):
-        half.unlink()
-    descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    half.replace(path)
+        os.unlink(half)
+    file = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        data = text.encode()
+        while data:
+            data = data[os.write(file, data) :]
+        os.fsync(file)
+    finally:
+        os.close(file)
+    os.replace(half, path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

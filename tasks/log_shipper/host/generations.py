@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import stat
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from typing import IO
 # Enough to tell two log files apart; a header alone may be the same in both.
 FINGERPRINT_BYTES = 4096
 CHUNK_BYTES = 1 << 20
+# Files have the time of the kernel's last tick, which is a little behind the clock's.
+CLOCK_SLACK_S = 1.0
 _NUMBERED = re.compile(r"\.(\d+)(?:\.gz)?$")
 _DATED = re.compile(r"-(\d{8,})(?:\.gz)?$")
 
@@ -61,14 +64,14 @@ class Generation:
         with self.open() as file:
             return sum(len(chunk) for chunk in iter(lambda: file.read(CHUNK_BYTES), b""))
 
-    def begins_as(self, identity: Identity) -> bool:
-        """Whether its first bytes are those of ``identity``."""
+    def is_longer(self, identity: Identity, offset: int) -> bool:
+        """Whether it begins as ``identity``, and reaches up to ``offset`` at least."""
         try:
             with self.open() as file:
                 start = file.read(identity.length)
-        except (OSError, EOFError):
+            return _digest(start) == identity.digest and self.size() >= offset
+        except (OSError, EOFError, zlib.error):
             return False
-        return len(start) == identity.length and _digest(start) == identity.digest
 
 
 def identity_of(path: str) -> Identity:
@@ -98,6 +101,7 @@ def unread(
     ``offset``, ``identity``: of the file that had this path at the time ``since``, in seconds since
     1970. None means that the path still is that file.
     """
+    since -= CLOCK_SLACK_S
     found = generations(path)
     place = _place(found, path, offset, identity, since)
     if place is None:
@@ -113,30 +117,23 @@ def unread(
 def _place(
     found: list[Generation], path: str, offset: int, identity: Identity, since: float
 ) -> int | None:
-    for place, each in enumerate(found):
-        if _is_exactly(each, offset, identity):
-            return place
-    if not identity.length:
-        return None
-    # Compressed, or copied and truncated: only the content is the same. Of several alike, such as
-    # those with nothing but a header, the oldest that was written to since is taken.
+    """Return which of the generations ``path`` was; None if it is none of them."""
     alike = [
         place
         for place, each in enumerate(found)
-        if each.path != path and each.begins_as(identity) and each.size() >= offset
+        if (identity.length or each.inode == identity.inode) and each.is_longer(identity, offset)
     ]
-    written = [place for place in alike if found[place].modified >= since]
-    if written or alike:
-        return max(written) if written else min(alike)
-    return 0 if found and found[0].path == path and _is_copy(found[0], offset, identity) else None
-
-
-def _is_exactly(each: Generation, offset: int, identity: Identity) -> bool:
-    return each.inode == identity.inode and _is_copy(each, offset, identity)
-
-
-def _is_copy(each: Generation, offset: int, identity: Identity) -> bool:
-    return not each.is_compressed and each.begins_as(identity) and each.size() >= offset
+    same = [place for place in alike if found[place].inode == identity.inode]
+    rotated = [place for place in alike if found[place].path != path]
+    if len(same) == len(alike):
+        return same[0] if same else None
+    # Compressed, or copied and truncated: only the content is the same. Of several alike, such as
+    # those that begin with the same header, the oldest that was written to since is taken, also
+    # instead of a file with the same inode: the number may have been used again.
+    written = [place for place in rotated if found[place].modified >= since]
+    if same and not any(place > same[0] for place in written):
+        return same[0]
+    return max(written) if written else min(rotated, default=alike[0])
 
 
 def _named(path: str, suffix: re.Pattern[str]) -> Iterator[tuple[str, re.Match[str]]]:
