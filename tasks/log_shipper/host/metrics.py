@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 TIMEOUT_S = 5
 _LINE = re.compile(r"^([A-Za-z_:][\w:]*)(?:\{(.*)\})? ([^ ]+)")
+# Alloy has it by two names.
+_STARTED = re.compile(r"^(?:alloy_resources_)?process_start_time_seconds ([^ ]+)")
 _LABEL = re.compile(r'([A-Za-z_]\w*)="((?:[^"\\]|\\.)*)"')
 # Reasons for which a batch is given up after it was encoded; other reasons come before that.
 _AFTER_ENCODING = ("ingester_error", "rate_limited")
@@ -78,8 +80,8 @@ def read(text: str, prefix: str, hosts: int) -> Page:
     sums: dict[str, dict[str, float]] = {}
     started = None
     for line in text.splitlines():
-        if line.startswith("process_start_time_seconds "):
-            started = float(line.split()[1])
+        if started_at := _STARTED.match(line):
+            started = float(started_at[1])
         if not line.startswith(prefix) or not (found := _LINE.match(line)):
             continue
         name, labels, value = found[1].removeprefix(prefix), _labels(found[2]), float(found[3])
