@@ -184,11 +184,7 @@ def _checkpoint_settings(name: str, read: Sequence[Source], urls: Sequence[str])
         "metrics_url": f"http://{PAGE}/metrics",
         "metrics_prefix": shipper.metrics,
         "sources": [{"name": source.name, "files": source.files} for source in read],
-        "push_urls": urls,
-        "ca_file": logs.CERTIFICATE,
-        "server_name": logs.SERVER_NAME,
-        "user": logs.USER,
-        "password_file": credential("logs_password", name),
+        "hosts": len(urls),
     }
     return json.dumps(values, indent=2) + "\n"
 

@@ -5,20 +5,17 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from configs.secrets import random_value
-from tasks.log_shipper.host import checkpoint, loki, metrics, stopping
+from tasks.log_shipper.host import checkpoint, metrics, stopping
 from tasks.log_shipper.host.delivery import BATCHES_IN_QUEUE, STABLE_S, Stability, is_delivered
 from tasks.log_shipper.host.metrics import Page, Queue, Unreadable
 from tasks.log_shipper.host.positions import entries, rewound
 from tasks.log_shipper.host.settings import Settings, Source
-from tasks.metrics.certificate import certificate
-from tests.lab.standins.programs.web import Answer, Request, serve
+from tests.lab.standins.programs.web import Answer, serve
 from tests.unit.powercut import dies_at
 
 CLEAN = {"SERVICE_RESULT": "success", "EXIT_CODE": "exited", "EXIT_STATUS": "0"}
@@ -196,11 +193,7 @@ class Shipper:
             "http://127.0.0.1:1/metrics",
             "loki_write_",
             (Source("nginx", f"{self.logs}/*.log"),),
-            ("https://127.0.0.1:1/push",),
-            "",
-            "",
-            "",
-            "",
+            1,
         )
         self.log = self.logs / "access.log"
         self.positions = folder / "data/loki.source.file.nginx/positions.yml"
@@ -553,13 +546,12 @@ def _stop(
     pages: Pages | None = None,
     environ: dict[str, str] | None = None,
     drained_s: float = 1,
-    takes_lines: bool = True,
 ) -> bool:
     stopping.before(shipper.settings, pages or Pages((0, 5)), clock)
     shipper.write("last")
     shipper.read_on()
     clock.now += drained_s
-    return stopping.after(shipper.settings, lambda: takes_lines, environ or CLEAN, clock)
+    return stopping.after(shipper.settings, environ or CLEAN, clock)
 
 
 def test_clean_stop_repeats_nothing(shipper: Shipper, clock: Clock) -> None:
@@ -580,7 +572,6 @@ def test_clean_stop_repeats_nothing(shipper: Shipper, clock: Clock) -> None:
         {"environ": {**CLEAN, "EXIT_STATUS": "1"}},
         {"environ": {}},
         {"drained_s": 14},
-        {"takes_lines": False},
         {"pages": Pages((7, 5))},
     ],
 )
@@ -604,7 +595,7 @@ def test_crash_without_a_stop_keeps_the_checkpoint(shipper: Shipper, clock: Cloc
     shipper.save()
     shipper.write("two")
     shipper.read_on()
-    assert not stopping.after(shipper.settings, lambda: True, CLEAN, clock)
+    assert not stopping.after(shipper.settings, CLEAN, clock)
     shipper.restore()
     assert shipper.unread() == ["two"]
 
@@ -616,7 +607,7 @@ def test_mark_of_an_earlier_stop_is_of_no_use(shipper: Shipper, clock: Clock) ->
         raise Unreadable("gone")
 
     assert not stopping.before(shipper.settings, unreadable, clock)
-    assert not stopping.after(shipper.settings, lambda: True, CLEAN, clock)
+    assert not stopping.after(shipper.settings, CLEAN, clock)
 
 
 def test_rotation_just_before_a_stop_keeps_the_checkpoint(shipper: Shipper, clock: Clock) -> None:
@@ -628,45 +619,3 @@ def test_rotation_just_before_a_stop_keeps_the_checkpoint(shipper: Shipper, cloc
     assert not _stop(shipper, clock)
     shipper.restore()
     assert shipper.unread() == ["two", "last"]
-
-
-# Loki
-
-
-@pytest.mark.parametrize(
-    ("status", "takes"), [(422, True), (204, True), (401, False), (502, False), (503, False)]
-)
-def test_only_lokis_own_answers_count(status: int, takes: bool, tmp_path: Path) -> None:
-    key = random_value("private_key")
-    (tmp_path / "tls.key").write_text(key)
-    (tmp_path / "tls.crt").write_text(certificate(key, "logs.internal"))
-    (tmp_path / "password").write_text("secret\n")
-    asked: list[Request] = []
-
-    def answer(request: Request) -> Answer:
-        asked.append(request)
-        return Answer(status)
-
-    server = serve("127.0.0.1", 0, answer)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "tls.crt", tmp_path / "tls.key")
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    settings = Settings(
-        tmp_path,
-        "",
-        "",
-        "",
-        (),
-        (f"https://127.0.0.1:{server.server_port}/push",),
-        str(tmp_path / "tls.crt"),
-        "logs.internal",
-        "shipper",
-        str(tmp_path / "password"),
-    )
-    try:
-        assert loki.takes_lines(settings) is takes
-    finally:
-        server.shutdown()
-        server.server_close()
-    assert asked[0].basic_auth() == ("shipper", "secret")
-    assert not loki.takes_lines(settings)

@@ -74,9 +74,7 @@ def advance(
 
 def fetcher(settings: Settings) -> partial[metrics.Page]:
     """A function that gets the shipper's metrics page."""
-    return partial(
-        metrics.fetch, settings.metrics_url, settings.metrics_prefix, len(settings.push_urls)
-    )
+    return partial(metrics.fetch, settings.metrics_url, settings.metrics_prefix, settings.hosts)
 
 
 def _act(command: str, settings: Settings) -> None:
@@ -85,10 +83,7 @@ def _act(command: str, settings: Settings) -> None:
     elif command == "stopping":
         stopping.before(settings, fetcher(settings))
     elif command == "stopped":
-        # Loaded by this command alone: the daemon does without TLS.
-        from .loki import takes_lines
-
-        stopping.after(settings, partial(takes_lines, settings))
+        stopping.after(settings)
     else:
         raise ValueError("the commands are run, restore, stopping and stopped")
 

@@ -25,7 +25,7 @@ class Settings:
 
     ``data``: the shipper's own folder. ``positions``: the pattern of its positions files below
     ``data``. ``metrics_url``: the metrics page on loopback. ``metrics_prefix``: how the names of
-    the sending queue's metrics begin. ``push_urls``: where each Loki takes lines.
+    the sending queue's metrics begin. ``hosts``: how many Lokis the shipper sends to.
     """
 
     data: Path
@@ -33,11 +33,7 @@ class Settings:
     metrics_url: str
     metrics_prefix: str
     sources: tuple[Source, ...]
-    push_urls: tuple[str, ...]
-    ca_file: str
-    server_name: str
-    user: str
-    password_file: str
+    hosts: int
 
     @classmethod
     def read(cls, path: Path) -> Settings:
@@ -45,7 +41,6 @@ class Settings:
         values = json.loads(path.read_text())
         values["data"] = Path(values["data"])
         values["sources"] = tuple(Source(**source) for source in values["sources"])
-        values["push_urls"] = tuple(values["push_urls"])
         return cls(**values)
 
     @property

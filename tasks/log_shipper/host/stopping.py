@@ -13,8 +13,9 @@ from .metrics import Page, Unreadable
 from .settings import Settings
 
 MARK = "stopping.json"
-# A shipper gives up what it could not send 15 s after it was told to stop. One that ended earlier
-# has sent everything.
+# Alloy gives up what it could not send 15 s after it was told to stop, Promtail never. One that ended
+# earlier, and by itself, has sent everything. Loki itself cannot be asked: systemd shows the password
+# to the shipper, and not to the commands after it.
 DRAINED_S = 12.0
 
 
@@ -37,13 +38,12 @@ def before(
 
 def after(
     settings: Settings,
-    takes_lines: Callable[[], bool],
     environ: Mapping[str, str] = os.environ,
     clock: Callable[[], float] = time.monotonic,
 ) -> bool:
     """Make the last positions the checkpoint, if the shipper stopped cleanly; else keep it.
 
-    ``environ``: with how systemd saw the shipper end. ``takes_lines``: asks Loki.
+    ``environ``: with how systemd saw the shipper end.
     """
     mark = settings.checkpoint / MARK
     try:
@@ -52,7 +52,7 @@ def after(
     except (OSError, ValueError, KeyError, TypeError):
         return False
     ended = [environ.get(name) for name in ("SERVICE_RESULT", "EXIT_CODE", "EXIT_STATUS")]
-    if ended != ["success", "exited", "0"] or not 0 <= waited_s < DRAINED_S or not takes_lines():
+    if ended != ["success", "exited", "0"] or not 0 <= waited_s < DRAINED_S:
         return False
     last = checkpoint.take(settings)
     if _was_rotated(checkpoint.load(settings), last):
