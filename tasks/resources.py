@@ -25,6 +25,7 @@ from tasks.operations import (
     artifacts,
     databases,
     files,
+    journald,
     readiness,
     releases,
     repositories,
@@ -221,6 +222,14 @@ def kept(
     """Note what keeps a path: a plan asks it whether a service must restart."""
     stage().written[path] = Upcoming(label, operation, concerns)
     return path
+
+
+def journal_on_disk() -> None:
+    """The journal on disk, so that what was logged before a reboot can be read after it."""
+    path = "/etc/systemd/journald.conf.d/50-chom.conf"
+    text_file(path, "# written by chom; changes are overwritten\n[Journal]\nStorage=persistent\n")
+    with noted("Journal on disk") as label:
+        journald.keep_on_disk(name=label)
 
 
 def link(path: str, to: str, *, unless: str | None = None) -> str:
@@ -470,10 +479,14 @@ def artifact(wanted: Artifact) -> str:
     return kept(wanted.marker, done, f"Artifact {wanted.name}")
 
 
-def folder_of_files(folder: Path, into: str) -> None:
-    """The files of a local ``folder`` as the folder ``into``, which is replaced as a whole."""
+def folder_of_files(folder: Path, into: str) -> str:
+    """The files of a local ``folder`` as the folder ``into``, which is replaced as a whole.
+
+    Returns the file that changes with them, for the service that runs with them.
+    """
     with noted(f"Files of {into}", *_folders(into, "artifacts")) as label:
-        artifacts.put_folder(name=label, archive=archives.pack(folder), into=into)
+        done = artifacts.put_folder(name=label, archive=archives.pack(folder), into=into)
+    return kept(f"{into}/.sha256", done, f"Files of {into}")
 
 
 def app_release(name: str, files: archives.Archive | None, settings: Sequence[str]) -> str:

@@ -64,6 +64,11 @@ def loki_ingestion_mb(hardware: HardwareData) -> int:
     return min(64, _steps(hardware["memory_mb"] / 480, 1, 2))
 
 
+# Least limit of Alloy: 84 to 119 MB were measured in use, and a lower limit would have it collect
+# garbage all the time.
+ALLOY_MEMORY_MB = 160
+
+
 def shipper_memory_mb(hardware: HardwareData) -> int:
     """A twentieth of the memory, from where on a log shipper tidies up; 96 to 256 MB."""
     return min(256, _steps(hardware["memory_mb"] / 20, 16, 96))

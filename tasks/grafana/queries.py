@@ -15,6 +15,8 @@ VALUES: Mapping[str, str] = {
     "search": "",
     "__rate_interval": "5m",
     "__interval": "1m",
+    # Of Loki's datasource: the step of a graph, and of a query for the present the range.
+    "__auto": "1m",
     "__range": "6h",
 }
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?::\w+)?\}|([A-Za-z_]\w*))")

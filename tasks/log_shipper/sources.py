@@ -8,6 +8,7 @@ from tasks.component import Site
 from tasks.laravel.places import logs
 from tasks.mariadb import component as mariadb
 from tasks.php.component import log as fpm_log
+from tasks.redis.instances import LOGS as REDIS_LOGS
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,10 @@ class Source:
     first: str | None = None
     without: str | None = None
 
+    def recovered(self, data: str) -> str:
+        """Pattern of copies of rotated lines, in a shipper's folder (tasks/log_shipper/host)."""
+        return f"{data}/recovered/{self.name}/*.log"
+
     @property
     def name(self) -> str:
         """One of its own in a shipper's configuration: the job, and what tells it from others."""
@@ -32,22 +37,29 @@ class Source:
 
 @dataclass(frozen=True)
 class Rule:
-    """What a label of the journal's entries is made of, if ``regex`` matches all of ``source``."""
+    """Value of a label of the journal's entries, if ``regex`` matches all of ``source``.
+
+    A rule without ``source`` holds for every entry.
+    """
 
     label: str
-    source: str
+    source: str = ""
     regex: str = "(.*)"
     value: str = "$1"
 
 
 UNIT = "__journal__systemd_unit"
 JOURNAL = (
+    # A rule, and not the reader's own labels: Alloy 1.19.0 overwrites `job` among those.
+    Rule("job", value="journal"),
     Rule("level", "__journal_priority_keyword"),
     Rule("unit", UNIT),
     # Every login is a unit of its own; each would be a stream of its own in Loki.
     Rule("unit", UNIT, r"session-.+[.]scope", "session.scope"),
     # MariaDB's error log, which is where it explains why it does not start.
     Rule("job", UNIT, r"mariadb[.]service", "mariadb"),
+    # What systemd says of Redis, beside Redis' own files.
+    Rule("job", UNIT, r"redis-server(@.+)?[.]service", "redis"),
 )
 
 
@@ -59,6 +71,7 @@ def sources(site: Site) -> Sequence[Source]:
     return [
         nginx,
         *(_fpm(version) for version in site.settings.php.versions),
+        Source("redis", REDIS_LOGS),
         Source("mariadb", mariadb.SLOW_LOG, first="^# User@Host:", without="^# Time:"),
         *(_laravel(name) for name in site.target.apps),
     ]

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 HOST = "127.0.0.1"
+# Files of both instances (redis.conf.j2), and what may come beside them.
+LOGS = "/var/log/redis/*.log"
 QUEUE_PORT, CACHE_PORT = 6379, 6380
 
 

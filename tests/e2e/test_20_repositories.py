@@ -105,7 +105,8 @@ def test_versions_say_what_they_are(installed: Installed) -> None:
         for package in packages:
             policy = answer(installed.lab, machine, f"apt-cache policy {package}")
             assert installed.lab.apt_repository.url in policy
-            assert ("+standin" in policy) == (package in standins)
+            about = answer(installed.lab, machine, f"apt-cache show {package}")
+            assert ("Description: Stand-in for" in about) == (package in standins)
 
 
 def test_only_loki_and_promtail_start_at_once(installed: Installed) -> None:

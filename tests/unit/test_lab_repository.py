@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -227,8 +229,39 @@ def test_the_same_sources_make_the_same_package(name: str, tmp_path: Path) -> No
     assert one.read_bytes() == other.read_bytes()
     fields = run("dpkg-deb", "--field", str(one), "Package", "Version", "Depends").stdout
     assert f"Package: {name}\n" in fields
-    assert "+standin1\n" in fields
+    assert f"Version: {standin_packages.VERSIONS[name]}\n" in fields
     assert "Depends: adduser, python3, python3-yaml" in fields
+
+
+@pytest.mark.parametrize("flavour", standin_packages.FLAVOURS["alloy"])
+def test_packages_of_several_versions_and_flavours(tmp_path: Path, flavour: str) -> None:
+    built = [
+        standin_packages.build("alloy", tmp_path, version=version, flavour=flavour)
+        for version in ("1.18.1-1", "1.20.1-1")
+    ]
+    assert [deb.name for deb in built] == ["alloy_1.18.1-1_all.deb", "alloy_1.20.1-1_all.deb"]
+    root = tmp_path / "root"
+    run("dpkg-deb", "--extract", str(built[1]), str(root))
+    described = root / "usr/lib/alloy-standin/programs/package.json"
+    assert json.loads(described.read_text()) == {"version": "1.20.1-1", "flavour": flavour}
+    program = root / "usr/lib/alloy-standin/alloy"
+    text = program.read_text().replace("/usr/lib/alloy-standin", f"{root}/usr/lib/alloy-standin")
+    said = run(sys.executable, "-c", text.replace("sys.argv[1:]", "['--version']")).stdout
+    assert said.startswith("alloy, version v1.20.1 ")
+
+
+def test_unknown_flavour_of_a_package_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="loki has no flavour write-execute: plain"):
+        standin_packages.build("loki", tmp_path, flavour="write-execute")
+
+
+def test_digest_tells_versions_and_flavours_apart() -> None:
+    digests = {
+        standin_packages.digest("alloy", version, flavour)
+        for version in ("1.18.1-1", "1.20.1-1")
+        for flavour in standin_packages.FLAVOURS["alloy"]
+    }
+    assert len(digests) == 6 and standin_packages.digest("alloy") in digests
 
 
 def test_a_key_is_made_once(cache: Path) -> None:

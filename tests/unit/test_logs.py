@@ -1,6 +1,8 @@
 """Logs: what shippers and Loki would be told, as far as their own grammars know it."""
 
+import json
 import re
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import yaml
 
 from tasks.component import Step
 from tests.lab.standins.programs import alloy_graph, alloy_syntax, loki_config, promtail_config
+from tests.lab.standins.programs.relabel import relabel
 from tests.unit.helpers import INVENTORY, fake_state
 from tests.unit.test_stacks import Declaration, spy_on_texts
 
@@ -77,9 +80,9 @@ def test_promtail_is_told_what_it_knows(promtail: Logs, role: str) -> None:
 def test_both_read_the_same_files_alike(alloy: Logs, promtail: Logs) -> None:
     config = yaml.safe_load(promtail.texts["vpsmanager"]["/etc/promtail/config.yml"])
     read = {
-        tuple(sorted(each["static_configs"][0]["labels"].items())): each.get("pipeline_stages", [])
+        tuple(sorted(static["labels"].items())): each.get("pipeline_stages", [])
         for each in config["scrape_configs"]
-        if "static_configs" in each
+        for static in each.get("static_configs", [])
     }
     blocks = alloy_syntax.parse(alloy.texts["vpsmanager"]["/etc/alloy/config.alloy"])
     stages = {
@@ -89,15 +92,81 @@ def test_both_read_the_same_files_alike(alloy: Logs, promtail: Logs) -> None:
         for block in blocks
         if block.name == "loki.process"
     }
-    assert read == {
-        tuple(sorted(block.attributes["path_targets"][0].items())): stages[block.label]
+    assert {_without_data(labels): stages for labels, stages in read.items()} == {
+        _without_data(target.items()): stages[block.label]
         for block in blocks
         if block.name == "local.file_match"
+        for target in block.attributes["path_targets"]
     }
-    jobs = {dict(labels)["job"]: dict(labels) for labels in read}
-    assert set(jobs) == {"nginx", "php-fpm", "mariadb", "laravel"}
+    jobs = {
+        dict(labels)["job"]: dict(labels)
+        for labels in read
+        if not dict(labels)["__path__"].startswith("/var/lib/")
+    }
+    assert set(jobs) == {"nginx", "php-fpm", "mariadb", "redis", "laravel"}
     assert jobs["laravel"]["app"] == "laravel"
     assert jobs["laravel"]["__path__"] == "/var/www/laravel/shared/storage/logs/laravel*.log"
+
+
+def _without_data(labels: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Labels in order; the shippers' own folders have other names."""
+    return tuple(sorted((name, value.replace("/alloy/", "/promtail/")) for name, value in labels))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_rotated_lines_are_read_like_those_of_their_source(alloy: Logs, role: str) -> None:
+    settings = json.loads(alloy.texts[role]["/etc/chom/logs/checkpoint.json"])
+    folders = {
+        f"{settings['data']}/recovered/{source['name']}/*.log": source["files"]
+        for source in settings["sources"]
+    }
+    blocks = alloy_syntax.parse(alloy.texts[role]["/etc/alloy/config.alloy"])
+    matches = [block for block in blocks if block.name == "local.file_match"]
+    assert len(matches) == len(folders)
+    for block in matches:
+        own, recovered = block.attributes["path_targets"]
+        assert folders[recovered.pop("__path__")] == own.pop("__path__")
+        assert recovered == own
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_job_of_the_journal_needs_no_version_of_a_shipper(
+    alloy: Logs, promtail: Logs, role: str
+) -> None:
+    """Alloy 1.19.0 overwrites the label `job` of its journal reader."""
+    blocks = alloy_syntax.parse(alloy.texts[role]["/etc/alloy/config.alloy"])
+    (reader,) = (block for block in blocks if block.name == "loki.source.journal")
+    (rules,) = (block for block in blocks if block.name == "loki.relabel")
+    assert "labels" not in reader.attributes and reader.attributes["max_age"] == "48h"
+    config = promtail_config.read(promtail.texts[role]["/etc/promtail/config.yml"])
+    (scrape,) = (each for each in config["scrape_configs"] if "journal" in each)
+    assert scrape["journal"] == {"max_age": "48h"}
+    for found in ([rule.attributes for rule in rules.inner("rule")], scrape["relabel_configs"]):
+        of_nginx = relabel({"job": "any", "__journal__systemd_unit": "nginx.service"}, found)
+        of_mariadb = relabel({"job": "any", "__journal__systemd_unit": "mariadb.service"}, found)
+        of_redis = relabel({"__journal__systemd_unit": "redis-server@cache.service"}, found)
+        assert of_nginx and of_mariadb and of_redis
+        assert (of_nginx["job"], of_nginx["unit"]) == ("journal", "nginx.service")
+        assert of_mariadb["job"] == "mariadb" and of_redis["job"] == "redis"
+
+
+@pytest.mark.parametrize("name", ["alloy", "promtail"])
+def test_shipper_starts_from_the_checkpoint(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    text = {"alloy": INVENTORY, "promtail": PROMTAIL}[name]
+    logs = Logs(monkeypatch, tmp_path, text)
+    for role in ROLES:
+        drop_in = logs.texts[role][f"/etc/systemd/system/{name}.service.d/chom.conf"].splitlines()
+        for line in ("ExecStartPre", "ExecStop", "ExecStopPost"):
+            (command,) = [each for each in drop_in if each.startswith(f"{line}=/usr/bin/env")]
+            # Without a prefix: as the shipper's own user, and in its sandbox.
+            assert "python3 -sP -m log_checkpoint" in command
+        # Only Alloy compiles regular expressions to machine code.
+        assert ("MemoryDenyWriteExecute=yes" in drop_in) == (name == "promtail")
+        unit = logs.texts[role]["/etc/systemd/system/chom-log-checkpoint.service"]
+        assert f"User={name}\n" in unit
+        assert "Service chom-log-checkpoint" in logs.labels(role, "log_shipper")
 
 
 @pytest.mark.parametrize("path", WRITERS)
@@ -118,6 +187,9 @@ def test_loki_is_told_what_it_knows(alloy: Logs) -> None:
     config = loki_config.read(alloy.texts["observability"]["/etc/loki/config.yml"])
     assert config["server"]["http_listen_address"] == "127.0.0.1"
     assert config["server"]["grpc_listen_address"] == "127.0.0.1"
+    # 500 stack traces of 10 kB, as a panel asks for, are more than the default of 4 MiB.
+    assert config["server"]["grpc_server_max_recv_msg_size"] == 64 << 20
+    assert config["server"]["grpc_server_max_send_msg_size"] == 64 << 20
     assert config["limits_config"]["retention_period"] == "360h"
     assert config["compactor"]["retention_enabled"] is True
     assert config["compactor"]["delete_request_store"] == "filesystem"
@@ -147,7 +219,7 @@ def test_the_key_stays_on_the_observability_target(alloy: Logs) -> None:
         role: {path for path in texts if path.startswith("/etc/chom/logs/")}
         for role, texts in alloy.texts.items()
     }
-    names = {"vpsmanager": ["password", "tls.crt"]}
+    names = {"vpsmanager": ["checkpoint.json", "password", "tls.crt"]}
     names["observability"] = [*names["vpsmanager"], "htpasswd", "htpasswd.previous", "tls.key"]
     assert found == {role: {f"/etc/chom/logs/{each}" for each in names[role]} for role in ROLES}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.lab.standin_packages import SOURCES
 from tests.lab.standins.programs import durations, flags, logql, loki, loki_config
@@ -294,6 +295,37 @@ def test_what_it_does_not_take(tmp_path: Path) -> None:
     for body in (b"", b"words", b"\x05\x10words"):
         kind = {"content-type": "application/x-protobuf"}
         assert server.answer(Request("POST", "/loki/api/v1/push", {}, kind, body)).status == 400
+
+
+def test_push_without_lines_is_refused_in_its_own_words(tmp_path: Path) -> None:
+    headers = {"content-type": "application/json"}
+    push = Request("POST", "/loki/api/v1/push", {}, headers, b'{"streams": []}')
+    given = _loki(tmp_path).answer(push)
+    assert (given.status, given.body) == (
+        422,
+        "error at least one valid stream is required for ingestion\n",
+    )
+
+
+def test_retention_is_shown_as_loki_writes_it(tmp_path: Path) -> None:
+    server = _loki(tmp_path, "limits_config: {retention_period: 360h}\n")
+    shown = yaml.safe_load(server.answer(Request("GET", "/config", {}, {}, b"")).body)
+    assert shown["limits_config"]["retention_period"] == "15d"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0s"),
+        (1296000, "15d"),
+        (1209600, "2w"),
+        (5400, "1h30m"),
+        (31536000, "1y"),
+        (0.25, "250ms"),
+    ],
+)
+def test_durations_as_prometheus_prints_them(seconds: float, text: str) -> None:
+    assert durations.prometheus_text(seconds) == text
 
 
 def _field(number: int, content: bytes) -> bytes:

@@ -8,18 +8,30 @@ import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from configs.secrets import random_value
+from tasks.log_shipper.host.metrics import Page, read
+from tasks.log_shipper.host.positions import entries
 from tasks.metrics.certificate import certificate
 from tests.lab.standin_packages import SOURCES
-from tests.lab.standins.programs import alloy, promtail, promtail_config
+from tests.lab.standins.programs import (
+    alloy,
+    alloy_graph,
+    package,
+    promtail,
+    promtail_config,
+    shipping,
+)
 from tests.lab.standins.programs.alloy_graph import Graph, check
 from tests.lab.standins.programs.alloy_syntax import AlloyError, Call, Reference, parse
+from tests.lab.standins.programs.journal import Journal
 from tests.lab.standins.programs.pipeline import Entry, pipeline
+from tests.lab.standins.programs.positions import Positions
 from tests.lab.standins.programs.promtail import Promtail
 from tests.lab.standins.programs.relabel import public, relabel
 from tests.lab.standins.programs.shipping import Client
@@ -392,3 +404,158 @@ def test_alloys_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         assert f"Error: {file}:2:1: expected name, got EOF" in capsys.readouterr().err
     assert alloy.main(["--version"]) == 0
     assert "stand-in" in capsys.readouterr().out
+
+
+ALLOY = """
+    local.file_match "app" {{
+      path_targets = [{{__path__ = "{folder}/*.log", job = "app"}}]
+    }}
+    loki.source.file "app" {{
+      targets    = local.file_match.app.targets
+      forward_to = [loki.write.here.receiver]
+    }}
+    loki.write "here" {{
+      endpoint {{
+        url                 = "{url}"
+        batch_wait          = "50ms"
+        min_backoff_period  = "50ms"
+        max_backoff_period  = "100ms"
+        max_backoff_retries = 0
+      }}
+    }}
+"""
+
+
+def _alloy(folder: Path, receiver: Receiver, **options: Any) -> tuple[Graph, Metrics]:
+    blocks, metrics = parse(ALLOY.format(folder=folder, url=receiver.url)), Metrics()
+    return Graph(blocks, metrics, folder / "data", **options), metrics
+
+
+@pytest.mark.parametrize("counts_requests", [False, True])
+def test_metrics_tell_what_waits(tmp_path: Path, receiver: Receiver, counts_requests: bool) -> None:
+    receiver.status = 503
+    (tmp_path / "app.log").write_text("patient\n")
+    graph, metrics = _alloy(tmp_path, receiver, counts_requests=counts_requests)
+
+    def page() -> Page:
+        return read(metrics.text(), "loki_write_", 1)
+
+    _wait_for(lambda: not page().is_idle and "batch_retries_total" in metrics.text())
+    receiver.status = 204
+    _wait_for(lambda: page().is_idle and len(receiver.lines()) == 1)
+    assert ("encoded_bytes_total" in metrics.text()) != counts_requests
+    graph.end()
+
+
+def test_what_alloy_could_not_send_is_lost_with_it(
+    tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As measured with the real one: positions are written when lines are handed over."""
+    monkeypatch.setattr(shipping, "ALLOY_DRAIN_S", 0.2)
+    log = tmp_path / "app.log"
+    log.write_text("lost\n")
+    receiver.status = 503
+    first, metrics = _alloy(tmp_path, receiver)
+    _wait_for(lambda: "batch_retries_total" in metrics.text())
+    first.end()
+    positions = (tmp_path / "data/loki.source.file.app/positions.yml").read_text()
+    assert [(entry.path, entry.offset) for entry in entries(positions)] == [(str(log), 5)]
+    receiver.status = 204
+    with log.open("a") as file:
+        file.write("found\n")
+    second, _ = _alloy(tmp_path, receiver)
+    _wait_for(receiver.lines)
+    second.end()
+    assert [line for _, line in receiver.lines()] == ["found"]
+
+
+def test_promtail_reads_on_only_after_it_has_sent(tmp_path: Path, receiver: Receiver) -> None:
+    receiver.status = 503
+    metrics = Metrics()
+    client = Client({"url": receiver.url, "batchwait": "50ms"}, metrics, "promtail")
+    client.send(Entry({"job": "app"}, time.time_ns(), "one"))
+    _wait_for(lambda: "promtail_request_duration_seconds_count" in metrics.text())
+    waiting = threading.Thread(
+        target=client.send, args=(Entry({"job": "app"}, time.time_ns(), "two"),)
+    )
+    waiting.start()
+    waiting.join(0.3)
+    assert waiting.is_alive()
+    receiver.status = 204
+    waiting.join(10)
+    client.end()
+    assert [line for _, line in receiver.lines()] == ["one", "two"]
+
+
+def test_full_queue_of_alloy_holds_its_readers_up(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shipping, "ALLOY_QUEUE_BYTES", 100)
+    receiver.status = 503
+    client = Client({"url": receiver.url, "batchwait": "10s"}, Metrics(), "loki_write")
+    client.send(Entry({"job": "app"}, time.time_ns(), "x" * 80))
+    entry = Entry({"job": "app"}, time.time_ns(), "y" * 80)
+    waiting = threading.Thread(target=client.send, args=(entry,), daemon=True)
+    waiting.start()
+    waiting.join(0.3)
+    assert waiting.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("flavour", "job"),
+    [("plain", "mine"), ("overwrites-label", "loki.source.journal.j")],
+)
+def test_label_of_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flavour: str, job: str
+) -> None:
+    made: list[dict[str, Any]] = []
+    monkeypatch.setattr(package, "flavour", lambda: flavour)
+    monkeypatch.setattr(alloy_graph, "Journal", lambda name, settings, *_: made.append(settings))
+    text = 'loki.source.journal "j" { labels = {job = "mine"} forward_to = [] }'
+    Graph(parse(text), Metrics(), tmp_path)
+    assert made[0]["labels"] == {"job": job}
+
+
+def test_alloy_panics_where_memory_cannot_be_executed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(package, "flavour", lambda: "write-execute")
+    arguments = ["validate", str(SOURCES / "alloy/etc/alloy/config.alloy")]
+    assert alloy.main(arguments) == 0
+    monkeypatch.setattr("mmap.mmap", refuse)
+    assert alloy.main(arguments) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "panic: operation not permitted" and len(said) > 50
+
+
+@pytest.mark.parametrize(("age_s", "option"), [(3600, "--after-cursor="), (90000, "--since=@")])
+def test_cursor_counts_up_to_a_maximal_age(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age_s: int, option: str
+) -> None:
+    """The real ones take no cursor whose entry is older than `max_age`, 7 h unless it is set."""
+    ran: list[list[str]] = []
+
+    def run(command: list[str], **_: Any) -> Any:
+        ran.append(command)
+        raise OSError("no journal here")
+
+    monkeypatch.setattr("subprocess.Popen", run)
+    positions = Positions(tmp_path / "positions.yml", 99)
+    positions.put("cursor-j", f"s=1;i=2;t={int((time.time() - age_s) * 1e6):x};x=3")
+    with suppress_thread_errors():
+        Journal("j", {"max_age": "24h"}, [], lambda entry: None, positions, Metrics(), "p")
+        _wait_for(lambda: ran)
+    assert any(each.startswith(option) for each in ran[0])
+
+
+@contextmanager
+def suppress_thread_errors() -> Iterator[None]:
+    hook, threading.excepthook = threading.excepthook, lambda _: None
+    try:
+        yield
+        time.sleep(0.1)
+    finally:
+        threading.excepthook = hook

@@ -15,7 +15,7 @@ from tasks.grafana.dashboards.building import (
     target_choice,
 )
 
-JOBS = ("laravel", "nginx", "php-fpm", "mariadb", "journal")
+JOBS = ("laravel", "nginx", "php-fpm", "mariadb", "redis", "journal")
 FOUND = '|~ "(?i)$search"'
 WRONG = '|~ "(?i)(error|critical|alert|emergency|exception|fatal|panic)"'
 
@@ -32,14 +32,14 @@ def build() -> dashboard.Dashboard:
             _volume(
                 "Lines",
                 f'sum by (job) (count_over_time({{target=~"$target",job=~"$job"}} {FOUND}'
-                " [$__interval]))",
+                " [$__auto]))",
             )
         )
         .with_panel(
             _volume(
                 "Lines that tell of errors",
                 f'sum by (job) (count_over_time({{target=~"$target",job=~"$job"}} {WRONG} {FOUND}'
-                " [$__interval]))",
+                " [$__auto]))",
             )
         )
         .with_panel(

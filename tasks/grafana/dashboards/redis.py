@@ -92,5 +92,5 @@ def build() -> dashboard.Dashboard:
                 unit="Bps",
             )
         )
-        .with_panel(lines("Logs", '{target=~"$target",unit=~"redis-server(@cache)?.service"}'))
+        .with_panel(lines("Logs", '{target=~"$target",job="redis"}'))
     )

@@ -5,20 +5,19 @@
 
 from __future__ import annotations
 
-import os
+import mmap
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import alloy_syntax, flags
+from . import alloy_syntax, flags, package
 from .alloy_graph import Graph, check
 from .alloy_syntax import AlloyError, Block
 from .web import Answer, Metrics, Request, log, serve
 
-VERSION = "1.12.0+standin"
+VERSION = package.version("1.18.1")
 SWITCHES = (
     *("disable-reporting", "write", "w", "test", "t", "config.bypass-conversion-errors"),
     *("feature.community-components.enabled", "server.http.enable-pprof", "cluster.enabled"),
@@ -30,15 +29,29 @@ VALUES = (
 )
 
 
+# As Go prints it: what went wrong comes first, and then every goroutine.
+PANIC = "panic: operation not permitted\n\ngoroutine 1 [running]:\n" + "".join(
+    f"github.com/tetratelabs/wazero/internal/standin.function{number}(0xc000{number:06x}, 0x1)\n"
+    f"\t/go/pkg/mod/github.com/tetratelabs/wazero@v1.9.0/internal/standin.go:{number} +0x1f\n"
+    for number in range(25)
+)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run one of its commands; exit code 1 for a configuration that is refused."""
+    if package.flavour() == "write-execute":
+        try:
+            mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+        except OSError:
+            print(PANIC, end="", file=sys.stderr, flush=True)
+            return 2
     try:
         found, words = flags.parse(arguments, SWITCHES, VALUES)
     except flags.FlagError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
     if flags.is_on(found, "version") or flags.is_on(found, "v"):
-        print(f"alloy, version {VERSION} (a stand-in: not the real program)")
+        print(f"alloy, version v{VERSION} (a stand-in: not the real program)")
         return 0
     match words:
         case ["fmt"] | ["fmt", "-"]:
@@ -91,7 +104,7 @@ def _run(path: str, found: dict[str, str]) -> int:
     host, _, port = found.get("server.http.listen-addr", "127.0.0.1:12345").rpartition(":")
     storage = Path(found.get("storage.path", "data-alloy/"))
     try:
-        graph = Graph(_load(path), metrics, storage)
+        graph = _graph(_load(path), metrics, storage)
         serve(host, int(port), lambda request: _answer(request, metrics))
     except (AlloyError, OSError) as error:
         return _refuse(path, error)
@@ -99,13 +112,18 @@ def _run(path: str, found: dict[str, str]) -> int:
     ended, again = threading.Event(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda number, _: _on_signal(number, ended, again))
-    _tell_systemd("READY=1")
     while not ended.wait(0.2):
         if again.is_set():
             again.clear()
             graph = _reloaded(path, graph, metrics, storage)
     graph.end()
     return 0
+
+
+def _graph(blocks: list[Block], metrics: Metrics, storage: Path) -> Graph:
+    """What a configuration describes; from 1.20 on, its metrics are other ones."""
+    numbers = [int(each) for each in VERSION.split(".")[:2]]
+    return Graph(blocks, metrics, storage, counts_requests=numbers >= [1, 20])
 
 
 def _on_signal(number: int, ended: threading.Event, again: threading.Event) -> None:
@@ -121,7 +139,7 @@ def _reloaded(path: str, graph: Graph, metrics: Metrics, storage: Path) -> Graph
         return graph
     graph.end()
     log("info", "config reloaded")
-    return Graph(blocks, metrics, storage)
+    return _graph(blocks, metrics, storage)
 
 
 def _answer(request: Request, metrics: Metrics) -> Answer:
@@ -133,10 +151,3 @@ def _answer(request: Request, metrics: Metrics) -> Answer:
         case "/metrics":
             return Answer(200, metrics.text())
     return Answer(404, "404 page not found\n")
-
-
-def _tell_systemd(words: str) -> None:
-    if address := os.environ.get("NOTIFY_SOCKET"):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-            systemd.connect(address.replace("@", "\0", 1) if address[0] == "@" else address)
-            systemd.sendall(words.encode())

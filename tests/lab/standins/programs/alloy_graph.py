@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from . import package
 from .alloy_syntax import AlloyError, Block, Call, Reference
 from .journal import Journal
 from .pipeline import Entry, Receiver, pipeline
@@ -47,6 +48,7 @@ _KNOWN: dict[str, tuple[str, str]] = {
     ),
     "loki.process": ("forward_to", " ".join(f"stage.{n}" for n in (*DONE_STAGES, *KNOWN_STAGES))),
     "loki.write": ("external_labels max_streams", "endpoint wal"),
+    "queue_config": ("capacity min_shards drain_timeout", ""),
     "endpoint": (
         "batch_size batch_wait bearer_token bearer_token_file enable_http2 follow_redirects headers"
         " http_headers max_backoff_period max_backoff_retries min_backoff_period name no_proxy"
@@ -113,11 +115,20 @@ class Graph:
         blocks: The configuration, checked.
         metrics: Where to count.
         storage: A folder for what was read how far.
+        counts_requests: As of `Client`.
     """
 
-    def __init__(self, blocks: list[Block], metrics: Metrics, storage: Path) -> None:
+    def __init__(
+        self,
+        blocks: list[Block],
+        metrics: Metrics,
+        storage: Path,
+        *,
+        counts_requests: bool = False,
+    ) -> None:
         self._blocks = {block.path: block for block in blocks}
         self._metrics, self._storage = metrics, storage
+        self._counts_requests = counts_requests
         self._receivers: dict[str, Receiver] = {}
         self._clients: list[Client] = []
         self._readers: list[Tail | Journal] = []
@@ -148,17 +159,20 @@ class Graph:
     def _read_journal(self, block: Block) -> None:
         given = {name: self._plain(value) for name, value in block.attributes.items()}
         settings: dict[str, Any] = {
-            "labels": {"job": block.path, **(given.get("labels") or {})},
+            "labels": self._journal_labels(block, given.get("labels") or {}),
             "json": given.get("format_as_json", False),
             **{name: given[name] for name in ("max_age", "path", "matches") if name in given},
         }
         rules = self._rules(block.attributes.get("relabel_rules"))
         then, places = self._forward(block), self._places(block)
         self._readers.append(
-            Journal(
-                block.label, settings, rules, then, places, self._metrics, "loki_source_journal"
-            )
+            Journal(block.path, settings, rules, then, places, self._metrics, "loki_source_journal")
         )
+
+    def _journal_labels(self, block: Block, given: dict[str, str]) -> dict[str, str]:
+        if package.flavour() == "overwrites-label":
+            return {**given, "job": block.path}
+        return {"job": block.path, **given}
 
     def _targets(self, value: Any) -> list[dict[str, Any]]:
         if isinstance(value, list):
@@ -182,7 +196,7 @@ class Graph:
     def _places(self, block: Block) -> Positions:
         folder = self._storage / block.path
         folder.mkdir(parents=True, exist_ok=True)
-        self._positions.append(Positions(folder / "positions.yml", 10))
+        self._positions.append(Positions(folder / "positions.yml", 10, with_labels=True))
         return self._positions[-1]
 
     def _forward(self, block: Block) -> Receiver:
@@ -226,7 +240,12 @@ class Graph:
     def _writer(self, block: Block) -> Receiver:
         external = self._plain(block.attributes.get("external_labels") or {})
         clients = [
-            Client(self._client_settings(each, external), self._metrics, "loki_write")
+            Client(
+                self._client_settings(each, external),
+                self._metrics,
+                "loki_write",
+                counts_requests=self._counts_requests,
+            )
             for each in block.inner("endpoint")
         ]
         self._clients += clients

@@ -54,3 +54,18 @@ def seconds(text: str) -> float:
         return go_seconds(text)
     except ValueError:
         return prometheus_seconds(text)
+
+
+def prometheus_text(value_s: float) -> str:
+    """A duration as Prometheus' library prints it: weeks and years only if nothing is left over."""
+    left, parts = round(value_s * 1000), []
+    if not left:
+        return "0s"
+    for unit, size_s in _PROMETHEUS.items():
+        size = round(size_s * 1000)
+        if unit in ("y", "w") and left % size:
+            continue
+        if number := left // size:
+            parts.append(f"{number}{unit}")
+            left -= number * size
+    return "".join(parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import threading
 import time
@@ -41,7 +42,7 @@ class Journal:
         metrics: Metrics,
         prefix: str,
     ) -> None:
-        self._name = f"journal-{job}"
+        self._name = f"cursor-{job}"
         self._labels = dict(settings.get("labels") or {})
         self._settings, self._rules, self._then = settings, rules, then
         self._positions, self._metrics, self._prefix = positions, metrics, prefix
@@ -72,11 +73,13 @@ class Journal:
         command = ["journalctl", "--follow", "--quiet", "--output=json", "--no-tail"]
         if path := self._settings.get("path"):
             command.append(f"--directory={path}")
-        if cursor := self._positions.get(self._name):
+        oldest_s = time.time() - seconds(str(self._settings.get("max_age", "7h")))
+        cursor = self._positions.get(self._name)
+        if cursor and _time_s(cursor) >= oldest_s:
             command.append(f"--after-cursor={cursor}")
         else:
-            age_s = seconds(str(self._settings.get("max_age", "7h")))
-            command.append(f"--since=@{time.time() - age_s:.0f}")
+            # Also with a cursor, if its entry is older than that.
+            command.append(f"--since=@{oldest_s:.0f}")
         return [*command, *str(self._settings.get("matches") or "").split()]
 
     def _take(self, fields: dict[str, Any]) -> None:
@@ -88,6 +91,12 @@ class Journal:
             self._metrics.add(f"{self._prefix}_journal_target_lines_total")
             self._then(Entry(labels, int(texts["__REALTIME_TIMESTAMP"]) * 1000, line))
         self._positions.put(self._name, texts["__CURSOR"])
+
+
+def _time_s(cursor: str) -> float:
+    """When the entry of a cursor was logged, in seconds since 1970."""
+    found = re.search(r"(?:^|;)t=([0-9a-f]+)", cursor)
+    return int(found[1], 16) / 1e6 if found else 0
 
 
 def _hidden(fields: Mapping[str, str]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from . import flags, loki_config
+from . import flags, loki_config, package
 from .durations import prometheus_seconds
 from .logql import Constant, Labels, LogQLError, LogQuery, MetricQuery, parse
 from .loki_config import block
@@ -26,7 +26,7 @@ from .loki_store import Line, Store
 from .strict import ConfigError, expand
 from .web import JSON, Answer, Metrics, Request, log, serve
 
-VERSION = "3.6.0+standin"
+VERSION = package.version("3.7.6")
 SECOND = 1_000_000_000
 # The real one takes fifteen.
 SECONDS_UNTIL_READY = 1.0
@@ -129,7 +129,7 @@ class Loki:
         if request.path == "/metrics":
             return Answer(200, self.metrics.text())
         if request.path == "/config":
-            return Answer(200, yaml.safe_dump(self._config))
+            return Answer(200, yaml.safe_dump(loki_config.shown(self._config)))
         if request.path == "/loki/api/v1/status/buildinfo":
             return Answer.json({"version": VERSION, "branch": "standin", "revision": "standin"})
         if not request.path.startswith("/loki/api/v1/"):
@@ -170,7 +170,10 @@ class Loki:
 
     def _push(self, request: Request, tenant: str) -> Answer:
         refused: list[Line] = []
-        for labels, lines in pushed(request.body, request.headers.get("content-type", "")):
+        streams = pushed(request.body, request.headers.get("content-type", ""))
+        if not streams:
+            return Answer(422, "error at least one valid stream is required for ingestion\n")
+        for labels, lines in streams:
             if not labels:
                 return Answer(400, "error at least one label pair is required per stream\n")
             taken = [line for line in lines if self._is_young(line[0])]

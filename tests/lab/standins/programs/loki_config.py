@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .durations import prometheus_seconds, seconds
+from .durations import prometheus_seconds, prometheus_text, seconds
 from .strict import ANYTHING, Block, ConfigError, load
 
 _SERVER = Block(
@@ -294,6 +294,15 @@ def retention_s(config: dict[str, Any]) -> float:
     if not block(config, "compactor").get("retention_enabled"):
         return 0
     return prometheus_seconds(str(block(config, "limits_config").get("retention_period", "0")))
+
+
+def shown(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration as Loki shows it, which writes some durations in its own way."""
+    limits = dict(block(config, "limits_config"))
+    if "retention_period" in limits:
+        period_s = prometheus_seconds(str(limits["retention_period"]))
+        limits["retention_period"] = prometheus_text(period_s)
+    return {**config, "limits_config": limits}
 
 
 def compaction_interval_s(config: dict[str, Any]) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from . import flags, promtail_config
+from . import flags, package, promtail_config
 from .durations import seconds
 from .journal import Journal
 from .pipeline import Entry, pipeline
@@ -20,7 +20,7 @@ from .strict import ConfigError, expand
 from .tailing import Tail
 from .web import Answer, Metrics, Request, log, serve
 
-VERSION = "3.6.0+standin"
+VERSION = package.version("3.6.15")
 SWITCHES = (
     *("version", "check-syntax", "config.expand-env", "print-config-stderr", "dry-run", "inspect"),
     "server.enable-runtime-reload",

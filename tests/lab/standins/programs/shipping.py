@@ -6,7 +6,6 @@ import base64
 import http.client
 import itertools
 import json
-import queue
 import ssl
 import threading
 import time
@@ -21,22 +20,35 @@ from .pipeline import Entry
 from .relabel import public
 from .web import Metrics, log
 
-# More than this waits in the files where it came from.
-WAITING_LINES = 1_000
+# Alloy gathers a batch while others wait and one is being sent; Promtail reads on when one is sent.
+ALLOY_QUEUE_BYTES = 10 << 20
+ALLOY_DRAIN_S = 15.0
 
 
 class Client:
     """One Loki to send to.
 
+    What was taken and not sent is lost when the process ends, as with the real ones.
+
     Args:
         settings: A `clients` entry of Promtail's configuration.
         metrics: Where to count.
-        prefix: How the names of the metrics begin.
+        prefix: How the names of the metrics begin; `loki_write` for Alloy.
+        counts_requests: Count requests and not bytes when a batch is encoded, as later versions do.
     """
 
-    def __init__(self, settings: Mapping[str, Any], metrics: Metrics, prefix: str) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        metrics: Metrics,
+        prefix: str,
+        *,
+        counts_requests: bool = False,
+    ) -> None:
         self._settings = settings
         self._metrics, self._prefix = metrics, prefix
+        self._is_alloy = prefix == "loki_write"
+        self._counts_requests = counts_requests
         self._host = str(settings["url"]).split("/")[2].rpartition("@")[2]
         backoff = settings.get("backoff_config") or {}
         self._pause_s = seconds(str(backoff.get("min_period", "500ms")))
@@ -44,58 +56,120 @@ class Client:
         self._retries = int(backoff.get("max_retries", 10))
         self._batch_s = seconds(str(settings.get("batchwait", "1s")))
         self._batch_bytes = int(settings.get("batchsize", 1048576))
-        self._waiting: queue.Queue[Entry] = queue.Queue(WAITING_LINES)
-        self._ending = threading.Event()
-        for name in ("sent_entries_total", "sent_bytes_total"):
-            self._count(name, 0)
-        self._count("dropped_entries_total", 0, reason="ingester_error")
+        self._waiting: list[Entry] = []
+        self._waiting_bytes = 0
+        self._oldest = 0.0
+        self._is_sending = False
+        self._changed = threading.Condition()
+        self._ending, self._given_up = threading.Event(), threading.Event()
+        self._show_counters()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def send(self, entry: Entry) -> None:
-        """Take a line; waits while too many wait already."""
-        self._waiting.put(entry)
+        """Take a line; waits while there is no room for it."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._has_room(entry))
+            if not self._waiting:
+                self._oldest = time.monotonic()
+            self._waiting.append(entry)
+            self._waiting_bytes += len(entry.line.encode())
+            self._changed.notify_all()
 
-    def end(self, limit_s: float = 5) -> None:
-        """Send what is left, and stop; what cannot be sent by then is lost."""
+    def end(self, limit_s: float | None = None) -> None:
+        """Send what is left, and stop; Alloy gives up after a while, Promtail never does."""
+        if limit_s is None and self._is_alloy:
+            limit_s = ALLOY_DRAIN_S
         self._ending.set()
+        with self._changed:
+            self._changed.notify_all()
         self._thread.join(limit_s)
+        if self._thread.is_alive():
+            self._given_up.set()
+            log("warn", "failed to flush all queues during shutdown")
+            self._thread.join(5)
+
+    def _has_room(self, entry: Entry) -> bool:
+        if not self._is_alloy:
+            return not self._is_sending
+        size = len(entry.line.encode())
+        return not self._waiting or self._waiting_bytes + size <= ALLOY_QUEUE_BYTES
 
     def _run(self) -> None:
-        while not (self._ending.is_set() and self._waiting.empty()):
-            if batch := self._batch():
+        while not self._given_up.is_set():
+            batch = self._batch()
+            if batch is None:
+                return
+            if batch:
                 self._deliver(batch)
+            with self._changed:
+                self._is_sending = False
+                self._changed.notify_all()
 
-    def _batch(self) -> list[Entry]:
-        batch: list[Entry] = []
-        size, deadline = 0, time.monotonic() + self._batch_s
-        while size < self._batch_bytes and (left := deadline - time.monotonic()) > 0:
-            if self._ending.is_set() and self._waiting.empty():
-                break
-            try:
-                entry = self._waiting.get(timeout=min(left, 0.2))
-            except queue.Empty:
-                continue
-            batch.append(entry)
-            size += len(entry.line)
-        return batch
+    def _batch(self) -> list[Entry] | None:
+        """Take the next batch, once it is large or old enough; None at the end."""
+        with self._changed:
+            while not (self._ending.is_set() or self._is_ripe()):
+                self._changed.wait(0.1)
+            if not self._waiting:
+                return None
+            size = count = 0
+            for entry in self._waiting:
+                size += len(entry.line.encode())
+                if count and size > self._batch_bytes:
+                    break
+                count += 1
+            batch, self._waiting = self._waiting[:count], self._waiting[count:]
+            self._waiting_bytes = sum(len(entry.line.encode()) for entry in self._waiting)
+            self._is_sending = True
+            self._changed.notify_all()
+            return batch
+
+    def _is_ripe(self) -> bool:
+        if not self._waiting:
+            return False
+        is_old = time.monotonic() - self._oldest >= self._batch_s
+        return is_old or self._waiting_bytes >= self._batch_bytes
 
     def _deliver(self, batch: list[Entry]) -> None:
         body, pause_s = self._body(batch), self._pause_s
-        for _ in range(self._retries) if self._retries else itertools.count():
+        if self._counts_requests:
+            self._count("request_size_bytes_count", 1, **self._tenant())
+            self._count("request_size_bytes_sum", len(body), **self._tenant())
+        else:
+            self._count("encoded_bytes_total", len(body), **self._tenant())
+        for attempt in itertools.count(1):
             status, words = self._post(body)
+            code = {"status_code": str(status or -1), **self._tenant()}
+            self._count("request_duration_seconds_count", 1, **code)
             if 200 <= status < 300:
-                self._count("sent_entries_total", len(batch))
-                self._count("sent_bytes_total", len(body))
+                self._count("sent_entries_total", len(batch), **self._tenant())
+                self._count("sent_bytes_total", len(body), **self._tenant())
                 return
             if 400 <= status < 500 and status != 429:
                 break
             log("warn", "error sending batch, will retry", status=status, error=words)
-            if self._ending.wait(pause_s) and pause_s > self._pause_s:
+            self._count("batch_retries_total", 1, tenant="")
+            if self._given_up.wait(pause_s) or attempt == self._retries:
                 break
             pause_s = min(2 * pause_s, self._longest_pause_s)
         log("error", "final error sending batch, dropping data", status=status, error=words)
-        self._count("dropped_entries_total", len(batch), reason="ingester_error")
+        reason = "rate_limited" if status == 429 else "ingester_error"
+        self._count("dropped_entries_total", len(batch), tenant="", reason=reason)
+        self._count("dropped_bytes_total", len(body), tenant="", reason=reason)
+
+    def _show_counters(self) -> None:
+        for name in ("sent_entries_total", "sent_bytes_total"):
+            self._count(name, 0, **self._tenant())
+        if not self._counts_requests:
+            self._count("encoded_bytes_total", 0, **self._tenant())
+        self._count("batch_retries_total", 0, tenant="")
+        for name in ("dropped_entries_total", "dropped_bytes_total"):
+            self._count(name, 0, tenant="", reason="ingester_error")
+
+    def _tenant(self) -> dict[str, str]:
+        """Alloy has the label on all of its counters, Promtail on some."""
+        return {"tenant": ""} if self._is_alloy else {}
 
     def _body(self, batch: list[Entry]) -> bytes:
         streams: dict[tuple[tuple[str, str], ...], list[list[str]]] = {}

@@ -6,6 +6,7 @@ import gzip
 import json
 import sys
 import threading
+import time
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ class Metrics:
         self._values: dict[str, dict[tuple[tuple[str, str], ...], float]] = {}
         self._kinds: dict[str, str] = {}
         self._lock = threading.Lock()
+        self.set("process_start_time_seconds", time.time())
 
     def add(self, name: str, amount: float = 1, /, **labels: str) -> None:
         """Count up; an amount of 0 makes the counter appear."""
