@@ -37,7 +37,7 @@ def test_a_service_runs_from_the_program_that_was_put_in_its_place(deployed: Pla
     program = runs_from(deployed, "nginx")
     answer(deployed.lab, "vpsmanager", f"cp -p {program} {program}.new; mv {program}.new {program}")
     assert runs_from(deployed, "nginx") == f"{program} (deleted)"
-    plan = deployed.project.deploy("--dry", "--data", "format=json")
+    plan = deployed.project.deploy("--dry")
     assert "nginx.service" in plan.text and "its program was replaced" in plan.text, plan
     assert changed(deployed.converge()) == {("vpsmanager", "nginx"): 1}
     assert runs_from(deployed, "nginx") == program
