@@ -67,7 +67,7 @@ def return_script(preferences: str) -> str:
     return "; ".join(
         [
             "t=$(mktemp -d) && trap 'rm -rf $t' EXIT || exit 1",
-            f"cp {shlex.quote(folder)}/* $t/ && rm $t/{shlex.quote(name)} || exit 1",
+            f"cp -r {shlex.quote(folder)}/* $t/ && rm $t/{shlex.quote(name)} || exit 1",
             f"printf '{debian}' > $t/chom-debian-php",
             "names=$(dpkg-query -W -f='${db:Status-Abbrev}|${Package}\\n' 'php*' 2>/dev/null"
             " | sed -n 's/^ii *|//p')",
