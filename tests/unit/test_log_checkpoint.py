@@ -104,7 +104,11 @@ def test_lines_that_never_came_into_a_batch_do_not_hide_what_waits() -> None:
     ("text", "hosts", "words"),
     [
         ("", 1, "when the process started"),
-        (page_of("loki_write_", sent_bytes_total=0), 2, "1 of 2 hosts"),
+        (
+            page_of("loki_write_", sent_bytes_total=0),
+            2,
+            "the page has loki_write_sent_bytes_total of 1 of 2 hosts",
+        ),
         (page_of("loki_write_", sent_bytes_total=5), 1, "what was encoded"),
     ],
 )
