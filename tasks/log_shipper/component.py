@@ -86,10 +86,7 @@ SHIPPERS = {
 
 @component(
     needs=["base", "metrics", "logs"],
-    packages=lambda site: [
-        pinned(site.settings.logs.shipper, site.settings.logs.version),
-        "python3",
-    ],
+    packages=lambda site: [pinned(site.settings.logs.shipper, site.settings.logs.version)],
     repositories=lambda site: [grafana(site)],
     secrets=[logs.PASSWORD, logs.KEY, KEY],
     data=lambda site: [SHIPPERS[site.settings.logs.shipper].data],

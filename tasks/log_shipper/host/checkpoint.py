@@ -20,7 +20,8 @@ from .settings import Settings
 
 FILE = "checkpoint.json"
 FORMAT = 1
-# Loki refuses lines older than a week, so a copy of older ones would be of no use.
+# Something else is wrong with an older one, and Loki refuses entries of the journal that old: all
+# that was read since is not to come a second time.
 MAX_AGE_S = 7 * 24 * 3600
 
 
@@ -91,6 +92,9 @@ def restore(settings: Settings, say: Callable[[str], None]) -> None:
     if checkpoint is None:
         say("no checkpoint yet: the shipper starts from its own positions")
         return
+    if time.time() - checkpoint.taken > MAX_AGE_S:
+        say("the checkpoint is older than a week: the shipper starts from its own positions")
+        return
     rotated = _recover_rotated(checkpoint, settings, say)
     for name, text in checkpoint.texts.items():
         place = settings.data / name
@@ -119,9 +123,6 @@ def _recover_rotated(
         if missed is None:
             continue
         rotated.add(path)
-        if time.time() - checkpoint.taken > MAX_AGE_S:
-            say(f"{path}: the checkpoint is older than a week, rotated lines are left out")
-            continue
         for generation, start in missed:
             name = os.path.basename(path)
             try:

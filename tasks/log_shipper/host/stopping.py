@@ -13,9 +13,9 @@ from .metrics import Page, Unreadable
 from .settings import Settings
 
 MARK = "stopping.json"
-# Alloy gives up what it could not send 15 s after it was told to stop, Promtail never. One that ended
-# earlier, and by itself, has sent everything. Loki itself cannot be asked: systemd shows the password
-# to the shipper, and not to the commands after it.
+# Alloy gives up what it could not send 15 s after it was told to stop, Promtail never. A shipper
+# that ended earlier, and by itself, has sent everything. Loki itself cannot be asked: systemd shows
+# the password to the shipper alone, and not to the commands around its stop.
 DRAINED_S = 12.0
 
 
