@@ -97,7 +97,11 @@ def setting(description: str, *, expected: str = "", remedy: str = "", **field: 
 ADDRESS = "an IPv4 address, an IPv6 address or a host name"
 EMAIL = "an email address such as alerts@example.org"
 SERVER_NAME = "host names separated by single spaces, or _ for every name"
-PACKAGE_VERSION = 'latest, or a version in quotes, such as "3.6.0"'
+PACKAGE_VERSION = 'pinned, latest, or a version in quotes, such as "3.7.6" or "1.18.1-1"'
+PACKAGE_VERSION_MEANING = (
+    "The version to install and to keep; pinned: that of configs/versions.yaml; latest: what the "
+    "repository offers when it is installed."
+)
 NAME = "a name of 1 to 31 small letters, digits and hyphens that begins with a letter"
 URL = "a URL that begins with http:// or https://, without a user name or password"
 
@@ -117,7 +121,7 @@ Megabytes = Annotated[int, Field(ge=1, le=16_777_216)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 Network = Annotated[str, AfterValidator(lambda text: str(ip_network(text)))]
 PathText = Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$", max_length=4096)]
-PackageVersion = Annotated[str, Field(pattern=r"^(latest|[0-9][A-Za-z0-9.+~:-]{0,99})$")]
+PackageVersion = Annotated[str, Field(pattern=r"^(pinned|latest|[0-9][A-Za-z0-9.+~:-]{0,99})$")]
 PhpVersion = Annotated[str, Field(pattern=r"^[5-9]\.[0-9]$")]
 Percent = Annotated[float, Field(gt=0, lt=100)]
 Port = Annotated[int, Field(ge=1, le=65535)]
