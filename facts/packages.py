@@ -23,8 +23,8 @@ class PackagesData(TypedDict):
     lists_age_s: int | None
 
 
-class Sources(FactBase[dict[str, str]]):
-    """The archive suites that apt would read, with their URIs; apt itself tells, offline."""
+class Sources(FactBase[dict[str, list[str]]]):
+    """The archive suites that apt would read, with the URIs of each; apt itself tells, offline."""
 
     default = dict
 
@@ -32,8 +32,12 @@ class Sources(FactBase[dict[str, str]]):
         uri_and_suite = r"s#^'\(.*\)/dists/\(.*\)/InRelease'.*#\2 \1#p"
         return f'apt-get update --print-uris | sed -n "{uri_and_suite}"'
 
-    def process(self, output: list[str]) -> dict[str, str]:
-        return {suite: uri for suite, uri in (line.split(" ", 1) for line in output)}
+    def process(self, output: list[str]) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for line in output:
+            suite, uri = line.split(" ", 1)
+            found.setdefault(suite, []).append(uri.rstrip("/"))
+        return found
 
 
 class Packages(FactBase[PackagesData]):
@@ -86,30 +90,3 @@ class Upcoming(FactBase[dict[str, str]]):
 
     def process(self, output: list[str]) -> dict[str, str]:
         return {name: version for name, version in (line.split(" ", 1) for line in output)}
-
-
-class Offered(FactBase[list[str]]):
-    """Which of ``names`` a repository offers, before apt knows of it; nothing is left behind.
-
-    What it says is taken for names alone, so its key does not matter yet. ``no answer`` where it
-    could not be asked.
-    """
-
-    default = list
-    asked_alone = True
-
-    def command(self, url: str, suite: str, names: list[str]) -> StringCommand:
-        options = (
-            "-o Dir::Etc::sourcelist=$t/list -o Dir::Etc::sourceparts=- -o Dir::State::lists=$t/l"
-            " -o Dir::Cache=$t/c -o APT::Sandbox::User=root -o APT::Update::Error-Mode=any"
-        )
-        wanted = " ".join(f"-e {name}" for name in names)
-        return StringCommand(
-            "t=$(mktemp -d); mkdir -p $t/l/partial $t/c/archives/partial;",
-            f'echo "deb [trusted=yes] {url} {suite} main" > $t/list;',
-            f"apt-get -qq {options} update >/dev/null 2>&1 || echo no answer;",
-            f"apt-cache {options} pkgnames 2>/dev/null | grep -xF {wanted}; rm -rf $t",
-        )
-
-    def process(self, output: list[str]) -> list[str]:
-        return output

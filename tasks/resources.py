@@ -38,6 +38,7 @@ from tasks.quoting import option_file, systemd_unit
 from tasks.sandbox import Sandbox
 from tasks.templating import templates
 from tasks.upcoming import Upcoming
+from tasks.vendors import preferences
 
 
 def user(name: str, home: str = "/nonexistent") -> None:
@@ -262,6 +263,14 @@ def vendor_repositories() -> None:
                 keep=is_anothers(each.key_path),
             )
         text_file(f"/etc/apt/sources.list.d/{each.name}.sources", each.source())
+
+
+def held_versions() -> None:
+    """apt's preferences that hold the stack's packages of a certain version at it."""
+    here = stage()
+    text = preferences(name for item in here.stack for name in item.packages(here.site))
+    if text:
+        text_file("/etc/apt/preferences.d/chom-versions", text)
 
 
 def packages() -> None:

@@ -5,6 +5,7 @@ from tasks.resources import (
     allow,
     apt_sources,
     firewall,
+    held_versions,
     packages,
     service,
     text_file,
@@ -33,6 +34,7 @@ def base(site: Site) -> None:
     """Packages of the whole stack first, then the firewall: SSH is let in before it closes."""
     apt_sources(site.settings.apt.mirror)
     vendor_repositories()
+    held_versions()
     packages()
     # Behind a port forwarding sshd listens elsewhere than where we came in: admit both.
     for port in sorted({site.target.ssh.port, *site.ssh_ports}):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from configs.versions import load_versions
 from tests.lab import mirror
 from tests.lab.grafana_repository import Repository
 from tests.lab.machine import Machine
@@ -50,6 +51,7 @@ targets:
     version: "{release.version}"
     base_url: {mirror.url(gateway)}/{RELEASES}
     sha256: {{{release.architecture}: {release.sha256}}}
+{_versions(repository)}\
   grafana_apt:
     url: {repository.url}
     key_url: {repository.key_url}
@@ -59,3 +61,14 @@ targets:
     key_url: {php.key_url}
     fingerprints: [{php.fingerprint}]
 """
+
+
+def _versions(repository: Repository) -> str:
+    """The version settings of packages whose pinned version the repository does not have."""
+    pins = load_versions().pins
+    lines = ""
+    for section, package in (("loki", "loki"), ("grafana", "grafana"), ("logs", "alloy")):
+        there = repository.versions.get(package, ())
+        if there and pins.version_of(package) not in there:
+            lines += f'  {section}:\n    version: "{there[0]}"\n'
+    return lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -24,17 +25,23 @@ def source_files(name: str) -> dict[str, Path]:
     return {**own, **{f"{programs}/{path.name}": path for path in _files(PROGRAMS)}}
 
 
-def digest(name: str) -> str:
+def digest(name: str, version: str | None = None, flavour: str | None = None) -> str:
     """Changes whenever the package would come out differently."""
-    summed = hashlib.sha256()
+    summed = hashlib.sha256(f"{version} {flavour}\n".encode())
     for place, path in sorted(source_files(name).items()):
         content = path.read_bytes()
         summed.update(f"{place} {_mode(path):o} {len(content)}\n".encode() + content)
     return summed.hexdigest()
 
 
-def build(name: str, folder: Path) -> Path:
+def build(name: str, folder: Path, version: str | None = None, flavour: str | None = None) -> Path:
     """Make one stand-in's .deb in a folder, and return it.
+
+    Args:
+        name: The package.
+        folder: Where it goes; it may hold other versions.
+        version: The package's; by default that of its control file.
+        flavour: None; there is one of each.
 
     Raises:
         LabError: dpkg-deb refused its files.
@@ -46,14 +53,17 @@ def build(name: str, folder: Path) -> Path:
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
             copy.chmod(_mode(path))
+        control = root / "DEBIAN/control"
+        text = control.read_text()
+        number = version or re.findall(r"(?m)^Version: (.*)$", text)[0]
+        control.write_text(re.sub(r"(?m)^Version: .*$", f"Version: {number}", text))
         for path in [root, *root.rglob("*")]:
             if path.is_dir():
                 path.chmod(0o755)
             os.utime(path, (BUILT_AT, BUILT_AT))
         env = {**os.environ, "SOURCE_DATE_EPOCH": str(BUILT_AT)}
         run("dpkg-deb", "--build", "--root-owner-group", str(root), str(folder), env=env)
-    [package] = folder.glob(f"{name}_*.deb")
-    return package
+    return folder / f"{name}_{number}_all.deb"
 
 
 def _files(folder: Path) -> list[Path]:
