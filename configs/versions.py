@@ -16,6 +16,7 @@ from configs.problems import ConfigurationError, Problem
 from configs.schema import Architecture
 from configs.values import Model, Sha256
 
+EXACT_VERSION = r"^[0-9][A-Za-z0-9.+~:-]{0,99}$"
 _REMEDY = "undo the change to this file (git checkout configs/versions.yaml)"
 _CONDITION = re.compile(r"(<=|<|>=|>|=) ([0-9][A-Za-z0-9.+~:-]*)")
 _OPERATORS: Mapping[str, Callable[[int, int], bool]] = {
@@ -27,7 +28,7 @@ _OPERATORS: Mapping[str, Callable[[int, int], bool]] = {
 }
 _Condition = r"(<=|<|>=|>|=) [0-9][A-Za-z0-9.+~:-]*"
 Conditions = Annotated[str, Field(pattern=rf"^{_Condition}(, {_Condition})*$")]
-Exact = Annotated[str, Field(pattern=r"^[0-9][A-Za-z0-9.+~:-]{0,99}$")]
+Exact = Annotated[str, Field(pattern=EXACT_VERSION)]
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f]+$")]
 
 
