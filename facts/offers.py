@@ -34,6 +34,11 @@ class OffersData(TypedDict):
     failed: dict[str, str]
 
 
+def no_offers() -> OffersData:
+    """The answer of a host that says nothing."""
+    return OffersData(versions={}, install={}, unmet=[], failed={})
+
+
 class Offers(FactBase[OffersData]):
     """What apt offers of ``names`` (NAME or NAME=VERSION), by the lists that the host has.
 
@@ -41,6 +46,7 @@ class Offers(FactBase[OffersData]):
     apt's cache.
     """
 
+    default = staticmethod(no_offers)
     asked_alone = True
 
     def command(self, names: Sequence[str], listed: Sequence[str] = ()) -> StringCommand:
@@ -67,6 +73,7 @@ class FreshOffers(FactBase[OffersData]):
     The keys of ``vendors`` are not checked, as names and versions alone are believed.
     """
 
+    default = staticmethod(no_offers)
     asked_alone = True
 
     def command(
@@ -232,7 +239,7 @@ explain() {
 
 
 def _parse(output: Iterable[str]) -> OffersData:
-    data = OffersData(versions={}, install={}, unmet=[], failed={})
+    data = no_offers()
     for line in output:
         kind, _, text = line.partition("=")
         name, _, version = text.partition("=")

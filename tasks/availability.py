@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from pyinfra import host
 
@@ -11,7 +12,7 @@ from configs.findings import Finding
 from configs.pins import SECTIONS
 from configs.versions import BrokenRelease, Versions
 from facts.health import HealthData
-from facts.offers import FreshOffers, Offer, Offers, OffersData
+from facts.offers import FreshOffers, Offer, Offers, OffersData, no_offers
 from facts.packages import Packages, Sources
 from tasks.component import Component, Site
 from tasks.operations.apt import lacking_suites, sources_text
@@ -21,7 +22,6 @@ from tasks.repositories import Repository
 # How many versions below and above a missing one are told.
 _NEAREST = 3
 _PHP = re.compile(r"php(\d\.\d)-")
-_NOTHING = OffersData(versions={}, install={}, unmet=[], failed={})
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Plan:
     versions: Versions
     wanted: Mapping[str, Collection[Repository]]
     installed: Mapping[str, str]
-    offers: OffersData = field(default_factory=lambda: _NOTHING)
+    offers: OffersData = field(default_factory=no_offers)
 
     @property
     def missing(self) -> list[str]:
@@ -190,12 +190,12 @@ def _is_explained(plan: Plan, package: str) -> bool:
     failed = plan.offers["failed"]
     if plan.offered(package) or not failed:
         return False
-    vendors = plan.repositories_of(package)
-    if package in SECTIONS:
-        return any(url.startswith(each.url) for url in failed for each in vendors)
-    every = {each: None for its in plan.wanted.values() for each in its}
-    is_own = any(not url.startswith(each.url) for url in failed for each in every)
-    return is_own or any(url.startswith(each.url) for url in failed for each in vendors)
+    own = plan.repositories_of(package)
+    if any(url.startswith(each.url) for url in failed for each in own):
+        return True
+    every = [each for its in plan.wanted.values() for each in its]
+    archives = [url for url in failed if not any(url.startswith(each.url) for each in every)]
+    return bool(archives) and package not in SECTIONS
 
 
 def _lacks_version(plan: Plan, package: str, version: str) -> Finding:
@@ -289,7 +289,7 @@ def _releases(site: Site, stack: Sequence[Component], versions: Versions) -> lis
 
 
 def check_prometheus(
-    version: str, sha256: Mapping[str, str], architecture: str, versions: Versions
+    version: str, sha256: Mapping[Any, str], architecture: str, versions: Versions
 ) -> list[Finding]:
     """Whether a release of Prometheus has a checksum for the architecture, and no known fault."""
     pin = versions.pins.prometheus.version
