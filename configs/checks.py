@@ -198,10 +198,12 @@ class _Check:
         origin = (document.file, document.key((*location, "version")))
         if origin in self.refused or not isinstance(inherited, str):
             return  # refused already, so it says nothing about the checksums
-        if "sha256" in own and version == PINNED:
+        sha256 = document.key((*location, "sha256"))
+        is_refused = any(f == document.file and k.startswith(sha256) for f, k in self.refused)
+        if "sha256" in own and version == PINNED and not is_refused:
             yield Problem(
                 document.file,
-                document.key((*location, "sha256")),
+                sha256,
                 "checksums without a version: the pinned version has its own",
                 "a version and its sha256 together, or neither",
                 f'give prometheus.version too, or remove it; "{pin}" is pinned',

@@ -6,6 +6,8 @@ from typing import NamedTuple, TypedDict
 
 from pyinfra.api import FactBase, StringCommand
 
+from facts.packages import READ_ONLY
+
 # Debian's lists that `FreshOffers` read wait here for the deploy that follows: root's alone, and
 # gone with the next boot.
 KEPT = "/run/chom/lists"
@@ -51,8 +53,8 @@ class Offers(FactBase[OffersData]):
 
     def command(self, names: Sequence[str], listed: Sequence[str] = ()) -> StringCommand:
         return StringCommand(
-            "apt() { tool=$1; shift; $tool -o Debug::NoLocking=1 -o Dir::Cache::pkgcache="
-            ' -o Dir::Cache::srcpkgcache= "$@"; }; t=$(mktemp -d /run/chom-offers.XXXXXX)'
+            f'apt() {{ tool=$1; shift; $tool {READ_ONLY} "$@"; }}; '
+            "t=$(mktemp -d /run/chom-offers.XXXXXX)"
             f" && trap 'rm -rf \"$t\"' EXIT\n{_asking(names, listed)}"
         )
 
@@ -66,9 +68,9 @@ class FreshOffers(FactBase[OffersData]):
     ``vendors``: the repositories to read beside the host's own sources, each as URL, suite and
     components. ``ours``: the files in sources.list.d that these replace. ``suites``: deb822 text
     of sources to add to the host's own. ``own``: whether to read the host's own sources as well;
-    else the lists that it has are used. ``keep``: whether to keep those for a deploy that follows.
-    ``listed``: packages whose versions are told in any case; None: tell those of all, and do not
-    ask what an installation would bring.
+    else the lists that it has are used. ``keep``: whether to keep those for the deploy that
+    follows, if all ``names`` can be installed. ``listed``: packages whose versions are told in any
+    case; None: tell those of all, and do not ask what an installation would bring.
 
     The keys of ``vendors`` are not checked, as names and versions alone are believed.
     """
@@ -132,8 +134,9 @@ configure() {
     printf 'Dir::Etc::%s "/dev/null";\n' parts main
     printf '%s "%s";\n' Dir::Etc::sourcelist "$2" Dir::Etc::sourceparts "$3" \
       Dir::State::lists "$4" Dir::Cache "$t/cache" Dir::Cache::pkgcache "" \
-      Dir::Cache::srcpkgcache "" Debug::NoLocking 1 Acquire::Languages none Acquire::Retries 1 \
-      Acquire::http::Timeout 15 Acquire::https::Timeout 15 APT::Update::Error-Mode any
+      Dir::Cache::srcpkgcache "" Dir::Log::Planner /dev/null Debug::NoLocking 1 \
+      Acquire::Languages none Acquire::Retries 1 Acquire::http::Timeout 15 \
+      Acquire::https::Timeout 15 APT::Update::Error-Mode any
   } >"$1.conf"
 }
 
@@ -183,8 +186,8 @@ combine() {
 """.replace("READ_LIMIT_S", str(READ_LIMIT_S))
 
 _KEEP = (
-    f'if [ ! -s "$t/own.failed" ]; then mkdir -p /run/chom; rm -rf {KEPT}; mkdir -m 700 {KEPT};'
-    f' mv "$t"/own.lists/*_* {KEPT}/; fi; true'
+    'if [ "$complete" = yes ] && [ ! -s "$t/own.failed" ]; then mkdir -p /run/chom;'
+    f' rm -rf {KEPT}; mkdir -m 700 {KEPT}; mv "$t"/own.lists/*_* {KEPT}/; fi; true'
 )
 
 
@@ -194,7 +197,7 @@ def _asking(names: Sequence[str], listed: Sequence[str] | None) -> str:
     if listed is None:
         return f"{_ASKING}\nlist_versions {every}"
     return f"""{_ASKING}
-if simulate {shlex.join(names)}; then list_versions {some}
+if simulate {shlex.join(names)}; then complete=yes; list_versions {some}
 else
   list_versions {every}
   set --
@@ -209,6 +212,7 @@ def _names(names: Iterable[str]) -> str:
 
 _ASKING = r"""
 export LC_ALL=C
+complete=no
 : >"$t/offers"
 
 # NAME…: print the versions of these packages, newest first, with the URL that each comes from.

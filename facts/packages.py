@@ -10,6 +10,12 @@ FOLDER = "/var/lib/chom"
 # name a line. The first outlives a transaction only if that was cut off.
 BEFORE, BROUGHT = f"{FOLDER}/packages.before", f"{FOLDER}/packages.brought"
 
+# Options of apt by which a question writes nothing: no lock, no cache, no log of its planner.
+READ_ONLY = (
+    "-o Debug::NoLocking=1 -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache="
+    " -o Dir::Log::Planner=/dev/null"
+)
+
 
 class PackagesData(TypedDict):
     """``versions``: installed package → version. ``unfinished``: dpkg was interrupted.
@@ -74,7 +80,7 @@ class Packages(FactBase[PackagesData]):
 class Upcoming(FactBase[dict[str, str]]):
     """Which packages apt would install for ``names``, with their versions, by the lists it has.
 
-    Empty where these lack one of them. Nothing is written: neither a lock nor apt's cache.
+    Empty where these lack one of them. Nothing is written.
     """
 
     default = dict
@@ -82,8 +88,7 @@ class Upcoming(FactBase[dict[str, str]]):
 
     def command(self, names: list[str]) -> StringCommand:
         return StringCommand(
-            "apt-get -s -q --no-install-recommends --allow-downgrades -o Debug::NoLocking=1",
-            "-o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= install",
+            f"apt-get -s -q --no-install-recommends --allow-downgrades {READ_ONLY} install",
             shlex.join(names),
             "2>/dev/null | sed -n 's/^Inst \\([^ ]*\\).*(\\([^ ]*\\) .*/\\1 \\2/p'",
         )

@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from configs.debian_versions import version_key
-from configs.versions import load_versions
 from tests.lab import apt_repository, mirror, paths, standin_packages
 from tests.lab.base import locked
+from tests.lab.pins import newest_first, pinned
 from tests.lab.shell import LabError, run
 from tests.lab.signing import SigningKey
 
@@ -50,9 +49,7 @@ OTHERS = (
 
 def standins() -> tuple[Standin, ...]:
     """The stand-ins that the repository has: the pinned version of each package, and others."""
-    pins = load_versions().pins
-    names = standin_packages.NAMES
-    return (*(Standin(name, pins.version_of(name)) for name in names), *OTHERS)
+    return (*(Standin(name, pinned(name)) for name in standin_packages.NAMES), *OTHERS)
 
 
 @dataclass(frozen=True)
@@ -187,9 +184,7 @@ def _versions_of(debs: Iterable[Path]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name, version in map(_name_and_version, debs):
         found.setdefault(name, []).append(version)
-    return {
-        name: sorted(versions, key=version_key, reverse=True) for name, versions in found.items()
-    }
+    return {name: newest_first(versions) for name, versions in found.items()}
 
 
 def _name_and_version(deb: Path) -> tuple[str, str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from configs.versions import load_versions
 from tests.lab import mirror
 from tests.lab.grafana_repository import Repository
 from tests.lab.machine import Machine
 from tests.lab.php_repository import PhpRepository
+from tests.lab.pins import pinned
 from tests.lab.prometheus import RELEASES, Release
 
 
@@ -65,10 +65,9 @@ targets:
 
 def _versions(repository: Repository) -> str:
     """The version settings of packages whose pinned version the repository does not have."""
-    pins = load_versions().pins
     lines = ""
     for section, package in (("loki", "loki"), ("grafana", "grafana"), ("logs", "alloy")):
         there = repository.versions.get(package, ())
-        if there and pins.version_of(package) not in there:
+        if there and pinned(package) not in there:
             lines += f'  {section}:\n    version: "{there[0]}"\n'
     return lines
