@@ -50,7 +50,7 @@ def resolve(settings: Any, pins: Mapping[str, Any]) -> Any:
 def _resolve_section(section: dict[str, Any], pin: Mapping[str, Any]) -> dict[str, Any]:
     is_pinned = section.get("version") == PINNED
     resolved = {**section, "version": pin["version"]} if is_pinned else dict(section)
-    # Checksums that are missing are reported with the version that they belong to.
-    if "sha256" in pin and (is_pinned or "sha256" not in section):
+    # Where another version lacks its checksums, that is reported once, with the version.
+    if "sha256" in pin and "sha256" not in section:
         resolved["sha256"] = dict(pin["sha256"])
     return resolved

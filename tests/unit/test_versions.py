@@ -162,7 +162,9 @@ def test_a_file_that_was_damaged_is_refused(old: str, new: str, key: str) -> Non
     versions, problems = parse(document)
     assert versions is None
     assert key in [problem.key for problem in problems]
-    assert all("git checkout configs/versions.yaml" in problem.remedy for problem in problems)
+    for problem in problems:
+        assert problem.expected == "the content as configs/versions.py describes it"
+        assert "git checkout configs/versions.yaml" in problem.remedy
 
 
 def test_a_missing_file_is_one_problem(tmp_path: Path) -> None:
