@@ -66,11 +66,12 @@ class FreshOffers(FactBase[OffersData]):
     """What apt offers of ``names`` once lists are read again, into a temporary folder.
 
     ``vendors``: the repositories to read beside the host's own sources, each as URL, suite and
-    components. ``ours``: the files in sources.list.d that these replace. ``suites``: deb822 text
-    of sources to add to the host's own. ``own``: whether to read the host's own sources as well;
-    else the lists that it has are used. ``keep``: whether to keep those for the deploy that
-    follows, if all ``names`` can be installed. ``listed``: packages whose versions are told in any
-    case; None: tell those of all, and do not ask what an installation would bring.
+    components. ``ours``: the files in sources.list.d that these replace. ``suites``,
+    ``preferences``: text of sources (deb822) and of preferences to add to the host's own. ``own``:
+    whether to read the host's own sources as well; else the lists that it has are used. ``keep``:
+    whether to keep those for the deploy that follows, if all ``names`` can be installed.
+    ``listed``: packages whose versions are told in any case; None: tell those of all, and do not
+    ask what an installation would bring.
 
     The keys of ``vendors`` are not checked, as names and versions alone are believed.
     """
@@ -85,10 +86,16 @@ class FreshOffers(FactBase[OffersData]):
         listed: Sequence[str] | None = (),
         ours: Sequence[str] = (),
         suites: str = "",
+        preferences: str = "",
         own: bool = False,
         keep: bool = False,
     ) -> StringCommand:
-        values = {"vendors": "\n".join(vendors), "ours": " ".join(ours), "suites": suites}
+        values = {
+            "vendors": "\n".join(vendors),
+            "ours": " ".join(ours),
+            "suites": suites,
+            "preferences": preferences,
+        }
         lists = "$t/own.lists" if own else "/var/lib/apt/lists"
         return StringCommand(
             "\n".join(
@@ -123,6 +130,7 @@ cp /etc/apt/sources.list "$t/own.list" 2>/dev/null || : >"$t/own.list"
 for file in /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
   case " $ours " in *" ${file##*/} "*) ;; *) [ ! -f "$file" ] || cp "$file" "$t/own/" ;; esac
 done
+{ cat /etc/apt/preferences 2>/dev/null; printf '\n%s\n' "$preferences"; } >"$t/preferences"
 [ -z "$suites" ] || printf '%s' "$suites" >"$t/own/chom-suites.sources"
 
 # FILE SOURCES PARTS LISTS: write the host's configuration of apt with these, and without hooks.
@@ -135,6 +143,7 @@ configure() {
     printf '%s "%s";\n' Dir::Etc::sourcelist "$2" Dir::Etc::sourceparts "$3" \
       Dir::State::lists "$4" Dir::Cache "$t/cache" Dir::Cache::pkgcache "" \
       Dir::Cache::srcpkgcache "" Dir::Log::Planner /dev/null Debug::NoLocking 1 \
+      Dir::Etc::preferences "$t/preferences" \
       Acquire::Languages none Acquire::Retries 1 Acquire::http::Timeout 15 \
       Acquire::https::Timeout 15 APT::Update::Error-Mode any
   } >"$1.conf"
@@ -199,6 +208,7 @@ def _asking(names: Sequence[str], listed: Sequence[str] | None) -> str:
     return f"""{_ASKING}
 if simulate {shlex.join(names)}; then complete=yes; list_versions {some}
 else
+  explain_sources
   list_versions {every}
   set --
   for word in {shlex.join(names)}; do ! is_offered "$word" || set -- "$@" "$word"; done
@@ -233,6 +243,12 @@ is_offered() {
 simulate() {
   apt apt-get -s -q --no-install-recommends --allow-downgrades install "$@" >"$t/sim" 2>&1 &&
     sed -n 's/^Inst \([^ ]*\).*(\([^ ]*\) .*/install=\1=\2/p' "$t/sim"
+}
+
+# Sources that exclude each other, or that cannot be read at all, leave apt without any package.
+explain_sources() {
+  sed -nE 's/^E: (Conflicting values|Malformed|The list of sources|Type )(.*)/failed=apt \1\2/p' \
+    "$t/sim"
 }
 
 explain() {

@@ -18,9 +18,12 @@ from tasks.component import Component, Site
 from tasks.operations.apt import lacking_suites, sources_text
 from tasks.php.versions import OF_DEBIAN
 from tasks.repositories import Repository
+from tasks.vendors import preferences
 
 # How many versions below and above a missing one are told.
 _NEAREST = 3
+# The place of a reason that concerns all sources.
+_APT = "apt"
 _PHP = re.compile(r"php(\d\.\d)-")
 
 
@@ -129,6 +132,7 @@ def _ask(plan: Plan, lists_age_s: int | None, *, keep: bool) -> OffersData:
             listed=listed,
             ours=[f"{each.name}.sources" for each in vendors],
             suites=sources_text(suites) if suites else "",
+            preferences=preferences(plan.wanted),
             own=own,
             keep=keep,
         )
@@ -191,7 +195,7 @@ def _is_explained(plan: Plan, package: str) -> bool:
     if plan.offered(package) or not failed:
         return False
     own = plan.repositories_of(package)
-    if any(url.startswith(each.url) for url in failed for each in own):
+    if _APT in failed or any(url.startswith(each.url) for url in failed for each in own):
         return True
     every = [each for its in plan.wanted.values() for each in its]
     archives = [url for url in failed if not any(url.startswith(each.url) for each in every)]

@@ -150,6 +150,7 @@ def test_a_version_newer_than_the_lists_has_the_vendors_read_again(check: Check)
     assert arguments["own"] is False
     assert arguments["vendors"] == [f"{GRAFANA} stable main"]
     assert arguments["ours"] == ["grafana.sources"]
+    assert arguments["preferences"] == vendors.preferences([f"loki={PINS.loki.version}"])
 
 
 @pytest.mark.parametrize("age", ["", "age=90000"])
@@ -231,6 +232,13 @@ def test_debians_archive_that_cannot_be_read(check: Check) -> None:
     [finding] = check(nginx, fresh=fresh, age="")
     assert finding.check == f"package source {DEBIAN}/dists/trixie/InRelease"
     assert "apt-get update" in finding.remedy
+
+
+def test_sources_that_exclude_each_other_are_told_once(check: Check) -> None:
+    failed = {"apt": "Conflicting values set for option Signed-By regarding source x"}
+    [finding] = check(loki, nginx, fresh=offers(failed=failed))
+    assert finding.check == "package source apt"
+    assert finding.found.startswith("Conflicting values set for option Signed-By")
 
 
 def test_packages_that_exclude_each_other(check: Check) -> None:
