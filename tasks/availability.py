@@ -132,7 +132,7 @@ def _ask(plan: Plan, lists_age_s: int | None, *, keep: bool) -> OffersData:
             listed=listed,
             ours=[f"{each.name}.sources" for each in vendors],
             suites=sources_text(suites) if suites else "",
-            preferences=preferences(plan.wanted),
+            preferences="\n".join(preferences(plan.wanted).values()),
             own=own,
             keep=keep,
         )

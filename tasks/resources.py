@@ -266,11 +266,14 @@ def vendor_repositories() -> None:
 
 
 def held_versions() -> None:
-    """apt's preferences that hold the stack's packages of a certain version at it."""
+    """apt's preferences that hold the stack's packages of a certain version at it.
+
+    Each has a file of its own, as a deploy of a few components knows nothing of the others.
+    """
     here = stage()
-    text = preferences(name for item in here.stack for name in item.packages(here.site))
-    if text:
-        text_file("/etc/apt/preferences.d/chom-versions", text)
+    wanted = (name for item in here.stack for name in item.packages(here.site))
+    for name, text in preferences(wanted).items():
+        text_file(f"/etc/apt/preferences.d/chom-version-{name}", text)
 
 
 def packages() -> None:

@@ -27,15 +27,15 @@ def pinned(name: str, version: str) -> str:
     return name if version == LATEST else f"{name}={version}"
 
 
-def preferences(packages: Iterable[str]) -> str:
-    """Preferences of apt that hold each NAME=VERSION of the ``packages`` at its version.
+def preferences(packages: Iterable[str]) -> dict[str, str]:
+    """Preferences of apt that hold each NAME=VERSION of the ``packages``: name → text.
 
-    Neither `apt upgrade` nor unattended-upgrades moves them then; empty if there is none. A higher
-    priority would also have apt replace a newer version by itself.
+    Neither `apt upgrade` nor unattended-upgrades moves them then. A higher priority would also
+    have apt replace a newer version by itself.
     """
     versions = dict(each.split("=", 1) for each in packages if "=" in each)
-    stanzas = [
+    return {
+        name: "# written by chom; changes are overwritten\n"
         f"Package: {name}\nPin: version {version}\nPin-Priority: 1000\n"
         for name, version in sorted(versions.items())
-    ]
-    return "\n".join(["# written by chom; changes are overwritten\n", *stanzas]) if stanzas else ""
+    }

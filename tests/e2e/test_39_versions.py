@@ -178,9 +178,14 @@ def test_a_version_that_the_lists_lack_has_them_read_again(deployed: Platform) -
     """As of a release that came out since; the lists are as young as apt wants them."""
     lab = deployed.lab
     deployed.unsettle()
-    index = "/var/lib/apt/lists/*_grafana_dists_stable_main_binary-*_Packages"
-    drop = f"sed -i '/^Version: {NEWER}$/,/^$/d' {index} && touch /var/lib/apt/lists"
-    answer(lab, "observability", drop)
+    suite = "/var/lib/apt/lists/*_grafana_dists_stable_"
+    # Without the signed file apt does not take the index for the present one.
+    answer(
+        lab,
+        "observability",
+        f"sed -i 's/^Version: {NEWER}$/Version: 3.7.4/' {suite}main_binary-*_Packages"
+        f" && rm {suite}InRelease && touch /var/lib/apt/lists",
+    )
     assert NEWER not in answer(lab, "observability", "apt-cache madison loki")
     record = deployed.converge({"settings.loki.version": NEWER})
     assert record.targets["observability"].components["loki"].version == NEWER

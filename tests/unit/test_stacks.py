@@ -358,6 +358,15 @@ def test_a_pinned_grafana_comes_from_its_makers(both: list[Declaration]) -> None
     assert repository.url == site.settings.grafana_apt.url
 
 
+def test_pinned_packages_are_held_each_by_a_file(texts: dict[str, str], both: Any) -> None:
+    """A deploy of a few components leaves those of the others alone."""
+    held = {path for path in texts if path.startswith("/etc/apt/preferences.d/chom-version-")}
+    names = {path.removeprefix("/etc/apt/preferences.d/chom-version-") for path in held}
+    assert names == {"alloy", "grafana", "loki"}
+    pin = load_versions().pins.loki.version
+    assert f"Pin: version {pin}\n" in texts["/etc/apt/preferences.d/chom-version-loki"]
+
+
 def test_network_services_are_confined(texts: dict[str, str], both: Any) -> None:
     exporters = [
         f"prometheus-{each}-exporter" for each in ("node", "nginx", "mysqld", "redis", "blackbox")
