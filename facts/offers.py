@@ -23,13 +23,15 @@ class Offer(NamedTuple):
 
 
 class OffersData(TypedDict):
-    """``install``: what would be installed, package → version; empty if that is impossible.
+    """``possible``: whether all of the packages can be installed. ``install``: what would be
+    installed or replaced then, package → version.
 
     ``versions``: package → its versions, newest first: of those that were to be listed, and of all
     if the packages cannot be installed. ``unmet``: why they cannot, although each of them exists,
     in apt's words. ``failed``: URL of a package source that could not be read → the reason.
     """
 
+    possible: bool
     versions: dict[str, list[Offer]]
     install: dict[str, str]
     unmet: list[str]
@@ -38,7 +40,7 @@ class OffersData(TypedDict):
 
 def no_offers() -> OffersData:
     """The answer of a host that says nothing."""
-    return OffersData(versions={}, install={}, unmet=[], failed={})
+    return OffersData(possible=False, versions={}, install={}, unmet=[], failed={})
 
 
 class Offers(FactBase[OffersData]):
@@ -195,7 +197,7 @@ combine() {
 """.replace("READ_LIMIT_S", str(READ_LIMIT_S))
 
 _KEEP = (
-    'if [ "$complete" = yes ] && [ ! -s "$t/own.failed" ]; then mkdir -p /run/chom;'
+    'if [ "$possible" = yes ] && [ ! -s "$t/own.failed" ]; then mkdir -p /run/chom;'
     f' rm -rf {KEPT}; mkdir -m 700 {KEPT}; mv "$t"/own.lists/*_* {KEPT}/; fi; true'
 )
 
@@ -206,7 +208,7 @@ def _asking(names: Sequence[str], listed: Sequence[str] | None) -> str:
     if listed is None:
         return f"{_ASKING}\nlist_versions {every}"
     return f"""{_ASKING}
-if simulate {shlex.join(names)}; then complete=yes; list_versions {some}
+if simulate {shlex.join(names)}; then echo possible=yes; possible=yes; list_versions {some}
 else
   explain_sources
   list_versions {every}
@@ -222,7 +224,7 @@ def _names(names: Iterable[str]) -> str:
 
 _ASKING = r"""
 export LC_ALL=C
-complete=no
+possible=no
 : >"$t/offers"
 
 # NAME…: print the versions of these packages, newest first, with the URL that each comes from.
@@ -241,7 +243,7 @@ is_offered() {
 }
 
 simulate() {
-  apt apt-get -s -q --no-install-recommends --allow-downgrades install "$@" >"$t/sim" 2>&1 &&
+  apt apt-get -s -y -q --no-install-recommends --allow-downgrades install "$@" >"$t/sim" 2>&1 &&
     sed -n 's/^Inst \([^ ]*\).*(\([^ ]*\) .*/install=\1=\2/p' "$t/sim"
 }
 
@@ -263,7 +265,9 @@ def _parse(output: Iterable[str]) -> OffersData:
     for line in output:
         kind, _, text = line.partition("=")
         name, _, version = text.partition("=")
-        if kind == "offer":
+        if kind == "possible":
+            data["possible"] = True
+        elif kind == "offer":
             number, _, url = version.partition(" ")
             data["versions"].setdefault(name, []).append(Offer(number, url))
         elif kind == "install":

@@ -59,7 +59,8 @@ class Packages(FactBase[PackagesData]):
             f" | awk -F'|' -v names='{wanted}'"
             ' \'BEGIN {split(names, n, " "); for (i in n) want[n[i]] = 1}'
             " $1 ~ /^.[FUHWt]/ {unfinished = 1}"
-            ' $1 ~ /^ii/ && ($2 in want) {print "pkg=" $2 "|" $3}'
+            # One that an operator holds is installed as well.
+            ' $1 ~ /^[ih]i/ && ($2 in want) {print "pkg=" $2 "|" $3}'
             ' END {print "unfinished=" (unfinished ? "yes" : "no")}\'; '
             "lists=/var/lib/apt/lists; set -- $lists/*Packages*; "
             '[ ! -e "$1" ] || [ -n "$(find /etc/apt/sources.list* -type f -newer $lists)" ]'

@@ -66,7 +66,8 @@ class Plan:
         """Whether apt has a package in the wanted version."""
         package, _, version = wanted.partition("=")
         if package not in self.offers["versions"]:
-            return package in self.offers["install"]
+            # A package that is held at the wanted version is not among those to install.
+            return self.offers["possible"]
         offers = self.offered(package)
         return any(offer.version == version for offer in offers) if version else bool(offers)
 

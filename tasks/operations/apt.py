@@ -128,8 +128,9 @@ def _tell(names: Sequence[str], missing: Sequence[str], there: Mapping[str, str]
 # The preflight may have read Debian's lists already; apt reads what has changed since. Those that
 # it has itself may be of another compression, and would be read instead of them.
 _TAKE_LISTS = (
-    f'for list in {KEPT}/*_*; do [ ! -f "$list" ] || {{ name=${{list##*/}};'
-    ' rm -f /var/lib/apt/lists/"${name%.lz4}" && mv "$list" /var/lib/apt/lists/; }; done'
+    f'{{ for list in {KEPT}/*_*; do [ ! -f "$list" ] || {{ name=${{list##*/}};'
+    ' rm -f /var/lib/apt/lists/"${name%.lz4}" && mv "$list" /var/lib/apt/lists/; }; done;'
+    f" rm -rf {KEPT}; }}"
 )
 _INSTALLED = (
     "dpkg-query -W -f='${db:Status-Status} ${Package}\\n' | sed -n 's/^installed //p' | sort -u"

@@ -1,5 +1,6 @@
 """The preflight's questions to apt: what cannot be had is found before anything changes."""
 
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from pyinfra.context import ctx_host, ctx_state
 from configs.findings import Finding
 from configs.versions import load_versions
 from facts.offers import FreshOffers, Offer, Offers, OffersData
+from facts.packages import Packages
 from tasks import availability, vendors
 from tasks.availability import check_packages, check_prometheus, nearest
 from tasks.component import Component, Site, component
@@ -75,8 +77,9 @@ def offers(
     failed: Mapping[str, str] | None = None,
     unmet: Sequence[str] = (),
 ) -> list[str]:
-    """The lines that a fact about offers prints."""
+    """The lines that a fact about offers prints; what it would install is all that is wanted."""
     return [
+        *(["possible=yes"] if install else []),
         *(f"offer={n}={v} {url}" for n, its in (versions or {}).items() for v, url in its),
         *(f"install={name}={version}" for name, version in (install or {}).items()),
         *(f"failed={url} {reason}" for url, reason in (failed or {}).items()),
@@ -197,9 +200,10 @@ def test_a_pin_that_is_gone_is_told_with_what_there_is(check: Check) -> None:
 
 def test_a_repository_with_no_version_at_all(check: Check) -> None:
     """Debian's package of the same name is another program."""
-    fresh = offers({"loki": [("2.4.7.4-12", DEBIAN)]}, install={"loki": "2.4.7.4-12"})
+    fresh = offers({"loki": [("2.4.7.4-12", DEBIAN)]})
     [finding] = check(loki, fresh=fresh)
     assert finding.found.endswith("; it has no version at all")
+    fresh = offers({"loki": [("2.4.7.4-12", DEBIAN)]}, install={"loki": "2.4.7.4-12"})
     [finding] = check(loki, fresh=fresh, settings="{loki: {version: latest}}")
     assert finding.found == f"none of this name in {GRAFANA}"
     assert finding.expected == "a package that apt has"
@@ -334,6 +338,7 @@ def test_nearest_versions_are_newer_ones_first(version: str, expected: list[str]
 
 def test_offers_are_read_with_their_sources() -> None:
     lines = [
+        "possible=yes",
         f"offer=loki=3.7.6 {GRAFANA}",
         f"offer=loki=2.4-1 {DEBIAN}",
         "install=loki=3.7.6",
@@ -343,11 +348,22 @@ def test_offers_are_read_with_their_sources() -> None:
         f"failed={GRAFANA}/dists/stable/InRelease again",
     ]
     assert Offers().process(lines) == OffersData(
+        possible=True,
         versions={"loki": [Offer("3.7.6", GRAFANA), Offer("2.4-1", DEBIAN)]},
         install={"loki": "3.7.6", "libc6": "2.41"},
         unmet=["a : Depends: b but it is not going to be installed"],
         failed={f"{GRAFANA}/dists/stable/InRelease": "404  Not Found"},
     )
+
+
+def test_a_package_that_is_held_is_installed(check: Check) -> None:
+    """By an operator, at the wanted version; apt has nothing to install then."""
+    assert check(nginx, offline=["possible=yes"]) == []
+    command = str(Packages().command(["nginx"]).get_raw_value())
+    line = "hi |nginx|1.26"
+    awk = "awk" + command.partition("| awk")[2].partition("; lists=")[0]
+    done = subprocess.run(["sh", "-c", awk], input=line, capture_output=True, text=True)
+    assert Packages().process(done.stdout.splitlines())["versions"] == {"nginx": "1.26"}
 
 
 def test_nothing_of_a_question_is_kept_unless_a_deploy_follows() -> None:
