@@ -9,11 +9,12 @@ import time
 from pyinfra import host
 
 from configs import Target
+from configs.versions import load_versions
 from facts.hardware import Hardware
 from facts.health import Health
 from state.run import current
+from tasks.availability import check_packages
 from tasks.component import Site, declare
-from tasks.php.preflight import check_versions
 from tasks.preflight import check
 from tasks.prometheus.preflight import check_step_back
 from tasks.stacks import STACKS, addresses, announcements, order_of
@@ -29,14 +30,19 @@ def prepare(target: Target) -> None:
     """Check the target; if it is fit, declare what should be true on it."""
     hardware, health = host.get_fact(Hardware), host.get_fact(Health)
     findings = check(target, hardware, health, (run.connected[host.name], time.time()))
-    findings += [*check_versions(target), *check_step_back(target)] if hardware else []
-    if run.checked(host, hardware, findings) and hardware:
-        run.learn(host, health["records"])
+    stacks = run.selection.of(STACKS)
+    site = None
+    if hardware:
         in_this_run = run.taking_part(host.state)
         ports = health["ssh_ports"]
         owned = run.owned(target.name)
         site = Site(target, hardware, run.targets, in_this_run, ports, run.secrets, owned)
-        steps = declare(run.selection.of(STACKS), site)
+        stack = stacks[target.role]
+        findings += check_packages(site, stack, health, load_versions(), dry=run.options.dry)
+        findings += check_step_back(target)
+    if run.checked(host, hardware, findings) and site:
+        run.learn(host, health["records"])
+        steps = declare(stacks, site)
         if run.selection.whole:
             left = leftovers(run.owned_resources(target.name), steps, order_of(target.role))
             steps += remove_leftovers(left, site)

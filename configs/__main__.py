@@ -1,7 +1,7 @@
-"""`python -m configs check | schema | docs | show | secrets | migrate`; connects to nothing.
+"""`python -m configs check | schema | docs | show | versions | secrets | migrate`.
 
-An entry point as deploy.py is one: it asks the components which secrets they need, and hands what
-`migrate` takes over on to the history.
+Only `versions` connects to targets. An entry point as deploy.py is one: it asks the components
+which secrets they need, and hands what `migrate` takes over on to the history.
 """
 
 import argparse
@@ -39,6 +39,8 @@ def _run(chosen: argparse.Namespace) -> int:
             _docs(write=chosen.write)
         case "show":
             _show(chosen)
+        case "versions":
+            return _versions(chosen)
         case "secrets":
             from configs.secrets import commands
 
@@ -87,6 +89,17 @@ def _show(chosen: argparse.Namespace) -> None:
     sources = read_sources(path, os.environ, _data(chosen))
     targets = showing.effective(judge(path, sources, allow_example=True), sources, chosen.target)
     print(showing.as_json(targets) if chosen.json else showing.as_text(targets))
+
+
+def _versions(chosen: argparse.Namespace) -> int:
+    from state.commands import versions
+    from state.refusing import Refusal
+
+    try:
+        return versions.run(chosen)
+    except Refusal as refusal:
+        print(refusal, file=sys.stderr)
+        return 1
 
 
 def _migrate(chosen: argparse.Namespace) -> None:

@@ -31,9 +31,22 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--data", metavar="KEY=VALUE", action="append", default=[], help="as pyinfra's --data"
         )
+    _versions(commands.add_parser("versions", help="pinned and installed versions of packages"))
     _secrets(commands.add_parser("secrets", help="keep the secrets, encrypted"))
     _migrate(commands.add_parser("migrate", help="take over an inventory of version 4"))
     return whole
+
+
+def _versions(versions: argparse.ArgumentParser) -> None:
+    versions.add_argument(
+        "targets", metavar="TARGET", nargs="*", help="these targets alone; otherwise all"
+    )
+    versions.add_argument(
+        "--upgrade",
+        metavar="NAME[=VERSION]",
+        help="move the pin of a package in versions.yaml; without VERSION, to the newest one",
+    )
+    versions.add_argument("--json", action="store_true", help="the versions as JSON")
 
 
 def _secrets(secrets: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ from configs.https import obstacles
 from configs.keyfiles import Trouble, key_trouble, known_hosts_trouble
 from configs.mail import lacks
 from configs.merging import Sources
+from configs.pins import PINNED
 from configs.problems import Problem
 from configs.schema import OWN_PAGE, Ssh
 from configs.values import canonical_address, example_network
@@ -184,24 +185,36 @@ class _Check:
         )
 
     def _pin(self, below: list[_Layer], layer: _Layer) -> Iterator[Problem]:
-        """A version in the layer must come with checksums in that layer.
+        """A version in the layer must come with checksums in that layer, and the reverse.
 
-        Unless the layers below already have that version: then the checksums are below, too.
+        Versions that need none: `pinned`, the pinned one, and the one that the layers below set.
         """
         sections = [_section(each) for each in ((self.sources.defaults, _PROMETHEUS[1:]), *below)]
         versions = [section["version"] for section in sections if "version" in section]
-        pinned = versions[-1] if versions else None
+        inherited = versions[-1] if versions else None
+        pin = self.sources.versions.data["pins"]["prometheus"]["version"]
         own, (document, location) = _section(layer), layer
-        version = own.get("version", pinned)
+        version = own.get("version", inherited)
         origin = (document.file, document.key((*location, "version")))
-        if version == pinned or "sha256" in own or origin in self.refused:
-            return
-        if not isinstance(pinned, str):
+        if origin in self.refused or not isinstance(inherited, str):
             return  # refused already, so it says nothing about the checksums
+        sha256 = document.key((*location, "sha256"))
+        is_refused = any(f == document.file and k.startswith(sha256) for f, k in self.refused)
+        if "sha256" in own and version == PINNED and not is_refused:
+            yield Problem(
+                document.file,
+                sha256,
+                "checksums without a version: the pinned version has its own",
+                "a version and its sha256 together, or neither",
+                f'give prometheus.version too, or remove it; "{pin}" is pinned',
+            )
+        if version in (inherited, PINNED, pin) or "sha256" in own:
+            return
+        known = pin if inherited == PINNED else inherited
         yield Problem(
             *origin,
-            f"{describe(version)} without its checksums; the pinned checksums belong to {pinned}",
-            f"{pinned}, or another version together with its sha256",
+            f"{describe(version)} without its checksums; the known checksums belong to {known}",
+            f"pinned, {known}, or another version together with its sha256",
             f"give prometheus.sha256 too: the page of release {version} has them in sha256sums.txt",
         )
 

@@ -18,6 +18,7 @@ from configs.overrides import from_data, from_environment
 from configs.paths import PROJECT
 from configs.problems import ConfigurationError, Problem
 from configs.schema import Inventory, Target
+from configs.versions import parse
 
 DEFAULTS = PROJECT / "configs" / "defaults.yaml"
 INVENTORY = PROJECT / "configs" / "inventory.yaml"
@@ -79,8 +80,10 @@ def judge(path: Path, sources: Sources, *, allow_example: bool = False) -> Confi
     """The configuration of these sources. Raises ConfigurationError with every problem at once."""
     documents = (sources.defaults, sources.inventory, *sources.overrides)
     problems = [problem for document in documents for problem in document.problems]
+    versions, unusable = parse(sources.versions)
+    problems += unusable
     inventory: Inventory | None = None
-    if sources.defaults.usable and sources.inventory.usable:
+    if sources.defaults.usable and sources.inventory.usable and versions:
         merged = sources.merged()
         inventory, refused = validate(merged, sources)
         problems += refused

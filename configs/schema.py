@@ -17,6 +17,7 @@ from configs.values import (
     EMPTY_IS_FINE,
     NAME,
     PACKAGE_VERSION,
+    PACKAGE_VERSION_MEANING,
     SERVER_NAME,
     SINCE_PHP_8_1,
     URL,
@@ -203,13 +204,13 @@ class BlackboxExporterSettings(ExporterSettings):
 
 
 class PrometheusSettings(Model):
-    """The metrics database: a pinned upstream release."""
+    """The metrics database: an upstream release, proven by its checksum."""
 
     version: str = setting(
-        "The release.",
-        expected='a release number in quotes, such as "3.8.1"',
-        remedy='write the release number in quotes, such as "3.8.1"',
-        pattern=r"^[0-9]+\.[0-9]+\.[0-9]+(-rc\.[0-9]+)?$",
+        "The release; pinned: that of configs/versions.yaml.",
+        expected='pinned, or a release number in quotes, such as "3.13.2"',
+        remedy='write pinned, or the release number in quotes, such as "3.13.2", with its sha256',
+        pattern=r"^(pinned|[0-9]+\.[0-9]+\.[0-9]+(-rc\.[0-9]+)?)$",
     )
     base_url: Url = setting(
         "Where releases are fetched: v<version>/prometheus-<version>.linux-<architecture>.tar.gz "
@@ -218,7 +219,7 @@ class PrometheusSettings(Model):
         remedy="write the folder that holds the v<version> folders of the releases",
     )
     sha256: dict[Architecture, Sha256] = setting(
-        "SHA-256 of the tarball of each architecture; it replaces the default as a whole.",
+        "SHA-256 of the tarball of each architecture, for a version that is not the pinned one.",
         expected="64 hexadecimal digits in small letters for amd64, arm64 or both",
         remedy="copy the checksums from sha256sums.txt on the release's page",
         min_length=1,
@@ -259,9 +260,9 @@ class LokiSettings(Model):
     """The log database."""
 
     version: PackageVersion = setting(
-        "The version to install; latest: what the repository offers when it is installed.",
+        PACKAGE_VERSION_MEANING,
         expected=PACKAGE_VERSION,
-        remedy="write the version as the repository has it, or latest",
+        remedy="write pinned, latest, or the version as the repository has it",
     )
     port: Port = setting("The port that Grafana asks, on its own machine alone.")
     push_port: Port = setting("The port that log shippers write to, by TLS and with a password.")
@@ -272,9 +273,9 @@ class GrafanaSettings(Model):
     """The dashboards."""
 
     version: PackageVersion = setting(
-        "The version to install; latest: what the repository offers when it is installed.",
+        PACKAGE_VERSION_MEANING,
         expected=PACKAGE_VERSION,
-        remedy="write the version as the repository has it, or latest",
+        remedy="write pinned, latest, or the version as the repository has it",
     )
     port: Port = setting("The port of its page, on its own machine alone; Nginx is before it.")
     data_sources: tuple[PluginId, ...] = setting(
@@ -293,9 +294,9 @@ class LogsSettings(Model):
         "The program; Promtail gets no more updates from its makers."
     )
     version: PackageVersion = setting(
-        "The version to install; latest: what the repository offers when it is installed.",
+        PACKAGE_VERSION_MEANING,
         expected=PACKAGE_VERSION,
-        remedy="write the version as the repository has it, or latest",
+        remedy="write pinned, latest, or the version as the repository has it",
     )
     port: Port = setting("The port of its own metrics page.")
 

@@ -11,7 +11,7 @@ from configs.loader import Configuration
 from configs.merging import Sources
 from configs.problems import ConfigurationError, Problem
 
-Layer = Literal["built in", "defaults", "inventory", "target", "environment", "data"]
+Layer = Literal["built in", "defaults", "pins", "inventory", "target", "environment", "data"]
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,8 @@ def _origin(sources: Sources, target: Location, path: tuple[str, ...], value: An
 def _layer(sources: Sources, document: Document, place: Location) -> Layer:
     if document is sources.defaults:
         return "defaults"
+    if document is sources.versions:
+        return "pins"
     if document is sources.inventory:
         return "target" if place[0] == "targets" else "inventory"
     return "environment" if document is sources.overrides[0] else "data"

@@ -97,7 +97,11 @@ def setting(description: str, *, expected: str = "", remedy: str = "", **field: 
 ADDRESS = "an IPv4 address, an IPv6 address or a host name"
 EMAIL = "an email address such as alerts@example.org"
 SERVER_NAME = "host names separated by single spaces, or _ for every name"
-PACKAGE_VERSION = 'latest, or a version in quotes, such as "3.6.0"'
+PACKAGE_VERSION = 'pinned, latest, or a version in quotes, such as "3.7.6" or "1.18.1-1"'
+PACKAGE_VERSION_MEANING = (
+    "The version to install and to keep; pinned: that of configs/versions.yaml; latest: what the "
+    "repository offers when it is installed."
+)
 # FPM writes its metrics page in OpenMetrics from 8.1 on, and listens for it apart from 8.0 on.
 SINCE_PHP_8_1 = 'from "8.1" on: the FPM of older ones has no metrics page for Prometheus'
 PHP_VERSION = f'a PHP version in quotes, such as "8.4", {SINCE_PHP_8_1}'
@@ -120,7 +124,7 @@ Megabytes = Annotated[int, Field(ge=1, le=16_777_216)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 Network = Annotated[str, AfterValidator(lambda text: str(ip_network(text)))]
 PathText = Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$", max_length=4096)]
-PackageVersion = Annotated[str, Field(pattern=r"^(latest|[0-9][A-Za-z0-9.+~:-]{0,99})$")]
+PackageVersion = Annotated[str, Field(pattern=r"^(pinned|latest|[0-9][A-Za-z0-9.+~:-]{0,99})$")]
 PhpVersion = Annotated[str, Field(pattern=r"^(8\.[1-9]|9\.[0-9])$")]
 Percent = Annotated[float, Field(gt=0, lt=100)]
 PluginId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,99}$")]

@@ -10,11 +10,17 @@ FOLDER = "/var/lib/chom"
 # name a line. The first outlives a transaction only if that was cut off.
 BEFORE, BROUGHT = f"{FOLDER}/packages.before", f"{FOLDER}/packages.brought"
 
+# Options of apt by which a question writes nothing: no lock, no cache, no log of its planner.
+READ_ONLY = (
+    "-o Debug::NoLocking=1 -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache="
+    " -o Dir::Log::Planner=/dev/null"
+)
+
 
 # Prints the names of installed packages that have a security update of Debian's, by the lists that
 # apt has.
 SECURITY_UPDATES = (
-    "apt-get -s -q -o Debug::NoLocking=1 -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache="
+    f"apt-get -s -q {READ_ONLY}"
     " --with-new-pkgs upgrade | sed -n 's/^Inst \\([^ ]*\\) \\[.*Debian-Security:.*/\\1/p'"
 )
 
@@ -34,8 +40,8 @@ class PackagesData(TypedDict):
     lists_age_s: int | None
 
 
-class Sources(FactBase[dict[str, str]]):
-    """The archive suites that apt would read, with their URIs; apt itself tells, offline."""
+class Sources(FactBase[dict[str, list[str]]]):
+    """The archive suites that apt would read, with the URIs of each; apt itself tells, offline."""
 
     default = dict
 
@@ -43,8 +49,12 @@ class Sources(FactBase[dict[str, str]]):
         uri_and_suite = r"s#^'\(.*\)/dists/\(.*\)/InRelease'.*#\2 \1#p"
         return f'apt-get update --print-uris | sed -n "{uri_and_suite}"'
 
-    def process(self, output: list[str]) -> dict[str, str]:
-        return {suite: uri for suite, uri in (line.split(" ", 1) for line in output)}
+    def process(self, output: list[str]) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for line in output:
+            suite, uri = line.split(" ", 1)
+            found.setdefault(suite, []).append(uri.rstrip("/"))
+        return found
 
 
 class Packages(FactBase[PackagesData]):
@@ -60,7 +70,8 @@ class Packages(FactBase[PackagesData]):
             f" | awk -F'|' -v names='{wanted}'"
             ' \'BEGIN {split(names, n, " "); for (i in n) want[n[i]] = 1}'
             " $1 ~ /^.[FUHWt]/ {unfinished = 1}"
-            ' $1 ~ /^ii/ && ($2 in want) {print "pkg=" $2 "|" $3}'
+            # One that an operator holds is installed as well.
+            ' $1 ~ /^[ih]i/ && ($2 in want) {print "pkg=" $2 "|" $3}'
             ' END {print "unfinished=" (unfinished ? "yes" : "no")}\'; '
             "lists=/var/lib/apt/lists; set -- $lists/*Packages*; "
             '[ ! -e "$1" ] || [ -n "$(find /etc/apt/sources.list* -type f -newer $lists)" ]'
@@ -83,7 +94,7 @@ class Packages(FactBase[PackagesData]):
 class Upcoming(FactBase[dict[str, str]]):
     """Which packages apt would install for ``names``, with their versions, by the lists it has.
 
-    Empty where these lack one of them. Nothing is written: neither a lock nor apt's cache.
+    Empty where these lack one of them. Nothing is written.
     """
 
     default = dict
@@ -91,8 +102,7 @@ class Upcoming(FactBase[dict[str, str]]):
 
     def command(self, names: list[str]) -> StringCommand:
         return StringCommand(
-            "apt-get -s -q --no-install-recommends --allow-downgrades -o Debug::NoLocking=1",
-            "-o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= install",
+            f"apt-get -s -q --no-install-recommends --allow-downgrades {READ_ONLY} install",
             shlex.join(names),
             "2>/dev/null | sed -n 's/^Inst \\([^ ]*\\).*(\\([^ ]*\\) .*/\\1 \\2/p'",
         )
@@ -112,33 +122,6 @@ class SecurityUpdates(FactBase[list[str]]):
 
     def command(self) -> str:
         return f"{SECURITY_UPDATES} 2>/dev/null; true"
-
-    def process(self, output: list[str]) -> list[str]:
-        return output
-
-
-class Offered(FactBase[list[str]]):
-    """Which of ``names`` a repository offers, before apt knows of it; nothing is left behind.
-
-    What it says is taken for names alone, so its key does not matter yet. ``no answer`` where it
-    could not be asked.
-    """
-
-    default = list
-    asked_alone = True
-
-    def command(self, url: str, suite: str, names: list[str]) -> StringCommand:
-        options = (
-            "-o Dir::Etc::sourcelist=$t/list -o Dir::Etc::sourceparts=- -o Dir::State::lists=$t/l"
-            " -o Dir::Cache=$t/c -o APT::Sandbox::User=root -o APT::Update::Error-Mode=any"
-        )
-        wanted = " ".join(f"-e {name}" for name in names)
-        return StringCommand(
-            "t=$(mktemp -d); mkdir -p $t/l/partial $t/c/archives/partial;",
-            f'echo "deb [trusted=yes] {url} {suite} main" > $t/list;',
-            f"apt-get -qq {options} update >/dev/null 2>&1 || echo no answer;",
-            f"apt-cache {options} pkgnames 2>/dev/null | grep -xF {wanted}; rm -rf $t",
-        )
 
     def process(self, output: list[str]) -> list[str]:
         return output

@@ -40,6 +40,7 @@ from tasks.repositories import Repository
 from tasks.sandbox import Checker, Sandbox
 from tasks.templating import templates
 from tasks.upcoming import Upcoming
+from tasks.vendors import preferences
 
 # How long a timer may take to be active, in seconds.
 TIMER_LIMIT_S = 10
@@ -273,6 +274,17 @@ def vendor_repositories() -> Sequence[Repository]:
         if each.owns:
             text_file(each.preferences_path, each.preferences())
     return wanted
+
+
+def held_versions() -> None:
+    """apt's preferences that hold the stack's packages of a certain version at it.
+
+    Each has a file of its own, as a deploy of a few components knows nothing of the others.
+    """
+    here = stage()
+    wanted = (name for item in here.stack for name in item.packages(here.site))
+    for name, text in preferences(wanted).items():
+        text_file(f"/etc/apt/preferences.d/chom-version-{name}", text)
 
 
 def packages() -> None:

@@ -1,7 +1,9 @@
 """The vendors whose signed repositories we install from, as the settings name them."""
 
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from configs.pins import LATEST
 from tasks.component import Site
 from tasks.operations import apt
 from tasks.repositories import Repository
@@ -45,5 +47,19 @@ def php(site: Site) -> Repository:
 
 
 def pinned(name: str, version: str) -> str:
-    """What apt is asked for: a version of a package, or whatever is ``latest``."""
-    return name if version == "latest" else f"{name}={version}"
+    """The package that apt is asked for: in a version, or in any if the setting is ``latest``."""
+    return name if version == LATEST else f"{name}={version}"
+
+
+def preferences(packages: Iterable[str]) -> dict[str, str]:
+    """Preferences of apt that hold each NAME=VERSION of the ``packages``: name → text.
+
+    Neither `apt upgrade` nor unattended-upgrades moves them then. A higher priority would also
+    have apt replace a newer version by itself.
+    """
+    versions = dict(each.split("=", 1) for each in packages if "=" in each)
+    return {
+        name: "# written by chom; changes are overwritten\n"
+        f"Package: {name}\nPin: version {version}\nPin-Priority: 1000\n"
+        for name, version in sorted(versions.items())
+    }

@@ -5,6 +5,7 @@ from tasks.resources import (
     allow,
     apt_sources,
     firewall,
+    held_versions,
     packages,
     service,
     text_file,
@@ -44,6 +45,7 @@ def base(site: Site) -> None:
             "/etc/apt/apt.conf.d/52chom-unattended-upgrades",
             ORIGINS.format(patterns="".join(f'    "{pattern}";\n' for pattern in patterns)),
         )
+    held_versions()
     packages()
     # Behind a port forwarding sshd listens elsewhere than where we came in: admit both.
     for port in sorted({site.target.ssh.port, *site.ssh_ports}):

@@ -8,6 +8,7 @@ from pyinfra.api import StringCommand, operation
 from pyinfra.api.exceptions import OperationError
 
 from facts.files import FileText
+from facts.offers import KEPT
 from facts.packages import (
     BEFORE,
     BROUGHT,
@@ -41,25 +42,37 @@ def add_suites(path: str, mirror: str | None) -> Commands:
     Raises OperationError where neither is known.
     """
     found = host.get_fact(Sources)
-    own = (mirror or found.get(RELEASE, "")).rstrip("/")
-    if not own:
+    lacking = lacking_suites(found, mirror)
+    if lacking is None:
         raise OperationError(
             f"apt reads no archive of {RELEASE} by that name (found: {', '.join(found) or 'none'});"
             " set apt.mirror to the URL of a Debian mirror"
         )
+    if lacking:
+        text = sources_text(lacking)
+        yield StringCommand(replace_script(path, "644", "root", "root", None), _stdin=text)
+
+
+def lacking_suites(
+    found: Mapping[str, Sequence[str]], mirror: str | None
+) -> Mapping[str, str] | None:
+    """Debian's suites that a host lacks, with the URI to read each from; see `add_suites`.
+
+    ``found``: the suites that it has, with their URIs. None if no archive of Debian is known.
+    """
+    own = (mirror or next(iter(found.get(RELEASE, ())), "")).rstrip("/")
+    if not own:
+        return None
     wanted = {
         RELEASE: own,
         f"{RELEASE}-updates": own,
         f"{RELEASE}-security": f"{own}-security",
     }
-    lacking = {
+    return {
         suite: uri
         for suite, uri in wanted.items()
-        if (found.get(suite, "").rstrip("/") != uri if mirror else suite not in found)
+        if (uri not in found.get(suite, ()) if mirror else suite not in found)
     }
-    if lacking:
-        text = sources_text(lacking)
-        yield StringCommand(replace_script(path, "644", "root", "root", None), _stdin=text)
 
 
 def sources_text(suites: Mapping[str, str]) -> str:
@@ -83,10 +96,10 @@ def install_packages(
 ) -> Commands:
     """Install ``names`` on the host in one apt transaction, with fresh package lists.
 
-    Lists older than ``cache_hours``, or than a changed source, are fetched first. An interrupted
-    dpkg is repaired. Services of packages that were not installed before are not started: their
-    configuration comes next. The work goes on when the connection is lost, and the next run waits
-    for it.
+    Lists older than ``cache_hours`` or than a changed source, or that lack one of the packages, are
+    fetched first. An interrupted dpkg is repaired. Services of packages that were not installed
+    before are not started: their configuration comes next. The work goes on when the connection is
+    lost, and the next run waits for it.
 
     + names: packages; ``NAME=VERSION`` asks for that version, also where another one is installed
     + changing: gets the names of installed packages that are to change their version, before the
@@ -99,7 +112,12 @@ def install_packages(
     there = {*found["versions"], *(f"{name}={it}" for name, it in found["versions"].items())}
     missing = sorted(set(names) - there)
     age = found["lists_age_s"]
-    stale = age is None or age > cache_hours * 3600
+    stale = (
+        age is None
+        or age > cache_hours * 3600
+        # A version that is newer than the lists is no reason to fail.
+        or (bool(missing) and not host.get_fact(Upcoming, names=missing))
+    )
     if missing or stale or found["unfinished"]:
         new = [name for name in missing if name.split("=")[0] not in found["versions"]]
         changing.update(name.split("=")[0] for name in set(missing) - set(new))
@@ -134,6 +152,13 @@ def _tell(names: Sequence[str], missing: Sequence[str], found: PackagesData, upd
             tell("install", f"{len(more)} more packages", why="these need them")
 
 
+# The preflight may have read Debian's lists already; apt reads what has changed since. Those that
+# it has itself may be of another compression, and would be read instead of them.
+_TAKE_LISTS = (
+    f'{{ for list in {KEPT}/*_*; do [ ! -f "$list" ] || {{ name=${{list##*/}};'
+    ' rm -f /var/lib/apt/lists/"${name%.lz4}" && mv "$list" /var/lib/apt/lists/; }; done;'
+    f" rm -rf {KEPT}; }}"
+)
 _INSTALLED = (
     "dpkg-query -W -f='${db:Status-Status} ${Package}\\n' | sed -n 's/^installed //p' | sort -u"
 )
@@ -192,6 +217,7 @@ def apt_script(
         steps.append(_NOTE_BEFORE)
     if update:
         # apt waits for dpkg's lock, but not for that of its lists; a booting server fetches these.
+        steps.append(_TAKE_LISTS)
         is_held = f"tail -n 3 {APT_LOG} | grep -q 'Could not get lock /var/lib/apt/lists'"
         steps.append(
             f"( n=0; until {apt} update; do n=$((n + 1)); [ $n -lt {lock_timeout_s // 2} ]"

@@ -4,7 +4,7 @@ import copy
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +111,15 @@ class Project:
 
     def state_command(self, *arguments: str, inventory: Path | None = None) -> Outcome:
         """``python -m state`` with ``arguments``, on the lab's inventory; the end of it."""
+        return self._python("state", arguments, inventory)
+
+    def configs_command(self, *arguments: str, inventory: Path | None = None) -> Outcome:
+        """``python -m configs`` with ``arguments``, on the lab's inventory; the end of it."""
+        return self._python("configs", arguments, inventory)
+
+    def _python(self, package: str, arguments: Sequence[str], inventory: Path | None) -> Outcome:
         done = subprocess.run(
-            [sys.executable, "-m", "state", *arguments],
+            [sys.executable, "-m", package, *arguments],
             cwd=self.folder,
             env=self._environment(inventory or self.inventory(), {}),
             stdin=subprocess.DEVNULL,
@@ -120,7 +127,7 @@ class Project:
             text=True,
             timeout=LIMIT_S,
         )
-        outcome = Outcome(("state", *arguments), done.returncode, done.stdout, done.stderr)
+        outcome = Outcome((package, *arguments), done.returncode, done.stdout, done.stderr)
         assert "Traceback" not in outcome.text, outcome
         return outcome
 

@@ -100,13 +100,15 @@ def installed(fresh_for_all: Platform) -> Installed:
 
 
 def test_versions_say_what_they_are(installed: Installed) -> None:
-    standins = installed.lab.apt_repository.standins
+    repository = installed.lab.apt_repository
     for machine, packages in PACKAGES.items():
         for package in packages:
             policy = answer(installed.lab, machine, f"apt-cache policy {package}")
-            assert installed.lab.apt_repository.url in policy
+            assert repository.url in policy
+            for version in repository.versions[package]:
+                assert version in policy
             about = answer(installed.lab, machine, f"apt-cache show {package}")
-            assert ("Description: Stand-in for" in about) == (package in standins)
+            assert ("Description: Stand-in for" in about) == (package in repository.standins)
 
 
 def test_only_loki_and_promtail_start_at_once(installed: Installed) -> None:

@@ -1,4 +1,4 @@
-"""Upgrades of the vendors' packages: what runs is what is installed, and no line of a log is lost."""
+"""Upgrades of the vendors' packages: what is installed runs, and no line of a log is lost."""
 
 import re
 from collections.abc import Iterator, Mapping

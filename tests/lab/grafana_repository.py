@@ -7,14 +7,15 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.lab import apt_repository, mirror, paths, standin_packages
 from tests.lab.base import locked
+from tests.lab.pins import newest_first, pinned
 from tests.lab.shell import LabError, run
 from tests.lab.signing import SigningKey
 
@@ -26,6 +27,32 @@ OWNER = "Lab mirror <mirror@lab.invalid>"
 FORMAT = 2
 
 
+class Standin(NamedTuple):
+    """A version of a stand-in, and how it behaves; None: as the package does by default."""
+
+    name: str
+    version: str
+    flavour: str | None = None
+
+
+# What upgrades and steps back are tried with, beside the pinned version of each package. None is
+# newer than a broken one is, so `latest` is a release that works.
+OTHERS = (
+    Standin("grafana", "13.2.0"),
+    Standin("grafana", "13.2.4"),
+    Standin("loki", "3.7.5"),
+    Standin("loki", "3.7.7"),
+    Standin("alloy", "1.19.0-1", "overwrites-label"),
+    Standin("alloy", "1.21.2-1", "plain"),
+    Standin("promtail", "3.6.14"),
+)
+
+
+def standins() -> tuple[Standin, ...]:
+    """The stand-ins that the repository has: the pinned version of each package, and others."""
+    return (*(Standin(name, pinned(name)) for name in standin_packages.NAMES), *OTHERS)
+
+
 @dataclass(frozen=True)
 class Repository:
     """A repository that the mirror serves, as a deployment needs to know it.
@@ -34,11 +61,13 @@ class Repository:
         url: What goes into `URIs:`; its suite is `stable`, its component `main`.
         fingerprint: Of the key that signs it, forty hexadecimal digits.
         standins: The packages in it that are not the real ones.
+        versions: Package → its versions, newest first.
     """
 
     url: str
     fingerprint: str
     standins: tuple[str, ...]
+    versions: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def key_url(self) -> str:
@@ -83,11 +112,12 @@ def publish(folder: Path) -> None:
             apt_repository.build(debs, made, signing)
             # As the vendor's file, which has its former keys as well.
             (made / apt_repository.KEY_FILE).write_text(former_key().public() + signing.public())
-            standins = [name for name in standin_packages.NAMES if name not in real]
+            names = [name for name in standin_packages.NAMES if name not in real]
             notes = {
                 "digest": wanted,
                 "fingerprint": signing.fingerprint(),
-                "standins": standins,
+                "standins": names,
+                "versions": _versions_of(debs),
             }
             (made / "lab.json").write_text(json.dumps(notes, indent=2) + "\n")
 
@@ -102,7 +132,9 @@ def published(folder: Path, address: str) -> Repository:
     if not notes:
         raise LabError(f"{folder / PLACE} is no repository yet: bring a lab up first")
     url = f"{mirror.url(address)}/{PLACE}"
-    return Repository(url, notes["fingerprint"], tuple(notes["standins"]))
+    return Repository(
+        url, notes["fingerprint"], tuple(notes["standins"]), notes.get("versions", {})
+    )
 
 
 def key() -> SigningKey:
@@ -115,42 +147,58 @@ def former_key() -> SigningKey:
     return SigningKey(paths.cache() / "former-signing-key").create("Former key <old@lab.invalid>")
 
 
-def real_packages(folder: str) -> dict[str, Path]:
+def real_packages(folder: str) -> dict[str, list[Path]]:
     """The .deb files of a folder by package, as far as they have a stand-in.
 
     Args:
-        folder: Its path; empty for none.
+        folder: Its path; empty for none. It may hold several versions of a package.
 
     Raises:
-        LabError: It is not there, has two files of one package, or none that is of use.
+        LabError: It is not there, has one version of a package twice, or none that is of use.
     """
     if not folder:
         return {}
     if not Path(folder).is_dir():
         raise LabError(f"{DEBS_VARIABLE}={folder} is no folder: it holds .deb files, or is not set")
-    found: dict[str, Path] = {}
+    found: dict[str, dict[str, Path]] = {}
     for deb in sorted(Path(folder).glob("*.deb")):
-        name = run("dpkg-deb", "--field", str(deb), "Package").stdout.strip()
-        if name in found:
-            raise LabError(f"{DEBS_VARIABLE}={folder} has {name} twice: remove {deb.name}")
+        name, version = _name_and_version(deb)
+        if version in found.get(name, {}):
+            raise LabError(
+                f"{DEBS_VARIABLE}={folder} has {name} {version} twice: remove {deb.name}"
+            )
         if name in standin_packages.NAMES:
-            found[name] = deb
+            found.setdefault(name, {})[version] = deb
     if not found:
         wanted = ", ".join(standin_packages.NAMES)
         raise LabError(f"{DEBS_VARIABLE}={folder} has no .deb of any of {wanted}")
-    return found
+    return {name: list(versions.values()) for name, versions in found.items()}
 
 
 @contextmanager
-def packages(real: dict[str, Path]) -> Iterator[list[Path]]:
+def packages(real: dict[str, list[Path]]) -> Iterator[list[Path]]:
     """The .deb files of a repository: the real ones, and stand-ins made for the others."""
     with tempfile.TemporaryDirectory(prefix="standins-") as temporary:
-        built = (
-            standin_packages.build(name, Path(temporary))
-            for name in standin_packages.NAMES
+        built = [
+            standin_packages.build(name, Path(temporary), version, flavour)
+            for name, version, flavour in standins()
             if name not in real
-        )
-        yield [*real.values(), *built]
+        ]
+        yield [*(deb for debs in real.values() for deb in debs), *built]
+
+
+def _versions_of(debs: Iterable[Path]) -> dict[str, list[str]]:
+    """Package → its versions, newest first."""
+    found: dict[str, list[str]] = {}
+    for name, version in map(_name_and_version, debs):
+        found.setdefault(name, []).append(version)
+    return {name: newest_first(versions) for name, versions in found.items()}
+
+
+def _name_and_version(deb: Path) -> tuple[str, str]:
+    shown = run("dpkg-deb", "--show", "--showformat=${Package} ${Version}", str(deb)).stdout
+    name, version = shown.split()
+    return name, version
 
 
 @contextmanager
@@ -175,12 +223,15 @@ def replacing(place: Path) -> Iterator[Path]:
             shutil.rmtree(old)
 
 
-def _digest(real: dict[str, Path], fingerprint: str) -> str:
-    standins = [name for name in standin_packages.NAMES if name not in real]
+def _digest(real: dict[str, list[Path]], fingerprint: str) -> str:
     parts = [
         *(FORMAT, fingerprint),
-        *((name, standin_packages.digest(name)) for name in standins),
-        *((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in real.values()),
+        *((each, standin_packages.digest(*each)) for each in standins() if each.name not in real),
+        *(
+            (str(path), path.stat().st_size, path.stat().st_mtime_ns)
+            for debs in real.values()
+            for path in debs
+        ),
     ]
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 

@@ -8,6 +8,7 @@ from tests.lab import mirror
 from tests.lab.grafana_repository import Repository
 from tests.lab.machine import Machine
 from tests.lab.php_repository import PhpRepository
+from tests.lab.pins import pinned
 from tests.lab.prometheus import RELEASES, Release
 
 
@@ -50,6 +51,7 @@ targets:
     version: "{release.version}"
     base_url: {mirror.url(gateway)}/{RELEASES}
     sha256: {{{release.architecture}: {release.sha256}}}
+{_versions(repository)}\
   grafana_apt:
     url: {repository.url}
     key_url: {repository.key_url}
@@ -59,3 +61,13 @@ targets:
     key_url: {php.key_url}
     fingerprints: [{php.fingerprint}]
 """
+
+
+def _versions(repository: Repository) -> str:
+    """The version settings of packages whose pinned version the repository does not have."""
+    lines = ""
+    for section, package in (("loki", "loki"), ("grafana", "grafana"), ("logs", "alloy")):
+        there = repository.versions.get(package, ())
+        if there and pinned(package) not in there:
+            lines += f'  {section}:\n    version: "{there[0]}"\n'
+    return lines

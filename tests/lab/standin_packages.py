@@ -10,18 +10,12 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from tests.lab.pins import pinned
 from tests.lab.shell import run
 
 SOURCES = Path(__file__).with_name("standins")
 NAMES = ("grafana", "loki", "promtail", "alloy")
 PROGRAMS = SOURCES / "programs"
-# Versions of the packages, as their vendor numbers them; Alloy's have Debian's iteration.
-VERSIONS = {
-    "grafana": "12.3.0+standin1",
-    "loki": "3.7.6",
-    "promtail": "3.6.15",
-    "alloy": "1.18.1-1",
-}
 # "write-execute" dies at start where memory cannot be writable and executable, as 1.16 to 1.18.
 # "overwrites-label" gives the journal's lines the component's name as `job`, as 1.19.0.
 FLAVOURS = {
@@ -56,7 +50,7 @@ def build(name: str, folder: Path, version: str | None = None, flavour: str | No
     Args:
         name: The package.
         folder: Where it goes; it may hold other versions.
-        version: The package's; by default that of `VERSIONS`.
+        version: The package's; by default the pinned one.
         flavour: One of `FLAVOURS`; by default the first.
 
     Raises:
@@ -86,7 +80,7 @@ def build(name: str, folder: Path, version: str | None = None, flavour: str | No
 
 
 def _version(name: str, version: str | None) -> str:
-    return version or VERSIONS[name]
+    return version or pinned(name)
 
 
 def _description(name: str, version: str | None, flavour: str | None) -> str:

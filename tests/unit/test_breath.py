@@ -13,7 +13,7 @@ from facts.answers import Answer as WebAnswer
 from facts.conditions import Condition, ConditionNow
 from facts.files import FileState
 from facts.keys import OfferedKey
-from facts.packages import Offered
+from facts.offers import FreshOffers, Offers
 from facts.turns import last_turn
 from state import breath
 from state.batch import Answer
@@ -214,7 +214,7 @@ def test_what_is_to_be_asked_alone_is_neither_answered_nor_remembered(world: Wor
     assert world.says("one") == "from memory"
 
 
-@pytest.mark.parametrize("fact", [ConditionNow, WebAnswer, OfferedKey, Offered])
+@pytest.mark.parametrize("fact", [ConditionNow, WebAnswer, OfferedKey, Offers, FreshOffers])
 def test_facts_that_wait_or_ask_others_are_asked_alone(fact: Any) -> None:
     assert breath._is_asked_alone(fact)
     assert not breath._is_asked_alone(Condition)

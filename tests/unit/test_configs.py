@@ -12,11 +12,13 @@ import configs
 from configs import Configuration, ConfigurationError, Problem
 from configs.__main__ import main
 from configs.paths import PROJECT
+from configs.versions import load_versions
 from tests.unit.keys import PRIVATE_KEY
 
 Load = Callable[[str], Configuration]
 Refuse = Callable[[str], list[Problem]]
 
+PIN = load_versions().pins.prometheus.version
 SSH = "ssh: {{user: deploy, key: {key}, known_hosts: {hosts}}}\n"
 TARGETS = """
 targets:
@@ -129,7 +131,7 @@ def test_checksums_are_replaced_and_never_mixed(load: Load, ssh: str) -> None:
 def test_another_version_needs_its_own_checksums(refuse: Refuse, ssh: str) -> None:
     problem = only(refuse(ssh + TARGETS + "settings: {prometheus: {version: 3.9.0}}"))
     assert problem.key == "settings.prometheus.version"
-    assert "the pinned checksums belong to 3.8.1" in problem.found
+    assert f"the known checksums belong to {PIN}" in problem.found
     assert "prometheus.sha256" in problem.remedy
 
 
@@ -148,7 +150,7 @@ def test_a_refused_version_below_says_nothing_about_the_checksums(refuse: Refuse
 
 
 def test_the_pinned_version_may_be_repeated(load: Load, ssh: str) -> None:
-    load(ssh + TARGETS + "settings: {prometheus: {version: 3.8.1}}")
+    load(ssh + TARGETS + f"settings: {{prometheus: {{version: {PIN}}}}}")
 
 
 def test_values_are_brought_to_one_form(load: Load, ssh: str) -> None:

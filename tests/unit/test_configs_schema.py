@@ -12,6 +12,7 @@ from configs import Settings
 from configs.__main__ import main
 from configs.json_schema import PUBLISHED, json_schema, text
 from configs.paths import PROJECT
+from configs.pins import read_versions, resolve
 from configs.schema import Inventory
 
 CONFIGS = PROJECT / "configs"
@@ -36,7 +37,8 @@ def inventory(**changes: Any) -> dict[str, Any]:
 
 
 def test_the_defaults_are_complete_and_valid() -> None:
-    Settings.model_validate(yaml.safe_load((CONFIGS / "defaults.yaml").read_text()))
+    defaults = yaml.safe_load((CONFIGS / "defaults.yaml").read_text())
+    Settings.model_validate(resolve(defaults, read_versions().data["pins"]))
 
 
 @pytest.mark.parametrize(("path", "field"), list(fields(Inventory)))

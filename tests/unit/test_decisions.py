@@ -172,8 +172,9 @@ def test_packages_are_read_with_the_age_of_the_lists() -> None:
 
 
 def test_sources_are_read_as_suites() -> None:
-    assert Sources().process(["trixie http://mirror.example/debian"]) == {
-        "trixie": "http://mirror.example/debian"
+    lines = ["trixie http://mirror.example/debian/", "trixie http://vendor.example/php"]
+    assert Sources().process(lines) == {
+        "trixie": ["http://mirror.example/debian", "http://vendor.example/php"]
     }
 
 

@@ -16,8 +16,19 @@ from pathlib import Path
 import pytest
 import yaml
 
+from configs.versions import load_versions
 from tests.lab import __main__ as command_line
-from tests.lab import names, network, paths, preflight, report, resolver, shell, state
+from tests.lab import (
+    names,
+    network,
+    paths,
+    preflight,
+    report,
+    resolver,
+    shell,
+    standin_packages,
+    state,
+)
 from tests.lab.base import carried_apt_settings, recipe_key
 from tests.lab.grafana_repository import Repository
 from tests.lab.inventory import inventory_text
@@ -26,6 +37,7 @@ from tests.lab.lab import Lab, plan
 from tests.lab.machine import Machine, console
 from tests.lab.mounts import mounts
 from tests.lab.php_repository import PhpRepository
+from tests.lab.pins import newest_first, pinned
 from tests.lab.process import Process, start_time
 from tests.lab.prometheus import Release, tar_gz, upstream_version
 from tests.lab.shell import LabError
@@ -269,6 +281,26 @@ def test_inventory_is_what_the_deploy_reads() -> None:
             },
         },
     }
+
+
+def test_inventory_names_versions_only_of_packages_without_their_pin() -> None:
+    """With real packages of other releases; one of the pinned version needs no setting."""
+    versions = {"loki": ["3.9.0", "3.8.1"], "grafana": [pinned("grafana")], "alloy": ["1.20.1-1"]}
+    repository = Repository("http://10.66.0.1:8066/grafana", "CD" * 20, (), versions)
+    release, php = Release("2.53.3", "amd64", "ab" * 32), PhpRepository("http://x/php", "EF" * 20)
+    text = inventory_text(".lab/demo", plan(SUBNET, 1, {}), "10.66.0.1", release, repository, php)
+    settings = yaml.safe_load(text)["settings"]
+    assert settings["loki"] == {"version": "3.9.0"}
+    assert settings["logs"] == {"version": "1.20.1-1"}
+    assert "grafana" not in settings
+
+
+def test_pins_are_read_as_the_deploy_reads_them() -> None:
+    for name in standin_packages.NAMES:
+        assert pinned(name) == load_versions().pins.version_of(name)
+    with pytest.raises(LabError, match="pins no tempo"):
+        pinned("tempo")
+    assert newest_first(["1.9-1", "1.18.1-1", "1.10~rc1"]) == ["1.18.1-1", "1.10~rc1", "1.9-1"]
 
 
 def test_known_hosts_leaves_the_comment_out() -> None:

@@ -13,7 +13,7 @@ from pyinfra.api.exceptions import OperationError
 from pyinfra.context import ctx_host, ctx_state
 
 import configs
-from configs import ConfigurationError, Target
+from configs import ConfigurationError
 from configs.__main__ import main
 from configs.given import problems_of
 from configs.migration import read_old_state
@@ -29,7 +29,6 @@ from state.refusing import Refusal
 from state.store import Store
 from tasks.component import Site
 from tasks.operations.apt import add_suites
-from tasks.php.preflight import check_versions
 from tasks.preflight import check
 from tasks.releases.rollback import chosen_app
 from tasks.stacks import STACKS
@@ -93,28 +92,6 @@ def on_fake(function: Any, responses: Mapping[str, Any]) -> Any:
 def test_a_server_without_debians_archive() -> None:
     with pytest.raises(OperationError, match="apt reads no archive of trixie by that name"):
         on_fake(lambda: list(add_suites._inner(mirror=None, path="/etc/apt/x.sources")), {})
-
-
-def old_php(folder: Path) -> Target:
-    return configuration(folder, OLD_PHP).targets["web"]
-
-
-def test_a_php_version_that_nobody_offers(tmp_path: Path) -> None:
-    (finding,) = on_fake(
-        lambda: check_versions(old_php(tmp_path)),
-        {"dpkg-query": ["unfinished=no"], "apt-cache": []},
-    )
-    assert finding.found == "no php9.9-fpm in https://packages.sury.org/php"
-    assert finding.remedy == 'take "9.9" out of php.versions'
-
-
-def test_a_php_repository_that_cannot_be_reached(tmp_path: Path) -> None:
-    (finding,) = on_fake(
-        lambda: check_versions(old_php(tmp_path)),
-        {"dpkg-query": ["unfinished=no"], "apt-cache": ["no answer"]},
-    )
-    assert finding.found == "no answer from https://packages.sury.org/php"
-    assert finding.remedy == "correct php_apt.url, or let the server reach it"
 
 
 def test_a_server_that_does_not_tell_what_it_is(tmp_path: Path) -> None:

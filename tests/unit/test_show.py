@@ -11,6 +11,7 @@ import configs
 from configs import Configuration, ConfigurationError, Problem
 from configs.__main__ import main
 from configs.overrides import settings
+from configs.versions import load_versions
 from tests.unit.keys import PRIVATE_KEY
 
 Load = Callable[..., Configuration]
@@ -183,7 +184,8 @@ def test_a_mail_server_of_the_environment_needs_a_receiver(load: Load) -> None:
 def test_a_version_without_its_checksums(load: Load) -> None:
     problem = only(refused(load, CHOM_SETTING__PROMETHEUS__VERSION="3.9.0"))
     assert problem.key == "CHOM_SETTING__PROMETHEUS__VERSION"
-    assert "the pinned checksums belong to 3.8.1" in problem.found
+    pin = load_versions().pins.prometheus.version
+    assert f"the known checksums belong to {pin}" in problem.found
     assert only(refused(load, {"prometheus.version": "3.9.0"})).file == "--data"
 
 

@@ -15,6 +15,7 @@ from pyinfra.api import State
 from pyinfra.api.operation import OperationMeta
 from pyinfra.context import ctx_host, ctx_state
 
+from configs.versions import load_versions
 from state.selecting import select
 from tasks.component import Component, Site, Step, declare
 from tasks.grafana.component import grafana
@@ -173,7 +174,7 @@ def test_files_follow_settings_and_hardware(both: list[Declaration], texts: dict
     assert "pm.max_children = 12" in texts["/etc/php/8.4/fpm/pool.d/chom-laravel.conf"]
     unit = texts["/etc/systemd/system/prometheus.service"]
     assert "--storage.tsdb.retention.size=51200MB" in unit
-    assert "/opt/prometheus/3.8.1/prometheus" in unit
+    assert f"/opt/prometheus/{load_versions().pins.prometheus.version}/prometheus" in unit
 
 
 def test_prometheus_scrapes_every_exporter(both: list[Declaration], texts: dict[str, str]) -> None:
@@ -347,13 +348,23 @@ def test_grafanas_secrets_are_in_files_of_their_own(
 def test_a_pinned_grafana_comes_from_its_makers(both: list[Declaration]) -> None:
     site = both[0].site
     settings = site.settings.model_copy(
-        update={"grafana": site.settings.grafana.model_copy(update={"version": "12.3.0"})}
+        update={"grafana": site.settings.grafana.model_copy(update={"version": "latest"})}
     )
     target = site.target.model_copy(update={"settings": settings})
-    assert grafana.packages(site) == ["grafana"]
-    assert grafana.packages(replace(site, target=target)) == ["grafana=12.3.0"]
+    pin = load_versions().pins.grafana.version
+    assert grafana.packages(site) == [f"grafana={pin}"]
+    assert grafana.packages(replace(site, target=target)) == ["grafana"]
     [repository] = grafana.repositories(site)
     assert repository.url == site.settings.grafana_apt.url
+
+
+def test_pinned_packages_are_held_each_by_a_file(texts: dict[str, str], both: Any) -> None:
+    """A deploy of a few components leaves those of the others alone."""
+    held = {path for path in texts if path.startswith("/etc/apt/preferences.d/chom-version-")}
+    names = {path.removeprefix("/etc/apt/preferences.d/chom-version-") for path in held}
+    assert names == {"alloy", "grafana", "loki"}
+    pin = load_versions().pins.loki.version
+    assert f"Pin: version {pin}\n" in texts["/etc/apt/preferences.d/chom-version-loki"]
 
 
 def test_network_services_are_confined(texts: dict[str, str], both: Any) -> None:

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from . import grafana_provisioning as provisioning
+from . import package
 from .grafana_provisioning import ProvisioningError
 from .grafana_settings import Settings
 from .grafana_store import Store
 from .web import HTML, Answer, Metrics, Request
 
-VERSION = "13.2.1+standin"
+VERSION = package.version("13.2.3")
 SHORTEST_PASSWORD = 4
 _LOGIN = "<!doctype html><title>Grafana</title><h1>Grafana</h1><p>A stand-in: not the real one.</p>"
 # What a datasource is asked to find out whether it is there.
