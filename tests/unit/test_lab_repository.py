@@ -28,6 +28,7 @@ from tests.lab import (
     standin_packages,
 )
 from tests.lab.grafana_repository import Repository
+from tests.lab.pins import pinned
 from tests.lab.shell import LabError, run
 from tests.lab.signing import SigningKey
 
@@ -234,7 +235,7 @@ def test_the_same_sources_make_the_same_package(name: str, tmp_path: Path) -> No
     assert one.read_bytes() == other.read_bytes()
     fields = run("dpkg-deb", "--field", str(one), "Package", "Version", "Depends").stdout
     assert f"Package: {name}\n" in fields
-    assert f"Version: {standin_packages.VERSIONS[name]}\n" in fields
+    assert f"Version: {pinned(name)}\n" in fields
     assert "Depends: adduser, python3, python3-yaml" in fields
 
 
