@@ -21,6 +21,7 @@ from tasks.component import Component, Site, Step, declare
 from tasks.grafana.component import grafana
 from tasks.operations import files
 from tasks.prometheus.jobs import jobs
+from tasks.prometheus.places import CONFIG_FILE
 from tasks.quoting import systemd
 from tasks.scraping.component import expected
 from tasks.stacks import STACKS, addresses, needed_secrets
@@ -173,7 +174,8 @@ def test_files_follow_settings_and_hardware(both: list[Declaration], texts: dict
     assert "maxmemory 128mb" in texts["/etc/redis/redis.conf"]
     assert "pm.max_children = 12" in texts["/etc/php/8.4/fpm/pool.d/chom-laravel.conf"]
     unit = texts["/etc/systemd/system/prometheus.service"]
-    assert "--storage.tsdb.retention.size=51200MB" in unit
+    assert "--storage.tsdb.retention" not in unit
+    assert "      size: 51200MB\n" in texts[CONFIG_FILE]
     assert f"/opt/prometheus/{load_versions().pins.prometheus.version}/prometheus" in unit
 
 
