@@ -222,12 +222,13 @@ def arrivals(platform: Platform, labels: str, word: str) -> list[int]:
 def all_arrive_once(platform: Platform, word: str, count: int) -> None:
     """All numbers below ``count`` are in the access log's and the journal's lines, each once."""
     for labels in ('job="nginx"', 'job="journal"'):
-        wait_for(
-            f"{labels} of {word}",
-            partial(lambda labels: arrivals(platform, labels, word) == list(range(count)), labels),
-            2 * SOON_S,
-            every_s=1,
-        )
+        all_there = partial(_has_all, platform, labels, word, count)
+        wait_for(f"{word} of {labels}", all_there, 2 * SOON_S, every_s=1)
+        assert arrivals(platform, labels, word) == list(range(count))
+
+
+def _has_all(platform: Platform, labels: str, word: str, count: int) -> bool:
+    return set(arrivals(platform, labels, word)) == set(range(count))
 
 
 def end_shipper(platform: Platform, how: str, shipper: str) -> None:
