@@ -189,9 +189,12 @@ import glob, json, os, sys
 from log_checkpoint.positions import entries
 path = "/var/log/nginx/access.log"
 files = sorted(glob.glob("/var/lib/*/checkpoint/checkpoint.json"), key=os.path.getmtime)
-texts = json.load(open(files[-1]))["texts"].values() if files else []
+kept = json.load(open(files[-1])) if files else sys.exit(1)
+texts = kept["texts"].values()
 offsets = [entry.offset for text in texts for entry in entries(text) if entry.path == path]
-sys.exit(not offsets or offsets[0] < {size})
+# After a rotation, the old checkpoint has a position in the file of before.
+is_same = kept["files"].get(path, {{}}).get("inode") == os.stat(path).st_ino
+sys.exit(not (is_same and offsets and offsets[0] >= {size}))
 """
     command = f"PYTHONPATH=/usr/local/lib/chom PYTHONDONTWRITEBYTECODE=1 python3 -c {shell(state)}"
 
@@ -222,12 +225,13 @@ def arrivals(platform: Platform, labels: str, word: str) -> list[int]:
 def all_arrive_once(platform: Platform, word: str, count: int) -> None:
     """All numbers below ``count`` are in the access log's and the journal's lines, each once."""
     for labels in ('job="nginx"', 'job="journal"'):
-        wait_for(
-            f"{labels} of {word}",
-            partial(lambda labels: arrivals(platform, labels, word) == list(range(count)), labels),
-            2 * SOON_S,
-            every_s=1,
-        )
+        all_there = partial(_has_all, platform, labels, word, count)
+        wait_for(f"{word} of {labels}", all_there, 2 * SOON_S, every_s=1)
+        assert arrivals(platform, labels, word) == list(range(count))
+
+
+def _has_all(platform: Platform, labels: str, word: str, count: int) -> bool:
+    return set(arrivals(platform, labels, word)) == set(range(count))
 
 
 def end_shipper(platform: Platform, how: str, shipper: str) -> None:
