@@ -179,12 +179,13 @@ def test_a_version_that_the_lists_lack_has_them_read_again(deployed: Platform) -
     lab = deployed.lab
     deployed.unsettle()
     suite = "/var/lib/apt/lists/*_grafana_dists_stable_"
-    # Without the signed file apt does not take the index for the present one.
+    # Without the signed file, and with an old index, apt does not take it for the present one.
     answer(
         lab,
         "observability",
         f"sed -i 's/^Version: {NEWER}$/Version: 3.7.4/' {suite}main_binary-*_Packages"
-        f" && rm {suite}InRelease && touch /var/lib/apt/lists",
+        f" && touch -d '9 days ago' {suite}main_binary-*_Packages && rm {suite}InRelease"
+        " && touch /var/lib/apt/lists",
     )
     assert NEWER not in answer(lab, "observability", "apt-cache madison loki")
     record = deployed.converge({"settings.loki.version": NEWER})
