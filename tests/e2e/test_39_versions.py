@@ -100,6 +100,15 @@ def test_pinned_packages_are_installed_and_held(deployed: Platform) -> None:
     assert "Checking: alloy" not in told
 
 
+def test_php_of_a_vendor_is_found_before_its_repository_is_configured(deployed: Platform) -> None:
+    changes = {"settings.php.versions": ["8.4", "8.2"]}
+    outcome = deployed.project.deploy("--dry", changes=changes)
+    assert outcome.code == 0, outcome
+    assert "✗ vpsmanager" not in outcome.text
+    assert "+ create /etc/apt/sources.list.d/php.sources" in outcome.text, outcome
+    assert answer(deployed.lab, "vpsmanager", f"{IN_MEMORY} 2>/dev/null || :") == ""
+
+
 def test_versions_are_shown(deployed: Platform) -> None:
     before = disks(deployed)
     outcome = deployed.project.configs_command("versions", "--json")
