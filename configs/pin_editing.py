@@ -26,7 +26,9 @@ _FETCH_LIMIT_S = 30
 _MAX_BYTES = 1_000_000
 
 
-def moved(text: str, package: str, version: str, sha256: Mapping[str, str] | None = None) -> str:
+def replace_pin(
+    text: str, package: str, version: str, sha256: Mapping[str, str] | None = None
+) -> str:
     """The text of versions.yaml with the pin of ``package`` moved to ``version``.
 
     ``sha256``: the checksums of the new release by architecture, for a package that has some. The
@@ -52,7 +54,7 @@ def move_pin(
     path: Path = VERSIONS,
 ) -> None:
     """Move a pin in versions.yaml; readers see the old file or the new one. Raises OSError."""
-    text = moved(path.read_text(encoding="utf-8"), package, version, sha256)
+    text = replace_pin(path.read_text(encoding="utf-8"), package, version, sha256)
     new = path.with_name(f".{path.name}.new")
     new.write_text(text, encoding="utf-8")
     os.chmod(new, path.stat().st_mode & 0o777)

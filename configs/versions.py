@@ -19,6 +19,7 @@ from configs.values import Model, Sha256
 EXACT_VERSION = r"^[0-9][A-Za-z0-9.+~:-]{0,99}$"
 _REMEDY = "undo the change to this file (git checkout configs/versions.yaml)"
 _CONDITION = re.compile(r"(<=|<|>=|>|=) ([0-9][A-Za-z0-9.+~:-]*)")
+_ONE_CONDITION = r"(<=|<|>=|>|=) [0-9][A-Za-z0-9.+~:-]*"
 _OPERATORS: Mapping[str, Callable[[int, int], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -26,8 +27,7 @@ _OPERATORS: Mapping[str, Callable[[int, int], bool]] = {
     ">=": operator.ge,
     ">": operator.gt,
 }
-_Condition = r"(<=|<|>=|>|=) [0-9][A-Za-z0-9.+~:-]*"
-Conditions = Annotated[str, Field(pattern=rf"^{_Condition}(, {_Condition})*$")]
+Conditions = Annotated[str, Field(pattern=rf"^{_ONE_CONDITION}(, {_ONE_CONDITION})*$")]
 Exact = Annotated[str, Field(pattern=EXACT_VERSION)]
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f]+$")]
 

@@ -56,8 +56,8 @@ class Offers(FactBase[OffersData]):
     def command(self, names: Sequence[str], listed: Sequence[str] = ()) -> StringCommand:
         return StringCommand(
             f'apt() {{ tool=$1; shift; $tool {READ_ONLY} "$@"; }}; '
-            "t=$(mktemp -d /run/chom-offers.XXXXXX)"
-            f" && trap 'rm -rf \"$t\"' EXIT\n{_asking(names, listed)}"
+            "t=$(mktemp -d /run/chom-offers.XXXXXX) || exit 1;"
+            f" trap 'rm -rf \"$t\"' EXIT\n{_asking(names, listed)}"
         )
 
     def process(self, output: list[str]) -> OffersData:

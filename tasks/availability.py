@@ -17,6 +17,7 @@ from facts.packages import Packages, Sources
 from tasks.component import Component, Site
 from tasks.operations.apt import lacking_suites, sources_text
 from tasks.php.versions import OF_DEBIAN
+from tasks.preflight import is_supported
 from tasks.repositories import Repository
 from tasks.vendors import preferences
 
@@ -62,6 +63,11 @@ class Plan:
         urls = {repository.url.rstrip("/") for repository in self.repositories_of(package)}
         return [offer for offer in offers if offer.url.rstrip("/") in urls]
 
+    def is_allowed(self, package: str, version: str) -> bool:
+        """Whether a version is not known to be broken, or worth no more than a warning."""
+        installed = self.installed.get(package)
+        return bool(self.versions.without_refused(package, [version], installed))
+
     def is_available(self, wanted: str) -> bool:
         """Whether apt has a package in the wanted version."""
         package, _, version = wanted.partition("=")
@@ -93,7 +99,9 @@ def check_packages(
     names = sorted(wanted)
     packages = host.get_fact(Packages, names=sorted(map(_name, names)))
     plan = Plan(site, versions, wanted, packages["versions"])
-    can_ask = health["root"] and health["mirror"] and health["resolves"]
+    can_ask = (
+        is_supported(site.hardware) and health["root"] and health["mirror"] and health["resolves"]
+    )
     if plan.missing and can_ask:
         offers = _ask(plan, packages["lists_age_s"], keep=not dry)
         plan = Plan(site, versions, wanted, plan.installed, offers)
@@ -118,8 +126,7 @@ def _ask(plan: Plan, lists_age_s: int | None, *, keep: bool) -> OffersData:
     listed = [
         package
         for package, _, version in (name.partition("=") for name in names)
-        if package in SECTIONS
-        and (not version or any(e.refuse for e in plan.versions.faults_of(package, version)))
+        if package in SECTIONS and (not version or not plan.is_allowed(package, version))
     ]
     if is_fresh and is_configured:
         offers = host.get_fact(Offers, names=names, listed=listed)
@@ -149,7 +156,7 @@ def _is_complete(plan: Plan, offers: OffersData) -> bool:
 
 def _unreadable(plan: Plan) -> list[Finding]:
     """Package sources that could not be read."""
-    findings = []
+    findings: list[Finding] = []
     vendors = {each: None for its in plan.wanted.values() for each in its}
     for url, reason in plan.offers["failed"].items():
         vendor = next((each for each in vendors if url.startswith(each.url)), None)

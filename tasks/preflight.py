@@ -40,8 +40,13 @@ def check(
     ]
 
 
+def is_supported(hardware: HardwareData) -> bool:
+    """Whether a machine runs the operating system that everything here is made for."""
+    return hardware["os_id"] == "debian" and hardware["os_version"] == "13"
+
+
 def _system(hardware: HardwareData) -> list[Finding]:
-    if hardware["os_id"] == "debian" and hardware["os_version"] == "13":
+    if is_supported(hardware):
         return []
     return [
         Finding(

@@ -100,6 +100,15 @@ def test_pinned_packages_are_installed_and_held(deployed: Platform) -> None:
     assert "Checking: alloy" not in told
 
 
+def test_php_of_a_vendor_is_found_before_its_repository_is_configured(deployed: Platform) -> None:
+    changes = {"settings.php.versions": ["8.4", "8.2"]}
+    outcome = deployed.project.deploy("--dry", changes=changes)
+    assert outcome.code == 0, outcome
+    assert "✗ vpsmanager" not in outcome.text
+    assert "+ create /etc/apt/sources.list.d/php.sources" in outcome.text, outcome
+    assert answer(deployed.lab, "vpsmanager", f"{IN_MEMORY} 2>/dev/null || :") == ""
+
+
 def test_versions_are_shown(deployed: Platform) -> None:
     before = disks(deployed)
     outcome = deployed.project.configs_command("versions", "--json")
@@ -179,12 +188,13 @@ def test_a_version_that_the_lists_lack_has_them_read_again(deployed: Platform) -
     lab = deployed.lab
     deployed.unsettle()
     suite = "/var/lib/apt/lists/*_grafana_dists_stable_"
-    # Without the signed file apt does not take the index for the present one.
+    # Without the signed file, and with an old index, apt does not take it for the present one.
     answer(
         lab,
         "observability",
         f"sed -i 's/^Version: {NEWER}$/Version: 3.7.4/' {suite}main_binary-*_Packages"
-        f" && rm {suite}InRelease && touch /var/lib/apt/lists",
+        f" && touch -d '9 days ago' {suite}main_binary-*_Packages && rm {suite}InRelease"
+        " && touch /var/lib/apt/lists",
     )
     assert NEWER not in answer(lab, "observability", "apt-cache madison loki")
     record = deployed.converge({"settings.loki.version": NEWER})

@@ -101,9 +101,17 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
         age: str = "age=60",
         asked: list[Any] | None = None,
         changes: Mapping[str, Any] | None = None,
+        system: str = "13",
     ) -> list[Finding]:
         targets = configuration(tmp_path, INVENTORY.format(settings=settings)).targets
-        site = Site(targets["watch"], hardware(), list(targets.values()), ["watch"], [22], {})
+        site = Site(
+            targets["watch"],
+            hardware(os_version=system),
+            list(targets.values()),
+            ["watch"],
+            [22],
+            {},
+        )
         responses = {
             "dpkg-query": ["unfinished=no", *(["pkg=" + each for each in installed]), age],
             "--print-uris": list(sources),
@@ -171,7 +179,8 @@ def test_a_host_that_cannot_ask_is_not_asked(check: Check, change: Mapping[str, 
     """What keeps it from asking is a finding of its own."""
     asked: list[Any] = []
     assert check(loki, asked=asked, changes=change) == []
-    assert [fact.__name__ for fact, _ in asked] == ["Packages"]
+    assert check(loki, asked=asked, system="12") == []
+    assert [fact.__name__ for fact, _ in asked] == ["Packages", "Packages"]
 
 
 # What is found

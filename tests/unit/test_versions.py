@@ -18,7 +18,7 @@ from configs import Configuration, ConfigurationError
 from configs.debian_versions import compare, upstream, version_key
 from configs.documents import Document
 from configs.loader import judge, read_sources
-from configs.pin_editing import NoChecksums, fetch_checksums, move_pin, moved
+from configs.pin_editing import NoChecksums, fetch_checksums, move_pin, replace_pin
 from configs.pins import VERSIONS, read_versions
 from configs.versions import BrokenRelease, Versions, load_versions, parse
 from tests.unit.helpers import configuration
@@ -224,7 +224,7 @@ def test_known_faults_of_the_released_file() -> None:
 
 def test_a_moved_pin_changes_its_lines_alone() -> None:
     before = VERSIONS.read_text()
-    after = moved(before, "loki", "3.7.7")
+    after = replace_pin(before, "loki", "3.7.7")
     changed = [
         (old, new)
         for old, new in zip(before.splitlines(), after.splitlines(), strict=True)
@@ -253,7 +253,7 @@ def test_a_moved_prometheus_takes_its_checksums_along(tmp_path: Path) -> None:
 
 def test_a_pin_that_is_not_there() -> None:
     with pytest.raises(LookupError, match=r"versions\.yaml has no tempo"):
-        moved(VERSIONS.read_text(), "tempo", "1")
+        replace_pin(VERSIONS.read_text(), "tempo", "1")
 
 
 @pytest.fixture
