@@ -140,7 +140,12 @@ def _ask(plan: Plan, lists_age_s: int | None, *, keep: bool) -> OffersData:
             listed=listed,
             ours=[f"{each.name}.sources" for each in vendors],
             suites=sources_text(suites) if suites else "",
-            preferences="\n".join(preferences(plan.wanted).values()),
+            preferences="\n".join(
+                [
+                    *preferences(plan.wanted).values(),
+                    *(each.preferences() for each in vendors if each.owns),
+                ]
+            ),
             own=own,
             keep=keep,
         )
