@@ -186,6 +186,7 @@ def kept_up_to_now(platform: Platform) -> None:
     size = answer(platform.lab, "vpsmanager", "stat -c %s /var/log/nginx/access.log").strip()
     state = f"""
 import glob, json, os, sys
+from log_checkpoint.generations import Identity, is_still
 from log_checkpoint.positions import entries
 path = "/var/log/nginx/access.log"
 files = sorted(glob.glob("/var/lib/*/checkpoint/checkpoint.json"), key=os.path.getmtime)
@@ -193,7 +194,7 @@ kept = json.load(open(files[-1])) if files else sys.exit(1)
 texts = kept["texts"].values()
 offsets = [entry.offset for text in texts for entry in entries(text) if entry.path == path]
 # After a rotation, the old checkpoint has a position in the file of before.
-is_same = kept["files"].get(path, {{}}).get("inode") == os.stat(path).st_ino
+is_same = path in kept["files"] and is_still(path, Identity(**kept["files"][path]))
 sys.exit(not (is_same and offsets and offsets[0] >= {size}))
 """
     command = f"PYTHONPATH=/usr/local/lib/chom PYTHONDONTWRITEBYTECODE=1 python3 -c {shell(state)}"

@@ -445,6 +445,7 @@ def test_rotation_is_waited_out(shipper: Shipper) -> None:
     now[0] += STABLE_S
     assert stability.is_stable(taken)
     shipper.rotate()
+    taken = checkpoint.take(shipper.settings)
     assert not stability.is_stable(taken)
     now[0] += STABLE_S - 1
     assert not stability.is_stable(taken)
@@ -452,6 +453,20 @@ def test_rotation_is_waited_out(shipper: Shipper) -> None:
     assert stability.is_stable(taken)
     # A look-up of file positions and their writing may each be ten seconds old.
     assert STABLE_S > 20
+
+
+def test_other_content_under_the_same_number_is_another_file(shipper: Shipper) -> None:
+    """A file system uses the inode of a removed file again."""
+    now = [0.0]
+    stability = Stability(lambda: now[0])
+    shipper.write("one")
+    shipper.read_on()
+    stability.is_stable(checkpoint.take(shipper.settings))
+    now[0] += STABLE_S
+    inode = shipper.log.stat().st_ino
+    shipper.log.write_text("another\n")
+    assert shipper.log.stat().st_ino == inode
+    assert not stability.is_stable(checkpoint.take(shipper.settings))
 
 
 def test_checkpoint_of_last_week_is_none(shipper: Shipper) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .checkpoint import Checkpoint
+from .generations import Identity, is_still
 from .metrics import Page
 
 # An entry of several lines waits 3 s for its next line, a batch 1 s for its next entry, and the
@@ -63,22 +63,16 @@ class Stability:
     """How long log files have been what they are, for positions that are older than a look."""
 
     clock: Callable[[], float] = time.monotonic
-    _since: dict[str, tuple[int, float]] = field(default_factory=dict)
+    _since: dict[str, tuple[Identity | None, float]] = field(default_factory=dict)
 
     def is_stable(self, checkpoint: Checkpoint) -> bool:
         """Whether no log file was replaced in the last seconds; to be asked often."""
         now = self.clock()
         known = {}
         for path in checkpoint.offsets():
-            inode = _inode(path)
-            before, since = self._since.get(path, (inode, now))
-            known[path] = (inode, since if before == inode else now)
+            identity = checkpoint.files.get(path)
+            before, since = self._since.get(path, (identity, now))
+            is_same = is_still(path, before) if before and identity else before == identity
+            known[path] = (identity, since if is_same else now)
         self._since = known
         return all(now - since >= STABLE_S for _, since in known.values())
-
-
-def _inode(path: str) -> int:
-    try:
-        return os.stat(path).st_ino
-    except OSError:
-        return 0

@@ -114,6 +114,12 @@ def unread(
     return [(found[place], offset), *((each, 0) for each in reversed(newer))]
 
 
+def is_still(path: str, identity: Identity) -> bool:
+    """Whether ``path`` is the file of ``identity``; the number alone may have been used again."""
+    here = _generation(path, follow=True)
+    return here is not None and here.inode == identity.inode and here.is_longer(identity, 0)
+
+
 def _place(
     found: list[Generation], path: str, offset: int, identity: Identity, since: float
 ) -> int | None:

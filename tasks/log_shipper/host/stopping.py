@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from . import checkpoint, delivery
+from .generations import is_still
 from .metrics import Page, Unreadable
 from .settings import Settings
 
@@ -65,7 +66,4 @@ def after(
 def _was_rotated(old: checkpoint.Checkpoint | None, new: checkpoint.Checkpoint) -> bool:
     if old is None:
         return False
-    return any(
-        path in old.files and old.files[path].inode != identity.inode
-        for path, identity in new.files.items()
-    )
+    return any(path in old.files and not is_still(path, old.files[path]) for path in new.files)

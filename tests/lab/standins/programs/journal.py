@@ -57,20 +57,25 @@ class Journal:
             self._child.terminate()
 
     def _run(self) -> None:
+        # journalctl follows the entries of this boot alone; those of earlier ones are read first.
+        follows = False
         while not self._ending:
             with subprocess.Popen(
-                self._command(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+                self._command(follows), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
             ) as self._child:
                 assert self._child.stdout and self._child.stderr
                 for line in self._child.stdout:
                     self._take(json.loads(line))
                 words = self._child.stderr.read().strip()
-            if not self._ending:
+            if not self._ending and (follows or words):
                 log("error", "journalctl ended", job=self._name, error=words)
                 time.sleep(1)
+            follows = True
 
-    def _command(self) -> list[str]:
-        command = ["journalctl", "--follow", "--quiet", "--output=json", "--no-tail"]
+    def _command(self, follows: bool) -> list[str]:
+        command = ["journalctl", "--quiet", "--output=json"]
+        if follows:
+            command += ["--follow", "--no-tail"]
         if path := self._settings.get("path"):
             command.append(f"--directory={path}")
         oldest_s = time.time() - seconds(str(self._settings.get("max_age", "7h")))
