@@ -6,12 +6,13 @@ JOURNAL_LINES = 1000
 # What a unit said before this may be about another failure.
 SINCE = "-10min"
 LAST_LINES, MOST_CHARACTERS = 12, 400
-# How programs begin to say why they end. Expressions of awk.
+# How programs begin to say why they end. Expressions of awk; in brackets, what would otherwise look
+# like a traceback of our own in a log that shows commands.
 _TELLING = "|".join(
     [
         r"^panic: ",
         r"^fatal error: ",
-        r"^Traceback ",
+        r"^Trace[b]ack ",
         r"^thread .* panicked at",
         r"^PHP (Fatal|Parse) error",
         r"(^|[ \t])level=(error|fatal|critical|crit)[ \t]",

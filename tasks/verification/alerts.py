@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tasks.component import Site
-from tasks.verification.check import Check, Unanswered, ask, settle
+from tasks.verification.check import Check, Unanswered, ask, ask_text, settle
 from tasks.verification.marker import RUN
 
 LIMIT_S = 30
@@ -18,7 +18,7 @@ def check(site: Site) -> Sequence[Check]:
     look = f"journalctl -u prometheus-alertmanager on {site.target.name}"
     try:
         before = _mails(base)
-        ask(f"{base}/api/v2/alerts", data=[_alert(site)])
+        ask_text(f"{base}/api/v2/alerts", data=[_alert(site)])
     except Unanswered as error:
         return [Check("a test alert is accepted", str(error), look)]
     accepted = Check("a test alert is accepted", settle(lambda: _lost(base), 10), look)
@@ -59,7 +59,7 @@ def _lost(base: str) -> str:
 
 def _mails(base: str) -> tuple[float, float]:
     """How many attempts to send a mail have ended so far, and how many of them in vain."""
-    text = str(ask(f"{base}/metrics"))
+    text = ask_text(f"{base}/metrics")
     requests = "alertmanager_notification_requests"
     return _sum(text, f"{requests}_total"), _sum(text, f"{requests}_failed_total")
 

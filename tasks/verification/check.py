@@ -33,6 +33,11 @@ def ask(url: str, data: Any = None, login: str | None = None, **query: str) -> A
     return read(whole, host.get_fact(Answer, url=whole, data=data, login=login))
 
 
+def ask_text(url: str, data: Any = None) -> str:
+    """The text, or JSON as text, that a local URL answers with. Raises Unanswered as ``ask``."""
+    return str(_good(url, host.get_fact(Answer, url=url, data=data, login=None)))
+
+
 def ask_all(questions: Sequence[tuple[str, Mapping[str, str]]]) -> list[tuple[str, AnswerData]]:
     """Each URL with its query, and what it answers; all by one command. Raises Unanswered."""
     urls = [_whole(url, query) for url, query in questions]
@@ -43,11 +48,22 @@ def ask_all(questions: Sequence[tuple[str, Mapping[str, str]]]) -> list[tuple[st
 
 
 def read(url: str, answer: AnswerData) -> Any:
-    """The JSON of a good answer. Raises Unanswered for any other."""
+    """The JSON of a good answer. Raises Unanswered for any other, and for one that was cut off."""
+    body = _good(url, answer)
+    if not isinstance(body, dict | list):
+        raise Unanswered(f"{url} answers no JSON, or not to its end: {_excerpt(answer)}")
+    return body
+
+
+def _good(url: str, answer: AnswerData) -> Any:
     if not 200 <= answer["status"] < 300:
-        said = str(answer["body"]).strip()[:200]
-        raise Unanswered(f"{url} answers {answer['status'] or 'nothing'}: {said}".rstrip(": "))
+        said = f"{url} answers {answer['status'] or 'nothing'}: {_excerpt(answer)}"
+        raise Unanswered(said.rstrip(": "))
     return answer["body"]
+
+
+def _excerpt(answer: AnswerData) -> str:
+    return str(answer["body"]).strip()[:200]
 
 
 def _whole(url: str, query: Mapping[str, str]) -> str:

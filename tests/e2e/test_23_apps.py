@@ -242,7 +242,7 @@ def test_a_version_that_nobody_has_is_refused_by_name(shop: Shop) -> None:
     changes = three(shop) | {"settings.php": {"versions": ["8.4", "8.2", "8.3"]}}
     outcome = shop.platform.project.deploy("-y", "--limit", MACHINE, changes=changes)
     assert outcome.code == 1
-    assert "PHP 8.3: found no php8.3-fpm" in outcome.text
+    assert "PHP 8.3: found no php8.3-bcmath, php8.3-cli, " in outcome.text
     assert "nothing was changed" in outcome.text
 
 

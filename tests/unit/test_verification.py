@@ -178,6 +178,15 @@ def test_what_was_not_asked_for_raises() -> None:
         ask("http://127.0.0.1/x")
 
 
+@pytest.mark.parametrize("body", ['{"data": {"resu', "curl: (28) Operation timed out", ""])
+def test_an_answer_that_is_cut_off_is_no_answer(body: str) -> None:
+    state = fake_state(["a"], {"curl": answer(body)})
+    host = state.inventory.get_host("@fake/a")
+    refused = pytest.raises(Unanswered, match="answers no JSON, or not to its end")
+    with ctx_state.use(state), ctx_host.use(host), refused:
+        ask("http://127.0.0.1/x")
+
+
 def test_a_check_that_stumbles_ends_no_other() -> None:
     state = fake_state(["a", "b"])
     one, other = (state.inventory.get_host(f"@fake/{name}") for name in ("a", "b"))
