@@ -161,10 +161,16 @@ def test_lines_arrive_after_a_rotation(deployed: Platform) -> None:
 
 
 def test_a_restarted_shipper_loses_nothing_and_repeats_nothing(deployed: Platform) -> None:
+    """Once the checkpoint has followed the rotation of before; each restart is one of a shipper
+    that is ready, as what ends while it starts begins again from the checkpoint.
+    """
+    kept_up_to_now(deployed)
+    ready = "curl -fsS -o /dev/null http://127.0.0.1:12345/-/ready 2>/dev/null"
     for number in range(30):
         visit(deployed, f"restart-{number}-")
         if number % 10 == 5:
-            answer(deployed.lab, "vpsmanager", "systemctl restart alloy")
+            restart = f"systemctl restart alloy; until {ready}; do sleep 0.1; done"
+            answer(deployed.lab, "vpsmanager", restart)
     wait_for_line(deployed, 'job="nginx",target="vpsmanager"', "restart-29-")
     found = logged(deployed, '{job="nginx",target="vpsmanager"} |= "GET /restart-"')
     words = sorted(int(line.split("/restart-")[1].split("-")[0]) for line in found)
