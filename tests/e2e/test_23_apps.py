@@ -231,7 +231,7 @@ def test_all_php_packages_come_from_the_vendor(shop: Shop) -> None:
     """Debian's php-common is newer and forbids PHP 8.2: it would have to be removed."""
     policy = answer(shop.platform.lab, MACHINE, "apt-cache policy php-common")
     assert origin_of(policy) == shop.platform.lab.php_repository.url
-    assert "1001" in policy and "trixie/main" in policy
+    assert "1001" in policy and "/debian trixie/main" in policy
     covered = answer(
         shop.platform.lab, MACHINE, "apt-config dump Unattended-Upgrade::Origins-Pattern"
     )
