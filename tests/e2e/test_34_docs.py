@@ -52,21 +52,22 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """One with fresh machines."""
+def desk(lab: Lab, platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """One with fresh machines, which are the shared platform's as well."""
+    platform.unsettle()
     home, tools, folder = (tmp_path_factory.mktemp(name) for name in ("home", "tools", "clone"))
     project = Project(folder, lab)
-    platform = Platform(lab, project)
-    platform.refresh()
+    own = Platform(lab, project)
+    own.refresh()
     (folder / "keys").mkdir()
     (home / ".ssh").mkdir()
     _write_inventory(project)
     _let_ssh_live_in(home, tools, lab)
     usual = terminal(home)
     env = {**usual, **project.secrets_env, "PATH": f"{tools}:{usual['PATH']}"}
-    yield Desk(platform, env, _substitutions(lab))
+    yield Desk(own, env, _substitutions(lab))
     # The records of these machines go with this clone.
-    platform.refresh()
+    own.refresh()
 
 
 def _write_inventory(project: Project) -> None:
