@@ -139,6 +139,7 @@ def log_shipper(site: Site) -> None:
         runs=[unit, program, settings],
         sandbox=Sandbox(
             writes=(shipper.data,),
+            loopback_only=True,
             extra=("SupplementaryGroups=adm", "MemoryMax=64M"),
         ),
     )

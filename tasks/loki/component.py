@@ -30,6 +30,7 @@ def loki(site: Site) -> None:
     settings = site.settings.loki
     sandbox = Sandbox(
         writes=(DATA,),
+        loopback_only=True,
         extra=(f"Environment=GOMEMLIMIT={sizing.loki_memory_mb(site.hardware)}MiB",),
     )
     directory(DATA, owner="loki", group="root", mode="700")

@@ -8,7 +8,11 @@ from tasks.sandbox import Checker, Sandbox
 # Its other messages go to the journal.
 LOGS = "/var/log/mysql"
 SLOW_LOG = f"{LOGS}/mariadb-slow.log"
-SANDBOX = Sandbox(writes=("/run", "/var/lib/mysql", LOGS), jit=True)
+SANDBOX = Sandbox(
+    writes=("/run", "/var/lib/mysql", LOGS),
+    jit=True,
+    system_calls=("@resources",),
+)
 
 
 @component(needs=["base"], packages=["mariadb-server"], data=["/var/lib/mysql", LOGS])

@@ -1,6 +1,7 @@
 """How an exporter runs: as a user of its own, for the observability targets alone."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from facts.services import answers
 from tasks.component import Site, stage
@@ -10,6 +11,7 @@ from tasks.resources import allow, credential, service, text_file, user
 from tasks.sandbox import Sandbox
 
 EVERYWHERE, LOOPBACK = "", "127.0.0.1"
+SANDBOX = Sandbox(umask="0077")
 
 
 def unit_of(component: str) -> str:
@@ -37,13 +39,12 @@ def exporter(
     *,
     runs: Sequence[str] = (),
     reads: Sequence[str] = (),
-    home: bool = False,
-    extra: Sequence[str] = (),
+    sandbox: Sandbox = SANDBOX,
 ) -> None:
     """Debian's package of the component under a user of the component's name, with TLS.
 
-    ``arguments``: without spaces. ``runs``, ``reads``: as of ``service``. ``home``, ``extra``: as
-    of ``Sandbox``.
+    ``arguments``: without spaces. ``runs``, ``reads``: as of ``service``. ``sandbox``: what the
+    exporter needs beside its user.
     """
     name = stage().component.name
     unit = unit_of(name)
@@ -59,5 +60,5 @@ def exporter(
         # Whoever has no password is refused, and that is an answer.
         ready=answers(f"{unit}.service", f"https://127.0.0.1:{port}/", any_status=True),
         credentials=CREDENTIALS,
-        sandbox=Sandbox(home=home, extra=(f"User={name}", f"Group={name}", *extra)),
+        sandbox=replace(sandbox, extra=(f"User={name}", f"Group={name}", *sandbox.extra)),
     )

@@ -14,7 +14,19 @@ from tasks.tls import places as tls
 
 ENABLED = "/etc/nginx/sites-enabled"
 LOGS = "/var/log/nginx"
-SANDBOX = Sandbox(writes=("/run", LOGS, "/var/lib/nginx"))
+SANDBOX = Sandbox(
+    writes=("/run", LOGS, "/var/lib/nginx"),
+    # Its root process opens ports, logs and keys, and starts and stops workers of another user.
+    capabilities=(
+        "CAP_CHOWN",
+        "CAP_DAC_OVERRIDE",
+        "CAP_KILL",
+        "CAP_NET_BIND_SERVICE",
+        "CAP_SETGID",
+        "CAP_SETUID",
+    ),
+    system_calls=("@chown", "@setuid"),
+)
 CHECKER = Checker("nginx -t -q", SANDBOX)
 
 

@@ -8,7 +8,21 @@ from tasks.resources import absent, file, service
 from tasks.sandbox import Checker, Sandbox
 
 # PCRE compiles regular expressions to machine code, so memory must be executable.
-SANDBOX = Sandbox(writes=("/run", "/var/log", "/var/lib/php", "/var/www"), jit=True)
+SANDBOX = Sandbox(
+    writes=("/run", "/var/log", "/var/lib/php", "/var/www"),
+    jit=True,
+    # Its root process starts, stops and traces (for the log of slow requests) those of the pools.
+    capabilities=(
+        "CAP_CHOWN",
+        "CAP_DAC_OVERRIDE",
+        "CAP_FOWNER",
+        "CAP_KILL",
+        "CAP_SETGID",
+        "CAP_SETUID",
+        "CAP_SYS_PTRACE",
+    ),
+    system_calls=("@chown", "@debug", "@resources", "@setuid"),
+)
 
 
 def log(version: str) -> str:

@@ -1,9 +1,11 @@
 """redis_exporter: what Redis tells of itself, for the observability target alone."""
 
+from dataclasses import replace
+
 from tasks.component import Site, component
 from tasks.metrics.component import PASSWORD as METRICS_PASSWORD
 from tasks.metrics.component import USER
-from tasks.metrics.exporter import admit_observers, exporter, unit_of
+from tasks.metrics.exporter import SANDBOX, admit_observers, exporter, unit_of
 from tasks.redis.users import ADMINISTRATOR
 from tasks.redis.users import PASSWORD as REDIS_PASSWORD
 from tasks.resources import credential, secret, secret_file
@@ -34,4 +36,5 @@ def redis_exporter(site: Site) -> None:
         "-tls-server-min-version=TLS1.3",
         f"-basic-auth-username={USER}",
     ]
-    exporter(site, port, arguments, runs=[passwords], extra=[f"EnvironmentFile={passwords}"])
+    sandbox = replace(SANDBOX, extra=[f"EnvironmentFile={passwords}"])
+    exporter(site, port, arguments, runs=[passwords], sandbox=sandbox)

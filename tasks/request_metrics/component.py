@@ -12,7 +12,7 @@ from tasks.sandbox import Checker, Sandbox
 HOST, PORT = "127.0.0.1", 13903
 PROGRAMS = "/etc/mtail"
 # Those who read logs; its own user is no more than that.
-SANDBOX = Sandbox(extra=("SupplementaryGroups=adm",))
+SANDBOX = Sandbox(loopback_only=True, extra=("SupplementaryGroups=adm",))
 
 
 @component(needs=["base", "metrics"], packages=["mtail"], secrets=[KEY])

@@ -69,4 +69,8 @@ def _scheduler(site: Site, name: str, app: App) -> None:
 
 def _sandbox(name: str) -> Sandbox:
     # PCRE compiles regular expressions to machine code, so memory must be executable.
-    return Sandbox(writes=(f"{root(name)}/shared/storage",), jit=True)
+    return Sandbox(
+        writes=(f"{root(name)}/shared/storage",),
+        jit=True,
+        system_calls=("@resources",),
+    )
