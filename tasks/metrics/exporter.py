@@ -1,17 +1,21 @@
 """How an exporter runs: as a user of its own, for the observability targets alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from facts.services import answers
 from tasks.component import Site, stage
-from tasks.metrics.component import CREDENTIALS
+from tasks.metrics.component import CREDENTIALS, SERVER_NAME, guard
+from tasks.nginx.sites import nginx_site
 from tasks.quoting import systemd
 from tasks.resources import allow, credential, service, text_file, user
 from tasks.sandbox import Sandbox
 
 EVERYWHERE, LOOPBACK = "", "127.0.0.1"
 SANDBOX = Sandbox(umask="0077")
+# For exporters that can be asked to connect somewhere: they reach nothing but this machine.
+LOCAL = replace(SANDBOX, loopback_only=True)
 
 
 def unit_of(component: str) -> str:
@@ -32,6 +36,40 @@ def admit_observers(site: Site, port: int) -> None:
             allow(port, site.ip_of(observer))
 
 
+def shown_by_nginx(
+    site: Site,
+    port: int,
+    internal_port: int,
+    path: str = "/metrics",
+    *,
+    parameter: str = "",
+    values: Sequence[str] = (),
+) -> None:
+    """Have Nginx show one page of an exporter that others must not ask to connect elsewhere.
+
+    The exporter listens on loopback. Nginx admits the observability targets to ``port``, and passes
+    on requests for ``path`` without their parameters.
+
+    + internal_port: where the exporter itself listens
+    + parameter: the one parameter that is passed on
+    + values: what it may say; any other value is answered with 404
+    """
+    admit_observers(site, port)
+    name = stage().component.name
+    nginx_site(
+        name,
+        "metrics/exporter.conf.j2",
+        port=port,
+        guard=guard(),
+        server_name=SERVER_NAME,
+        address=f"{LOOPBACK}:{internal_port}",
+        path=path,
+        parameter=parameter,
+        variable=f"{name}_{parameter}",
+        values=values,
+    )
+
+
 def exporter(
     site: Site,
     port: int,
@@ -39,12 +77,13 @@ def exporter(
     *,
     runs: Sequence[str] = (),
     reads: Sequence[str] = (),
+    credentials: Mapping[str, str] = MappingProxyType({}),
     sandbox: Sandbox = SANDBOX,
 ) -> None:
     """Debian's package of the component under a user of the component's name, with TLS.
 
-    ``arguments``: without spaces. ``runs``, ``reads``: as of ``service``. ``sandbox``: what the
-    exporter needs beside its user.
+    ``arguments``: without spaces. ``runs``, ``reads``, ``credentials``: as of ``service``.
+    ``sandbox``: what the exporter needs beside its user.
     """
     name = stage().component.name
     unit = unit_of(name)
@@ -59,6 +98,6 @@ def exporter(
         reads=reads,
         # Whoever has no password is refused, and that is an answer.
         ready=answers(f"{unit}.service", f"https://127.0.0.1:{port}/", any_status=True),
-        credentials=CREDENTIALS,
+        credentials={**CREDENTIALS, **credentials},
         sandbox=replace(sandbox, extra=(f"User={name}", f"Group={name}", *sandbox.extra)),
     )

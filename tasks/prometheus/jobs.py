@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from configs import Page, Target
 from tasks.blackbox_exporter.modules import OWN, PUBLIC
 from tasks.component import Site
-from tasks.redis.instances import HOST, INSTANCES
+from tasks.redis.instances import INSTANCES
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def _redis(site: Site, target: Target) -> list[Scraped]:
                 **_labels(target),
                 "redis": instance.name,
                 "__metrics_path__": "/scrape",
-                "__param_target": f"redis://{HOST}:{instance.port}",
+                "__param_target": instance.url,
             },
         )
         for instance in INSTANCES

@@ -24,6 +24,11 @@ class Instance:
     keeps: bool
     also: str = ""
 
+    @property
+    def url(self) -> str:
+        """Address for redis_exporter and its password file."""
+        return f"redis://{HOST}:{self.port}"
+
 
 QUEUE = Instance(
     "queue",

@@ -10,10 +10,19 @@ from tasks.redis.instances import HOST, Instance
 from tasks.resources import secret
 
 ADMINISTRATOR = "chom"
-PASSWORD = Needed("REDIS_PASSWORD", "what Redis' administrator and its exporter show", "password")
+PASSWORD = Needed("REDIS_PASSWORD", "what Redis' administrator shows", "password")
 PASSWORD_FILE = "/etc/chom/redis/password"
 # By it Redis is told of a new one.
 PREVIOUS_FILE = f"{PASSWORD_FILE}.previous"
+# A name that no application can have. It reads figures, and no keys.
+EXPORTER = "chom-exporter"
+EXPORTER_PASSWORD = Needed(
+    "REDIS_EXPORTER_PASSWORD", "what redis_exporter shows to Redis", "password"
+)
+FIGURES = (
+    "-@all +ping +info +config|get +client|setname +latency|latest +latency|histogram"
+    " +slowlog|get +slowlog|len"
+)
 EVERYTHING = "~* &* +@all"
 
 
@@ -24,13 +33,17 @@ def password(app: str) -> Needed:
 
 def passwords(target: Target) -> list[Needed]:
     """Those of all users of a target."""
-    return [PASSWORD, *(password(app) for app in target.apps)]
+    return [PASSWORD, EXPORTER_PASSWORD, *(password(app) for app in target.apps)]
 
 
 def users(site: Site, instance: Instance) -> Mapping[str, tuple[str, str]]:
     """Each user's rules, and the hash of its password, by its name."""
     own = {app: (_rules(app, instance), _hash(password(app))) for app in site.target.apps}
-    return {ADMINISTRATOR: (EVERYTHING, _hash(PASSWORD)), **own}
+    ours = {
+        ADMINISTRATOR: (EVERYTHING, _hash(PASSWORD)),
+        EXPORTER: (FIGURES, _hash(EXPORTER_PASSWORD)),
+    }
+    return {**ours, **own}
 
 
 def as_administrator(instance: Instance, words: str, password_file: str = PASSWORD_FILE) -> str:

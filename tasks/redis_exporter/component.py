@@ -1,40 +1,67 @@
 """redis_exporter: what Redis tells of itself, for the observability target alone."""
 
+import json
 from dataclasses import replace
 
 from tasks.component import Site, component
+from tasks.metrics.component import KEY, USER
 from tasks.metrics.component import PASSWORD as METRICS_PASSWORD
-from tasks.metrics.component import USER
-from tasks.metrics.exporter import SANDBOX, admit_observers, exporter, unit_of
-from tasks.redis.users import ADMINISTRATOR
-from tasks.redis.users import PASSWORD as REDIS_PASSWORD
-from tasks.resources import credential, secret, secret_file
+from tasks.metrics.exporter import LOCAL, LOOPBACK, exporter, shown_by_nginx, unit_of
+from tasks.redis.instances import INSTANCES
+from tasks.redis.users import EXPORTER, EXPORTER_PASSWORD
+from tasks.resources import credential, secret, secret_file, secret_text
+
+PASSWORDS = "/etc/chom/redis_exporter.json"
+# Its page /scrape connects to any Redis that a request names: Nginx passes on our own alone.
+INTERNAL_PORT = 19121
 
 
 @component(
     needs=["base", "metrics", "redis"],
     packages=["prometheus-redis-exporter"],
-    secrets=[METRICS_PASSWORD, REDIS_PASSWORD],
+    secrets=[METRICS_PASSWORD, KEY, EXPORTER_PASSWORD],
 )
 def redis_exporter(site: Site) -> None:
-    """One for both Redis; it has TLS of its own kind, and its passwords from the environment."""
-    port = site.settings.redis_exporter.port
+    """One for all instances; it has TLS of its own kind, and its password from the environment.
+
+    It sends a password only to the addresses in its password file.
+    """
     unit = unit_of("redis_exporter")
-    admit_observers(site, port)
-    passwords = secret_file(
+    urls = [instance.url for instance in INSTANCES]
+    shown_by_nginx(
+        site,
+        site.settings.redis_exporter.port,
+        INTERNAL_PORT,
+        "/scrape",
+        parameter="target",
+        values=urls,
+    )
+    password = secret_file(
         "/etc/chom/redis_exporter.env",
-        "passwords.j2",
+        "password.j2",
         mode="600",
         metrics_password=secret(METRICS_PASSWORD),
-        redis_user=ADMINISTRATOR,
-        redis_password=secret(REDIS_PASSWORD),
     )
+    known = {
+        url.replace("://", f"://{EXPORTER}@"): secret(EXPORTER_PASSWORD).reveal() for url in urls
+    }
+    secret_text(PASSWORDS, json.dumps(known, ensure_ascii=False) + "\n")
     arguments = [
-        f"-web.listen-address=:{port}",
+        f"-web.listen-address={LOOPBACK}:{INTERNAL_PORT}",
         f"-tls-server-cert-file={credential('tls.crt', unit)}",
         f"-tls-server-key-file={credential('tls.key', unit)}",
         "-tls-server-min-version=TLS1.3",
         f"-basic-auth-username={USER}",
+        # Nobody asks for /metrics, which would be about this one.
+        "-redis.addr=",
+        f"-redis.user={EXPORTER}",
+        f"-redis.password-file={credential('passwords.json', unit)}",
     ]
-    sandbox = replace(SANDBOX, extra=[f"EnvironmentFile={passwords}"])
-    exporter(site, port, arguments, runs=[passwords], sandbox=sandbox)
+    exporter(
+        site,
+        INTERNAL_PORT,
+        arguments,
+        runs=[password],
+        credentials={"passwords.json": PASSWORDS},
+        sandbox=replace(LOCAL, extra=[f"EnvironmentFile={password}"]),
+    )

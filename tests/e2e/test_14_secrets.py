@@ -46,7 +46,8 @@ EXPORTERS = {
 SHIPPERS = {(machine, "alloy.service") for machine in ("observability", "vpsmanager")}
 SERVICES = {
     # Redis itself reads its users again without a restart.
-    "REDIS_PASSWORD": {("vpsmanager", "prometheus-redis-exporter.service")},
+    "REDIS_PASSWORD": set(),
+    "REDIS_EXPORTER_PASSWORD": {("vpsmanager", "prometheus-redis-exporter.service")},
     "LARAVEL_REDIS_PASSWORD": set(),
     "LARAVEL_DB_PASSWORD": set(),
     "LARAVEL_APP_KEY": set(),
@@ -72,6 +73,7 @@ VPSMANAGER = {
     Place("vpsmanager", "/etc/chom/metrics/tls.key", "root", "root", "600"),
     Place("vpsmanager", "/etc/chom/logs/password", "root", "root", "600"),
     Place("vpsmanager", "/etc/chom/redis_exporter.env", "root", "root", "600"),
+    Place("vpsmanager", "/etc/chom/redis_exporter.json", "root", "root", "600"),
     Place("vpsmanager", "/etc/chom/mariadb/laravel.cnf", "root", "root", "600"),
     Place("vpsmanager", "/etc/chom/redis/password", "root", "root", "600"),
     Place("vpsmanager", "/var/www/laravel/shared/.env", "root", "laravel", "640"),
@@ -106,6 +108,7 @@ def values(word: str) -> dict[str, str]:
     """New values, as somebody could have typed them; the three that are keys are random."""
     typed = (
         "REDIS_PASSWORD",
+        "REDIS_EXPORTER_PASSWORD",
         "LARAVEL_REDIS_PASSWORD",
         "LARAVEL_DB_PASSWORD",
         "METRICS_PASSWORD",
@@ -252,7 +255,6 @@ def test_what_a_changed_secret_restarts_is_no_more_than_needed(loud: Platform) -
     assert restarted(before, all_units(loud.lab)) == SERVICES["REDIS_PASSWORD"]
     assert set(changed(loud.project.record())) == {
         ("vpsmanager", "redis"),
-        ("vpsmanager", "redis_exporter"),
         ("vpsmanager", "redis_access"),
     }
 

@@ -229,15 +229,29 @@ def test_scraping_is_proven_for_the_targets_of_the_run(both: list[Declaration]) 
     assert {target for _, target in limited} == {"observability"}
 
 
-def test_passwords_of_the_redis_exporter_are_in_its_environment(
+def test_redis_exporter_has_a_password_for_our_own_instances_alone(
     both: list[Declaration], texts: dict[str, str]
 ) -> None:
+    secrets = both[1].site.secrets
     lines = texts["/etc/chom/redis_exporter.env"].splitlines()
-    for name, secret in (
-        ("REDIS_PASSWORD", "REDIS_PASSWORD"),
-        ("REDIS_EXPORTER_BASIC_AUTH_PASSWORD", "METRICS_PASSWORD"),
-    ):
-        assert f"{name}={systemd(both[1].site.secrets[secret].reveal())}" in lines
+    password = systemd(secrets["METRICS_PASSWORD"].reveal())
+    assert lines[1:] == [f"REDIS_EXPORTER_BASIC_AUTH_PASSWORD={password}"]
+    assert json.loads(texts["/etc/chom/redis_exporter.json"]) == {
+        f"redis://chom-exporter@127.0.0.1:{port}": secrets["REDIS_EXPORTER_PASSWORD"].reveal()
+        for port in (6379, 6380)
+    }
+
+
+def test_nginx_passes_on_no_other_target_to_an_exporter(
+    both: list[Declaration], texts: dict[str, str]
+) -> None:
+    site = texts["/etc/nginx/sites-enabled/redis_exporter.conf"]
+    assert 'default "";' in site
+    assert '"redis%3A%2F%2F127.0.0.1%3A6379" "redis://127.0.0.1:6379";' in site
+    assert 'set $args "target=$redis_exporter_target";' in site
+    site = texts["/etc/nginx/sites-enabled/mysqld_exporter.conf"]
+    assert "location = /metrics {" in site and 'set $args "";' in site
+    assert "location = /probe" not in site
     drop_in = texts["/etc/systemd/system/prometheus-redis-exporter.service.d/chom.conf"]
     assert "EnvironmentFile=/etc/chom/redis_exporter.env" in drop_in.splitlines()
 
