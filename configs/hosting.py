@@ -10,6 +10,7 @@ from configs.apps import App
 from configs.explaining import secret_advice
 from configs.paths import resolved
 from configs.schema import GitSettings, PhpSettings
+from configs.secret_names import OF_TARGETS
 
 # The deployment itself gives them their values.
 MADE = ("APP_KEY", "DB_PASSWORD", "REDIS_PASSWORD")
@@ -41,6 +42,7 @@ def flaws(apps: Any, php: Any, git: Any) -> Iterator[Flaw]:
         yield from _taken(name, app, names)
         yield from _made_by_us(name, app)
         yield from _secrets(name, app)
+        yield from _secrets_of_targets(name, app)
     yield from _one_secret_twice(known_apps)
 
 
@@ -144,6 +146,21 @@ def _one_secret_twice(apps: Mapping[str, App]) -> Iterator[Flaw]:
                     "secrets of its own for every application",
                     f"write another name for {key}, or for the application",
                 )
+
+
+def _secrets_of_targets(name: str, app: App) -> Iterator[Flaw]:
+    """Secrets of an application that a target's could have the name of."""
+    made = (*MADE, *([DEPLOY_KEY] if app.deploy_key else []))
+    for key in (*made, *app.secrets):
+        secret = f"{name.upper()}_{key}"
+        if kind := next((each for each in OF_TARGETS if secret.startswith(f"{each}_")), None):
+            setting = ("apps", name, "secrets") if key in app.secrets else ("apps", name)
+            yield Flaw(
+                setting,
+                f"{key}, whose value would be the secret {secret}",
+                f"no secret whose name begins with {kind}_: those are the targets' own",
+                f"write another name for {key}, or for the application",
+            )
 
 
 def _secrets(name: str, app: App) -> Iterator[Flaw]:

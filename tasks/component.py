@@ -2,7 +2,7 @@
 
 import inspect
 import socket
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -50,6 +50,12 @@ class Site:
     def of_role(self, role: str) -> list[Target]:
         return [target for target in self.targets if target.role == role]
 
+    def runs_with_observers(self, target: Target) -> bool:
+        """Whether a target and all observability targets take part in this run."""
+        return {target.name, *(each.name for each in self.of_role("observability"))} <= set(
+            self.in_this_run
+        )
+
     def ip_of(self, target: Target) -> str:
         """A target's address as a number, which firewall rules need; names are looked up here."""
         try:
@@ -72,7 +78,8 @@ class Component:
     ``ROLE.NAME`` on every target of that role. ``packages``: Debian packages, installed together
     with those of the whole stack. ``version``: a shell command that prints the installed version,
     as ``facts.versions`` runs it. ``secrets``: those that it needs on a target.
-    ``repositories``: where its packages come from beside Debian's archive. ``artifacts``: what it
+    ``secrets_of_others``: those of each other target that it needs there. ``repositories``: where
+    its packages come from beside Debian's archive. ``artifacts``: what it
     unpacks, fetched beside them. ``data``: the paths of what outlives it, whoever makes them.
     ``report``: a shell command that tells the record more of what was done, a line of JSON for
     each application.
@@ -84,11 +91,18 @@ class Component:
     packages: Callable[[Site], Sequence[str]]
     version: Callable[[Site], str]
     secrets: Callable[[Target], Sequence[Needed]]
+    secrets_of_others: Callable[[Target], Sequence[Needed]]
     repositories: Callable[[Site], Sequence[Repository]]
     artifacts: Callable[[Site], Sequence[Artifact]]
     data: Callable[[Site], Sequence[str]]
     report: Callable[[Site], str]
     folder: Path
+
+    def needed_secrets(self, target: Target, targets: Iterable[Target]) -> list[Needed]:
+        """Secrets that it needs on ``target``, of it and of the other ``targets``."""
+        others = [each for each in targets if each.name != target.name]
+        of_others = [need for each in others for need in self.secrets_of_others(each)]
+        return [*self.secrets(target), *of_others]
 
 
 @dataclass(frozen=True)
@@ -143,9 +157,17 @@ class Stage:
 
     def secret(self, needed: Needed) -> Secret:
         """The value of a secret that the component has declared. Raises LookupError for others."""
-        if needed not in self.component.secrets(self.site.target):
-            raise LookupError(f"{self.component.name} does not declare that it needs {needed.name}")
+        self._check_declared(needed)
         return self.site.secrets[needed.name]
+
+    def former_secret(self, needed: Needed) -> Secret | None:
+        """The value of a retired secret that the component has declared, if there is one."""
+        self._check_declared(needed)
+        return self.site.secrets.get(needed.name)
+
+    def _check_declared(self, needed: Needed) -> None:
+        if needed not in self.component.needed_secrets(self.site.target, self.site.targets):
+            raise LookupError(f"{self.component.name} does not declare that it needs {needed.name}")
 
 
 _stage: ContextVar[Stage] = ContextVar("stage")
@@ -157,6 +179,7 @@ def component(
     packages: Sequence[str] | Callable[[Site], Sequence[str]] = (),
     version: str | Callable[[Site], str] | None = None,
     secrets: Sequence[Needed] | Callable[[Target], Sequence[Needed]] = (),
+    secrets_of_others: Callable[[Target], Sequence[Needed]] = lambda _: (),
     repositories: Callable[[Site], Sequence[Repository]] = lambda _: (),
     artifacts: Callable[[Site], Sequence[Artifact]] = lambda _: (),
     data: Sequence[str] | Callable[[Site], Sequence[str]] = (),
@@ -178,6 +201,7 @@ def component(
             packages=packages_of,
             version=version_of,
             secrets=secrets if callable(secrets) else lambda _: secrets,
+            secrets_of_others=secrets_of_others,
             repositories=repositories,
             artifacts=artifacts,
             data=data if callable(data) else lambda _: data,

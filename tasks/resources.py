@@ -7,13 +7,16 @@ modes octal strings, ports TCP. What keeps a path returns it, for the service th
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatch
 from functools import partial
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pyinfra import host
 from pyinfra.api.operation import OperationMeta
 from pyinfra.operations import files as pyinfra_files
 
 from configs.secrets import Needed, Secret
+from facts.files import FileState
 from facts.firewall import ENABLE, allow_command
 from facts.services import STARTED_WITH, answers, hash_command
 from tasks import archives
@@ -109,6 +112,17 @@ def text_file(
 def secret(needed: Needed) -> Secret:
     """A secret that the component has declared; templates write it with a filter of quoting."""
     return stage().secret(needed)
+
+
+def former_secret(needed: Needed) -> Secret | None:
+    """A retired secret that the component has declared, if the secrets file still has it."""
+    return stage().former_secret(needed)
+
+
+def has_text(path: str, text: str) -> bool:
+    """Whether a file on the target has this text now."""
+    found = host.get_fact(FileState, path=path)
+    return found is not None and found["sha256"] == sha256(text.encode()).hexdigest()
 
 
 def secret_file(

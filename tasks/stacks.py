@@ -105,8 +105,12 @@ def needed_secrets(
     targets: Iterable[Target], stacks: Mapping[str, Sequence[Component]] = STACKS
 ) -> list[Needed]:
     """What the components of these targets need to be given or to have made."""
+    every = list(targets)
     return [
-        need for target in targets for item in stacks[target.role] for need in item.secrets(target)
+        need
+        for target in every
+        for item in stacks[target.role]
+        for need in item.needed_secrets(target, every)
     ]
 
 

@@ -2,8 +2,8 @@
 
 import getpass
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from configs.problems import ConfigurationError, Problem, shown
@@ -22,11 +22,13 @@ class Needed:
     """A secret that a component needs. kind: how it is made; None: only the user can know it.
 
     what: what it is for, in a few words, for the one who is asked for it.
+    retired: an earlier version needed it; it is used if the file has it, and never made.
     """
 
     name: str
     what: str
     kind: Kind | None = None
+    retired: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,10 @@ def provide(
     changes cannot read its own data any more. Raises ConfigurationError with every problem.
     """
     path = secrets_path(environ)
-    wanted = {need.name: need for need in needs}
+    every = {need.name: need for need in needs}
+    wanted = {name: need for name, need in every.items() if not need.retired}
     present = load_secrets(path, environ=environ, ask=ask)
+    notes = _retired(path, [name for name in every if name not in wanted and name in present])
     missing = [need for name, need in wanted.items() if name not in present]
     there = [(need, present[name]) for name, need in wanted.items() if name in present]
     problems = [problem for need, secret in there for problem in _unfit(path, need, secret)]
@@ -68,11 +72,14 @@ def provide(
     if problems:
         raise ConfigurationError(problems)
     if not missing:
-        return Provided(present)
+        return Provided(present, notes)
     new = {need.name: Secret(need.name, _value(need, ask)) for need in missing}
     if refused := [bad for need in missing for bad in _unfit(path, need, new[need.name])]:
         raise ConfigurationError(refused)
-    return _stored(path, new, environ, ask) if keep else Provided({**present, **new})
+    if not keep:
+        return Provided({**present, **new}, notes)
+    stored = _stored(path, new, environ, ask)
+    return replace(stored, notes=(*stored.notes, *notes))
 
 
 def unknown(needs: Iterable[Needed], environ: Mapping[str, str] = os.environ) -> list[Problem]:
@@ -84,6 +91,17 @@ def unknown(needs: Iterable[Needed], environ: Mapping[str, str] = os.environ) ->
     names = {entry.name for entry in read(path).entries()} if os.path.exists(path) else set()
     missing = {need.name: need for need in needs if need.kind is None and need.name not in names}
     return [_unknown(path, need) for need in missing.values()]
+
+
+def _retired(path: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """A note that names secrets of earlier versions which the file still has."""
+    if not names:
+        return ()
+    return (
+        f"{shown(path)} still has {', '.join(names)}, which all targets shared in earlier versions:"
+        " nothing needs them once every target was deployed to together with the observability"
+        " target; `python -m configs secrets edit` takes them out",
+    )
 
 
 def _stored(

@@ -11,7 +11,7 @@ from tasks.component import Site, component
 from tasks.log_shipper.sources import JOURNAL, Source, sources
 from tasks.logs import component as logs
 from tasks.loki.component import PUSH
-from tasks.metrics.component import KEY, guard
+from tasks.metrics import component as metrics
 from tasks.metrics.exporter import admit_observers
 from tasks.nginx.sites import nginx_site
 from tasks.operations.releases import PROGRAMS
@@ -88,7 +88,7 @@ SHIPPERS = {
     needs=["base", "metrics", "logs"],
     packages=lambda site: [pinned(site.settings.logs.shipper, site.settings.logs.version)],
     repositories=lambda site: [grafana(site)],
-    secrets=[logs.PASSWORD, logs.KEY, KEY],
+    secrets=lambda target: [*logs.secrets_of(target), *metrics.secrets_of(target)],
     data=lambda site: [SHIPPERS[site.settings.logs.shipper].data],
 )
 def log_shipper(site: Site) -> None:
@@ -112,13 +112,14 @@ def log_shipper(site: Site) -> None:
         max_age=JOURNAL_MAX_AGE,
         urls=urls,
         logs=logs,
+        user=logs.login_of(site)[0],
         password_file=credential("logs_password", name),
         page=PAGE,
         data=shipper.data,
     )
     port = site.settings.logs.port
     admit_observers(site, port)
-    nginx_site("log_shipper", "site.conf.j2", port=port, guard=guard(), page=PAGE)
+    nginx_site("log_shipper", "site.conf.j2", port=port, guard=metrics.guard(site), page=PAGE)
     program = folder_of_files(Path(__file__).parent / "host", f"{PROGRAMS}/log_checkpoint")
     settings = text_file(CHECKPOINT_SETTINGS, _checkpoint_settings(name, read, urls))
     service(

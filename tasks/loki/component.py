@@ -2,9 +2,9 @@
 
 from tasks import sizing
 from tasks.component import Site, component
-from tasks.logs.component import KEY, PREVIOUS_USERS, guard
-from tasks.nginx.sites import nginx_site
-from tasks.resources import allow, directory, file, service
+from tasks.logs import component as logs
+from tasks.nginx.sites import nginx_site, users_file
+from tasks.resources import allow, directory, file, secret, service
 from tasks.sandbox import Checker, Sandbox
 from tasks.vendors import grafana, pinned
 
@@ -22,7 +22,8 @@ def address(site: Site) -> str:
     needs=["base", "logs"],
     packages=lambda site: [pinned("loki", site.settings.loki.version)],
     repositories=lambda site: [grafana(site)],
-    secrets=[KEY],
+    secrets=lambda target: [logs.KEY, logs.password(target)],
+    secrets_of_others=lambda other: [logs.password(other)],
     data=[DATA],
 )
 def loki(site: Site) -> None:
@@ -46,12 +47,15 @@ def loki(site: Site) -> None:
     for target in site.targets:
         if target.name != site.target.name:
             allow(settings.push_port, site.ip_of(target))
+    # Hashes alone: the observability target cannot log in as another one.
+    users = {target.name: secret(logs.password(target)) for target in site.targets}
+    users_file(logs.USERS, users, logs.PREVIOUS_USERS)
     nginx_site(
         "loki",
         "site.conf.j2",
         port=settings.push_port,
-        guard=guard(),
-        previous=PREVIOUS_USERS,
+        guard=logs.guard(),
+        previous=logs.PREVIOUS_USERS,
         push=PUSH,
         address=address(site),
     )

@@ -43,6 +43,11 @@ def certificate(private_key: str, name: str) -> str:
     return made.public_bytes(Encoding.PEM).decode()
 
 
+def fingerprint(pem: str) -> str:
+    """SHA-256 of a certificate in small hexadecimal digits, as ``openssl x509`` computes it."""
+    return x509.load_pem_x509_certificate(pem.encode()).fingerprint(hashes.SHA256()).hex()
+
+
 def _serial(key: Ed25519PrivateKey) -> int:
     digest = hashes.Hash(hashes.SHA256())
     digest.update(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))

@@ -1,20 +1,27 @@
-"""Metrics: what exporters show to Prometheus alone, under a common key and password."""
+"""Metrics: what exporters show to Prometheus alone, under a key and a password of their target."""
 
-from configs.secrets import Needed
+from dataclasses import dataclass
+
+from pyinfra import host
+
+from configs import Target
+from configs.secret_names import of_target
+from configs.secrets import Needed, Secret
+from facts.certificates import ShownCertificate
 from tasks.component import Site, component
-from tasks.metrics.certificate import certificate
+from tasks.metrics.certificate import certificate, fingerprint
 from tasks.metrics.passwords import bcrypt_hash
 from tasks.nginx.sites import Guard, users_file
-from tasks.resources import secret, secret_file, secret_text, text_file
+from tasks.resources import former_secret, has_text, secret, secret_file, secret_text, text_file
 
-PASSWORD = Needed("METRICS_PASSWORD", "what Prometheus shows to every exporter", "password")
-KEY = Needed("METRICS_TLS_KEY", "the exporters' TLS key", "private_key")
+# All targets shared these in earlier versions.
+SHARED_PASSWORD = Needed("METRICS_PASSWORD", "", "password", retired=True)
+SHARED_KEY = Needed("METRICS_TLS_KEY", "", "private_key", retired=True)
+SHARED_SERVER_NAME = "metrics.chom.internal"
 
 USER = "prometheus"
-SERVER_NAME = "metrics.chom.internal"
 FOLDER = "/etc/chom/metrics"
 CERTIFICATE = f"{FOLDER}/tls.crt"
-PASSWORD_FILE = f"{FOLDER}/password"
 USERS = f"{FOLDER}/htpasswd"
 # A relative path in web.yml starts where it lies: beside the other credentials of the unit.
 CREDENTIALS = {
@@ -24,24 +31,80 @@ CREDENTIALS = {
 }
 
 
-def guard() -> Guard:
-    """The same protection by Nginx, for who declares KEY and has none of its own."""
-    text = certificate(secret(KEY).reveal(), SERVER_NAME)
-    return Guard(CERTIFICATE, CREDENTIALS["tls.key"], USERS, text)
+def secrets_of(target: Target) -> list[Needed]:
+    """Secrets of the exporters of a target."""
+    return [_password(target), _key(target), SHARED_PASSWORD, SHARED_KEY]
 
 
-@component(needs=["base"], secrets=[PASSWORD, KEY])
+@dataclass(frozen=True)
+class Login:
+    """How Prometheus and the exporters of one target know each other."""
+
+    password: Secret
+    key: Secret
+    server_name: str
+
+    @property
+    def certificate(self) -> str:
+        """PEM of the certificate that the exporters present."""
+        return certificate(self.key.reveal(), self.server_name)
+
+
+def login_of(site: Site, target: Target) -> Login:
+    """Login of a target's exporters; the component must have declared its secrets."""
+    if shared := _shared_login(site, target):
+        return shared
+    name = f"{target.name}.{SHARED_SERVER_NAME}"
+    return Login(secret(_password(target)), secret(_key(target)), name)
+
+
+def guard(site: Site) -> Guard:
+    """The same protection by Nginx, for components that declare ``secrets_of``."""
+    login = login_of(site, site.target)
+    return Guard(CERTIFICATE, CREDENTIALS["tls.key"], USERS, login.certificate)
+
+
+@component(needs=["base"], secrets=secrets_of)
 def metrics(site: Site) -> None:
     """Files of root's; each exporter gets its own view of them as systemd credentials."""
-    text_file(CERTIFICATE, guard().text)
-    secret_text(CREDENTIALS["tls.key"], secret(KEY).reveal())
+    login = login_of(site, site.target)
+    text_file(CERTIFICATE, login.certificate)
+    secret_text(CREDENTIALS["tls.key"], login.key.reveal())
     secret_file(
         CREDENTIALS["web.yml"],
         "web.yml.j2",
         mode="600",
         user=USER,
-        hash=bcrypt_hash(secret(PASSWORD).reveal()),
+        hash=bcrypt_hash(login.password.reveal()),
     )
-    users_file(USERS, USER, secret(PASSWORD))
-    if site.target.role == "observability":
-        secret_text(PASSWORD_FILE, secret(PASSWORD).reveal())
+    users_file(USERS, {USER: login.password})
+
+
+def _password(target: Target) -> Needed:
+    what = f"what Prometheus shows to the exporters of {target.name}"
+    return Needed(of_target("METRICS_PASSWORD", target.name), what, "password")
+
+
+def _key(target: Target) -> Needed:
+    what = f"the TLS key of the exporters of {target.name}"
+    return Needed(of_target("METRICS_TLS_KEY", target.name), what, "private_key")
+
+
+def _shared_login(site: Site, target: Target) -> Login | None:
+    """Login of earlier versions, while a target still has it.
+
+    A target gets its own in the first run in which the observability targets take part as well:
+    with ``--limit`` only one side would change, and Prometheus would be refused until the next run.
+    """
+    password, key = former_secret(SHARED_PASSWORD), former_secret(SHARED_KEY)
+    if not password or not key or site.runs_with_observers(target):
+        return None
+    login = Login(password, key, SHARED_SERVER_NAME)
+    if target.name == site.target.name:
+        is_shared = has_text(CERTIFICATE, login.certificate)
+    else:
+        shown = host.get_fact(
+            ShownCertificate, address=site.ip_of(target), port=target.settings.node_exporter.port
+        )
+        is_shared = shown == fingerprint(login.certificate)
+    return login if is_shared else None

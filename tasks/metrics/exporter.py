@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from facts.services import answers
 from tasks.component import Site, stage
-from tasks.metrics.component import CREDENTIALS, SERVER_NAME, guard
+from tasks.metrics.component import CREDENTIALS, guard, login_of
 from tasks.nginx.sites import nginx_site
 from tasks.quoting import systemd
 from tasks.resources import allow, credential, service, text_file, user
@@ -60,8 +60,8 @@ def shown_by_nginx(
         name,
         "metrics/exporter.conf.j2",
         port=port,
-        guard=guard(),
-        server_name=SERVER_NAME,
+        guard=guard(site),
+        server_name=login_of(site, site.target).server_name,
         address=f"{LOOPBACK}:{internal_port}",
         path=path,
         parameter=parameter,

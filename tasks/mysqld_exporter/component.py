@@ -1,7 +1,7 @@
 """mysqld_exporter: what MariaDB tells of itself, for the observability target alone."""
 
 from tasks.component import Site, component
-from tasks.metrics.component import KEY
+from tasks.metrics.component import secrets_of
 from tasks.metrics.exporter import LOCAL, LOOPBACK, exporter, shown_by_nginx, toolkit
 from tasks.resources import database_reader, file
 
@@ -13,7 +13,9 @@ INTERNAL_PORT = 19104
 
 
 @component(
-    needs=["base", "metrics", "mariadb"], packages=["prometheus-mysqld-exporter"], secrets=[KEY]
+    needs=["base", "metrics", "mariadb"],
+    packages=["prometheus-mysqld-exporter"],
+    secrets=secrets_of,
 )
 def mysqld_exporter(site: Site) -> None:
     """MariaDB knows its system user by the socket, so there is no password."""

@@ -80,12 +80,12 @@ def _site(name: str, text: str) -> None:
     text_file(f"{ENABLED}/{name}.conf", own + text, check=CHECKER)
 
 
-def users_file(path: str, user: str, password: Secret, previous: str | None = None) -> None:
-    """The one user of a guard; Nginx reads it at every request.
+def users_file(path: str, users: Mapping[str, Secret], previous: str | None = None) -> None:
+    """The users of a guard and their passwords; Nginx reads it at every request.
 
-    ``previous``: a file for the user with the password of before, until ``forget_previous``.
+    ``previous``: a file for the users with the passwords of before, until ``forget_previous``.
     """
-    text = f"{user}:{bcrypt_hash(password.reveal())}"
+    text = "\n".join(f"{user}:{bcrypt_hash(each.reveal())}" for user, each in users.items())
     if previous:
         previous_text(path, text, previous, group="www-data")
     secret_text(path, text, mode="640", group="www-data")

@@ -2,12 +2,12 @@
 
 from tasks.component import Site, component
 from tasks.laravel.places import STATUS_PATH, status_socket
-from tasks.metrics.component import KEY, guard
+from tasks.metrics.component import guard, secrets_of
 from tasks.metrics.exporter import admit_observers
 from tasks.nginx.sites import nginx_site
 
 
-@component(needs=["base", "metrics", "laravel"], secrets=[KEY])
+@component(needs=["base", "metrics", "laravel"], secrets=secrets_of)
 def phpfpm_exporter(site: Site) -> None:
     """No process: PHP-FPM itself writes metrics, and Nginx lends it TLS and the password."""
     port = site.settings.phpfpm_exporter.port
@@ -16,7 +16,7 @@ def phpfpm_exporter(site: Site) -> None:
         "phpfpm_exporter",
         "site.conf.j2",
         port=port,
-        guard=guard(),
+        guard=guard(site),
         status_path=STATUS_PATH,
         sockets={
             name: status_socket(name, site.target.php_of(app))

@@ -1,17 +1,18 @@
 """Prometheus: scrapes every target, from the pinned upstream release."""
 
+from configs import Target
 from tasks import sizing
 from tasks.artifacts import Artifact
 from tasks.component import Site, component
-from tasks.log_shipper.component import SHIPPERS
 from tasks.metrics import component as metrics
 from tasks.prometheus.alerting import SUBJECTS, rule_file
 from tasks.prometheus.hurry import scrapes_each_second
-from tasks.prometheus.jobs import jobs
+from tasks.prometheus.jobs import Scraped, jobs, scraped_from
 from tasks.prometheus.places import (
     CONFIG,
     CONFIG_FILE,
     DATA,
+    LOGINS,
     RULE_FILES,
     RULES,
     TARGETS,
@@ -20,12 +21,11 @@ from tasks.prometheus.places import (
 )
 from tasks.prometheus.versions import reads_retention_from_file
 from tasks.resources import (
-    absent,
     allow,
     artifact,
-    credential,
     directory,
     file,
+    secret_text,
     service,
     text_file,
     user,
@@ -34,6 +34,8 @@ from tasks.sandbox import Checker, Sandbox
 
 USER = "prometheus-server"
 SANDBOX = Sandbox(writes=(DATA,))
+# No target can have this name.
+PROBES = "blackbox_exporter"
 
 
 def folder(site: Site) -> str:
@@ -56,6 +58,8 @@ def release(site: Site) -> Artifact:
 
 @component(
     needs=["base", "metrics"],
+    secrets=metrics.secrets_of,
+    secrets_of_others=metrics.secrets_of,
     data=[DATA],
     artifacts=lambda site: [release(site)],
     version=lambda site: f"{folder(site)}/prometheus --version | awk 'NR==1 {{print $3}}'",
@@ -69,10 +73,10 @@ def prometheus(site: Site) -> None:
     directory(CONFIG)
     binary = artifact(release(site))
     directory(TARGETS)
-    for name, job in jobs(site).items():
-        file(f"{TARGETS}/{name}.yml", "targets.yml.j2", job=job)
-    for name in SHIPPERS.keys() - jobs(site).keys():
-        absent(f"{TARGETS}/{name}.yml")
+    directory(LOGINS)
+    for target in site.targets:
+        _target(site, target)
+    file(f"{TARGETS}/{PROBES}.yml", "targets.yml.j2", scraped=_probed(site))
     directory(RULES)
     for subject in SUBJECTS:
         text_file(
@@ -86,12 +90,13 @@ def prometheus(site: Site) -> None:
         CONFIG_FILE,
         "prometheus.yml.j2",
         check=Checker(f"{promtool} check config {CONFIG_FILE}", SANDBOX, USER),
-        jobs=jobs(site),
+        scrapes={each.name: metrics.login_of(site, each) for each in site.targets},
+        probes=PROBES,
         folder=TARGETS,
+        logins=LOGINS,
         blackbox=f"127.0.0.1:{site.settings.blackbox_exporter.port}",
         rules=RULE_FILES,
         metrics=metrics,
-        password_file=credential("metrics_password", "prometheus"),
         retention_in_file=retention_in_file,
         retention_mb=retention_mb,
     )
@@ -114,6 +119,19 @@ def prometheus(site: Site) -> None:
         reads=[config, RULE_FILES],
         ready=f"http://127.0.0.1:{settings.port}/-/ready",
         sandbox=SANDBOX,
-        credentials={"metrics_password": metrics.PASSWORD_FILE},
         hurry=scrapes_each_second(settings.scrape_interval_s),
     )
+
+
+def _target(site: Site, target: Target) -> None:
+    """What is scraped from a target, and how; Prometheus reads these files by itself."""
+    login = metrics.login_of(site, target)
+    text_file(f"{LOGINS}/{target.name}.crt", login.certificate)
+    secret_text(f"{LOGINS}/{target.name}.password", login.password.reveal(), mode="640", group=USER)
+    file(f"{TARGETS}/{target.name}.yml", "targets.yml.j2", scraped=scraped_from(site, target))
+
+
+def _probed(site: Site) -> list[tuple[str, Scraped]]:
+    """What the blackbox exporter looks at, each after its job."""
+    every = jobs(site).items()
+    return [(name, each) for name, job in every if job.probes for each in job.targets]

@@ -46,6 +46,17 @@ def jobs(site: Site) -> dict[str, Job]:
     }
 
 
+def scraped_from(site: Site, target: Target) -> list[tuple[str, Scraped]]:
+    """What Prometheus itself scrapes from a target, each after its job."""
+    return [
+        (name, each)
+        for name, job in jobs(site).items()
+        if not job.probes
+        for each in job.targets
+        if each.labels["target"] == target.name
+    ]
+
+
 def _is_probed(target: Target) -> bool:
     """Applications; and the observability target's own page, whose certificate may expire."""
     return target.role == "vpsmanager" or target.encrypted

@@ -5,9 +5,9 @@ from tasks.component import Site, component, noted
 from tasks.operations.redis import put_users
 from tasks.redis.instances import CACHE, INSTANCES, QUEUE, Instance
 from tasks.redis.users import (
-    PASSWORD,
     PASSWORD_FILE,
     PREVIOUS_FILE,
+    administrator_password,
     as_administrator,
     load_users,
     passwords,
@@ -28,8 +28,9 @@ def redis(site: Site) -> None:
     A password of before is admitted until the applications have the new one.
     """
     settings = site.settings.redis
-    previous_text(PASSWORD_FILE, secret(PASSWORD).reveal(), PREVIOUS_FILE, group="root")
-    secret_text(PASSWORD_FILE, secret(PASSWORD).reveal())
+    password = secret(administrator_password(site.target)).reveal()
+    previous_text(PASSWORD_FILE, password, PREVIOUS_FILE, group="root")
+    secret_text(PASSWORD_FILE, password)
     queue_mb = settings.queue_memory_mb or sizing.redis_memory_mb(site.hardware)
     cache_mb = settings.cache_memory_mb or sizing.redis_memory_mb(site.hardware)
     _config(QUEUE, queue_mb, "noeviction")

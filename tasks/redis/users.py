@@ -4,26 +4,37 @@ from collections.abc import Mapping
 from hashlib import sha256
 
 from configs import Target
+from configs.secret_names import of_target
 from configs.secrets import Needed
 from tasks.component import Site
 from tasks.redis.instances import HOST, Instance
 from tasks.resources import secret
 
 ADMINISTRATOR = "chom"
-PASSWORD = Needed("REDIS_PASSWORD", "what Redis' administrator shows", "password")
+# All targets shared it in earlier versions; Redis is told of another one by PREVIOUS_FILE.
+SHARED_PASSWORD = Needed("REDIS_PASSWORD", "", "password", retired=True)
 PASSWORD_FILE = "/etc/chom/redis/password"
 # By it Redis is told of a new one.
 PREVIOUS_FILE = f"{PASSWORD_FILE}.previous"
 # A name that no application can have. It reads figures, and no keys.
 EXPORTER = "chom-exporter"
-EXPORTER_PASSWORD = Needed(
-    "REDIS_EXPORTER_PASSWORD", "what redis_exporter shows to Redis", "password"
-)
 FIGURES = (
     "-@all +ping +info +config|get +client|setname +latency|latest +latency|histogram"
     " +slowlog|get +slowlog|len"
 )
 EVERYTHING = "~* &* +@all"
+
+
+def administrator_password(target: Target) -> Needed:
+    """Password of the administrator of a target's instances."""
+    what = f"what Redis' administrator on {target.name} shows"
+    return Needed(of_target("REDIS_PASSWORD", target.name), what, "password")
+
+
+def exporter_password(target: Target) -> Needed:
+    """Password of redis_exporter on a target."""
+    what = f"what redis_exporter of {target.name} shows to Redis"
+    return Needed(of_target("REDIS_EXPORTER_PASSWORD", target.name), what, "password")
 
 
 def password(app: str) -> Needed:
@@ -33,15 +44,16 @@ def password(app: str) -> Needed:
 
 def passwords(target: Target) -> list[Needed]:
     """Those of all users of a target."""
-    return [PASSWORD, EXPORTER_PASSWORD, *(password(app) for app in target.apps)]
+    ours = [administrator_password(target), exporter_password(target), SHARED_PASSWORD]
+    return [*ours, *(password(app) for app in target.apps)]
 
 
 def users(site: Site, instance: Instance) -> Mapping[str, tuple[str, str]]:
     """Each user's rules, and the hash of its password, by its name."""
     own = {app: (_rules(app, instance), _hash(password(app))) for app in site.target.apps}
     ours = {
-        ADMINISTRATOR: (EVERYTHING, _hash(PASSWORD)),
-        EXPORTER: (FIGURES, _hash(EXPORTER_PASSWORD)),
+        ADMINISTRATOR: (EVERYTHING, _hash(administrator_password(site.target))),
+        EXPORTER: (FIGURES, _hash(exporter_password(site.target))),
     }
     return {**ours, **own}
 

@@ -4,11 +4,10 @@ import json
 from dataclasses import replace
 
 from tasks.component import Site, component
-from tasks.metrics.component import KEY, USER
-from tasks.metrics.component import PASSWORD as METRICS_PASSWORD
+from tasks.metrics.component import USER, login_of, secrets_of
 from tasks.metrics.exporter import LOCAL, LOOPBACK, exporter, shown_by_nginx, unit_of
 from tasks.redis.instances import INSTANCES
-from tasks.redis.users import EXPORTER, EXPORTER_PASSWORD
+from tasks.redis.users import EXPORTER, exporter_password
 from tasks.resources import credential, secret, secret_file, secret_text
 
 PASSWORDS = "/etc/chom/redis_exporter.json"
@@ -19,7 +18,7 @@ INTERNAL_PORT = 19121
 @component(
     needs=["base", "metrics", "redis"],
     packages=["prometheus-redis-exporter"],
-    secrets=[METRICS_PASSWORD, KEY, EXPORTER_PASSWORD],
+    secrets=lambda target: [*secrets_of(target), exporter_password(target)],
 )
 def redis_exporter(site: Site) -> None:
     """One for all instances; it has TLS of its own kind, and its password from the environment.
@@ -40,11 +39,10 @@ def redis_exporter(site: Site) -> None:
         "/etc/chom/redis_exporter.env",
         "password.j2",
         mode="600",
-        metrics_password=secret(METRICS_PASSWORD),
+        metrics_password=login_of(site, site.target).password,
     )
-    known = {
-        url.replace("://", f"://{EXPORTER}@"): secret(EXPORTER_PASSWORD).reveal() for url in urls
-    }
+    redis_password = secret(exporter_password(site.target)).reveal()
+    known = {url.replace("://", f"://{EXPORTER}@"): redis_password for url in urls}
     secret_text(PASSWORDS, json.dumps(known, ensure_ascii=False) + "\n")
     arguments = [
         f"-web.listen-address={LOOPBACK}:{INTERNAL_PORT}",

@@ -1,7 +1,7 @@
 """request_metrics: what Nginx answered and how long it took, from its access log, by mtail."""
 
 from tasks.component import Site, component
-from tasks.metrics.component import KEY, guard
+from tasks.metrics.component import guard, secrets_of
 from tasks.metrics.exporter import admit_observers
 from tasks.nginx.component import ACCESS_LOG
 from tasks.nginx.sites import nginx_site
@@ -15,7 +15,7 @@ PROGRAMS = "/etc/mtail"
 SANDBOX = Sandbox(loopback_only=True, extra=("SupplementaryGroups=adm",))
 
 
-@component(needs=["base", "metrics"], packages=["mtail"], secrets=[KEY])
+@component(needs=["base", "metrics"], packages=["mtail"], secrets=secrets_of)
 def request_metrics(site: Site) -> None:
     """It follows the log by its name, so a rotation does not stop it."""
     user("mtail")
@@ -35,7 +35,9 @@ def request_metrics(site: Site) -> None:
     )
     port = site.settings.request_metrics.port
     admit_observers(site, port)
-    nginx_site("request_metrics", "site.conf.j2", port=port, guard=guard(), page=f"{HOST}:{PORT}")
+    nginx_site(
+        "request_metrics", "site.conf.j2", port=port, guard=guard(site), page=f"{HOST}:{PORT}"
+    )
     service(
         "mtail",
         runs=[program, arguments],

@@ -119,9 +119,9 @@ def redis(lab: Lab, machine: str, command: str, password: str | None = None) -> 
 
 def scrape(lab: Lab, machine: str, port: int, password: str | None = None) -> int:
     """The HTTP status of an exporter's metrics as the observability target is answered."""
-    name = "metrics.chom.internal"
+    name = f"{machine}.metrics.chom.internal"
     user = quoting.option_file(f"prometheus:{password}") if password else ""
-    login = "-K - --cacert /etc/chom/metrics/tls.crt"
+    login = f"-K - --cacert /etc/prometheus-server/logins/{machine}.crt"
     said = lab.run(
         "observability",
         f"curl -sS -m 5 -o /dev/null -w '%{{http_code}}' {login}"

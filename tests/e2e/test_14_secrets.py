@@ -44,23 +44,37 @@ EXPORTERS = {
     ),
 }
 SHIPPERS = {(machine, "alloy.service") for machine in ("observability", "vpsmanager")}
-SERVICES = {
+MACHINES = ("observability", "vpsmanager")
+SERVICES: dict[str, set[tuple[str, str]]] = {
     # Redis itself reads its users again without a restart.
-    "REDIS_PASSWORD": set(),
-    "REDIS_EXPORTER_PASSWORD": {("vpsmanager", "prometheus-redis-exporter.service")},
+    "REDIS_PASSWORD_VPSMANAGER": set(),
+    "REDIS_EXPORTER_PASSWORD_VPSMANAGER": {("vpsmanager", "prometheus-redis-exporter.service")},
     "LARAVEL_REDIS_PASSWORD": set(),
     "LARAVEL_DB_PASSWORD": set(),
     "LARAVEL_APP_KEY": set(),
     "SMTP_PASSWORD": {("observability", "prometheus-alertmanager.service")},
-    "METRICS_PASSWORD": {("observability", "prometheus.service"), *EXPORTERS},
-    "METRICS_TLS_KEY": EXPORTERS,
-    "LOGS_PASSWORD": SHIPPERS,
+    # Prometheus reads these again by itself.
+    **{
+        f"{kind}_{machine.upper()}": {each for each in EXPORTERS if each[0] == machine}
+        for kind in ("METRICS_PASSWORD", "METRICS_TLS_KEY")
+        for machine in MACHINES
+    },
+    **{f"LOGS_PASSWORD_{each.upper()}": {(each, "alloy.service")} for each in MACHINES},
     "LOGS_TLS_KEY": SHIPPERS,
     "GRAFANA_ADMIN_PASSWORD": set(),
     "GRAFANA_SECRET_KEY": {("observability", "grafana-server.service")},
 }
 OBSERVABILITY = {
-    Place("observability", "/etc/chom/metrics/password", "root", "root", "600"),
+    *(
+        Place(
+            "observability",
+            f"/etc/prometheus-server/logins/{machine}.password",
+            "root",
+            "prometheus-server",
+            "640",
+        )
+        for machine in MACHINES
+    ),
     Place("observability", "/etc/chom/metrics/tls.key", "root", "root", "600"),
     Place("observability", "/etc/chom/logs/password", "root", "root", "600"),
     Place("observability", "/etc/chom/logs/tls.key", "root", "root", "600"),
@@ -105,14 +119,14 @@ LOUD = ("-y", "-vvv", "--debug", "--diff")
 
 
 def values(word: str) -> dict[str, str]:
-    """New values, as somebody could have typed them; the three that are keys are random."""
+    """New values, as somebody could have typed them; those that are keys are random."""
     typed = (
-        "REDIS_PASSWORD",
-        "REDIS_EXPORTER_PASSWORD",
+        "REDIS_PASSWORD_VPSMANAGER",
+        "REDIS_EXPORTER_PASSWORD_VPSMANAGER",
         "LARAVEL_REDIS_PASSWORD",
         "LARAVEL_DB_PASSWORD",
-        "METRICS_PASSWORD",
-        "LOGS_PASSWORD",
+        *(f"METRICS_PASSWORD_{machine.upper()}" for machine in MACHINES),
+        *(f"LOGS_PASSWORD_{machine.upper()}" for machine in MACHINES),
         "SMTP_PASSWORD",
         "GRAFANA_ADMIN_PASSWORD",
         "GRAFANA_SECRET_KEY",
@@ -120,7 +134,7 @@ def values(word: str) -> dict[str, str]:
     return {
         **{name: f"{word}{name}{NASTY}" for name in typed},
         "LARAVEL_APP_KEY": random_value("laravel_app_key"),
-        "METRICS_TLS_KEY": random_value("private_key"),
+        **{f"METRICS_TLS_KEY_{each.upper()}": random_value("private_key") for each in MACHINES},
         "LOGS_TLS_KEY": random_value("private_key"),
     }
 
@@ -214,13 +228,13 @@ def test_a_changed_secret_gets_everywhere(loud: Platform) -> None:
     )
     assert restarted(before, all_units(lab)) == set().union(*SERVICES.values())
 
-    assert redis(lab, "vpsmanager", "PING", new["REDIS_PASSWORD"]) == "PONG"
-    assert "NOAUTH" in redis(lab, "vpsmanager", "PING", old["REDIS_PASSWORD"])
+    assert redis(lab, "vpsmanager", "PING", new["REDIS_PASSWORD_VPSMANAGER"]) == "PONG"
+    assert "NOAUTH" in redis(lab, "vpsmanager", "PING", old["REDIS_PASSWORD_VPSMANAGER"])
     assert _logs_in(loud, new["LARAVEL_DB_PASSWORD"])
     assert not _logs_in(loud, old["LARAVEL_DB_PASSWORD"])
     for machine in ("observability", "vpsmanager"):
-        assert scrape(lab, machine, 9100, new["METRICS_PASSWORD"]) == 200
-        assert scrape(lab, machine, 9100, old["METRICS_PASSWORD"]) == 401
+        assert scrape(lab, machine, 9100, new[f"METRICS_PASSWORD_{machine.upper()}"]) == 200
+        assert scrape(lab, machine, 9100, old[f"METRICS_PASSWORD_{machine.upper()}"]) == 401
     assert grafana_admits(lab, new["GRAFANA_ADMIN_PASSWORD"]) == 200
     assert grafana_admits(lab, old["GRAFANA_ADMIN_PASSWORD"]) == 401
     credential = "/run/credentials/prometheus-alertmanager.service/smtp_password"
@@ -250,9 +264,9 @@ def _logs_in(platform: Platform, password: str) -> bool:
 
 def test_what_a_changed_secret_restarts_is_no_more_than_needed(loud: Platform) -> None:
     before = all_units(loud.lab)
-    loud.project.set_secrets({"REDIS_PASSWORD": "another" + NASTY})
+    loud.project.set_secrets({"REDIS_PASSWORD_VPSMANAGER": "another" + NASTY})
     assert loud.project.deploy(changes=MAIL).code == 0
-    assert restarted(before, all_units(loud.lab)) == SERVICES["REDIS_PASSWORD"]
+    assert restarted(before, all_units(loud.lab)) == SERVICES["REDIS_PASSWORD_VPSMANAGER"]
     assert set(changed(loud.project.record())) == {
         ("vpsmanager", "redis"),
         ("vpsmanager", "redis_access"),
@@ -304,8 +318,8 @@ def test_a_service_that_tells_its_own_password_is_not_repeated(loud: Platform) -
     record = project.record()
     error = record.targets["vpsmanager"].error
     assert error is not None and error.component == "redis"
-    assert any("[secret REDIS_PASSWORD]" in line for line in error.output), error
-    assert "[secret REDIS_PASSWORD]" in outcome.text
+    assert any("[secret REDIS_PASSWORD_VPSMANAGER]" in line for line in error.output), error
+    assert "[secret REDIS_PASSWORD_VPSMANAGER]" in outcome.text
     secrets = project.secrets()
     assert found_in(outcome.text.encode(), secrets) == set()
     assert leaks_here(loud, secrets) == set()
@@ -327,10 +341,10 @@ def test_what_only_the_user_knows_is_named_before_anything_connects(loud: Platfo
 
 def test_ci_makes_no_secret(loud: Platform) -> None:
     project = loud.project
-    value = project.secrets()["REDIS_PASSWORD"]
-    project.set_secrets({"REDIS_PASSWORD": None})
+    value = project.secrets()["REDIS_PASSWORD_VPSMANAGER"]
+    project.set_secrets({"REDIS_PASSWORD_VPSMANAGER": None})
     outcome = project.deploy(env={"CI": "true"})
-    project.set_secrets({"REDIS_PASSWORD": value})
+    project.set_secrets({"REDIS_PASSWORD_VPSMANAGER": value})
     assert outcome.code == 1, outcome
-    assert "secrets set REDIS_PASSWORD --generate password" in outcome.text
+    assert "secrets set REDIS_PASSWORD_VPSMANAGER --generate password" in outcome.text
     assert "Connecting" not in outcome.text

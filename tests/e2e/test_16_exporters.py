@@ -7,7 +7,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tasks.metrics.component import CERTIFICATE, SERVER_NAME, USER
+from tasks.metrics.component import USER
+from tasks.prometheus.places import LOGINS
 from tasks.quoting import curl
 from tests.e2e.machines import all_units, answer, listeners, page, processes, reachable, restarted
 from tests.e2e.platform import Platform
@@ -22,8 +23,11 @@ PORTS = {
     "redis": 9121,
     "php-fpm": 9253,
 }
-# Of each application's pool.
-PATHS = {"php-fpm": "/metrics/laravel"}
+# Of each application's pool, and of each Redis.
+PATHS = {
+    "php-fpm": "/metrics/laravel",
+    "redis": "/scrape?target=redis%3A%2F%2F127.0.0.1%3A6379",
+}
 # What one of each job's own metrics is when all is well.
 HEALTHY = [
     ("nginx_up", "observability"),
@@ -71,12 +75,12 @@ def wait_for_value(platform: Platform, metric: str, machine: str, value: str) ->
 
 def status_of(platform: Platform, machine: str, job: str, password: str | None) -> str:
     """What an exporter of vpsmanager answers ``machine``, which trusts its certificate alone."""
-    place = f"{SERVER_NAME}:{PORTS[job]}"
+    place = f"vpsmanager.metrics.chom.internal:{PORTS[job]}"
     login = f"user = {curl(f'{USER}:{password}')}\n" if password else ""
     path = PATHS.get(job, "/metrics")
     asking = platform.lab.run(
         machine,
-        f"curl -s -m 5 -o /dev/null -w '%{{http_code}}' -K - --cacert {CERTIFICATE}"
+        f"curl -s -m 5 -o /dev/null -w '%{{http_code}}' -K - --cacert {LOGINS}/vpsmanager.crt"
         f" --resolve {place}:{platform.address('vpsmanager')} https://{place}{path}",
         input=login,
         check=False,
@@ -132,7 +136,7 @@ def test_answers_are_counted_whatever_clients_write_and_after_a_rotation(
 
 @pytest.mark.parametrize("job", PORTS)
 def test_metrics_are_for_who_has_the_password(deployed: Platform, job: str) -> None:
-    password = deployed.project.secrets()["METRICS_PASSWORD"]
+    password = deployed.project.secrets()["METRICS_PASSWORD_VPSMANAGER"]
     assert status_of(deployed, "observability", job, password) == "200"
     for other in (None, "wrong"):
         assert status_of(deployed, "observability", job, other) == "401"
@@ -216,15 +220,16 @@ def test_a_stopped_service_is_noticed_and_comes_back(
 def test_new_password_is_taken_up_by_all_at_once(deployed: Platform) -> None:
     before = all_units(deployed.lab)
     deployed.unsettle()
-    deployed.project.set_secrets({"METRICS_PASSWORD": "another one, 'quoted\" $HOME"})
+    deployed.project.set_secrets({"METRICS_PASSWORD_VPSMANAGER": "another one, 'quoted\" $HOME"})
     deployed.converge()
-    gone = {unit for machine, unit in restarted(before, all_units(deployed.lab))}
-    assert gone == {
-        "prometheus.service",
-        *(f"prometheus-{each}-exporter.service" for each in EXPORTERS),
+    # Prometheus reads the new password by itself.
+    assert restarted(before, all_units(deployed.lab)) == {
+        ("vpsmanager", f"prometheus-{each}-exporter.service")
+        for each in EXPORTERS
+        if each != "blackbox"
     }
     for job in PORTS:
-        password = deployed.project.secrets()["METRICS_PASSWORD"]
+        password = deployed.project.secrets()["METRICS_PASSWORD_VPSMANAGER"]
         assert status_of(deployed, "observability", job, password) == "200"
     wait_for("all to be up", lambda: asked(deployed, "up == 0") == [], SOON_S, every_s=1)
     assert changed(deployed.converge()) == {}

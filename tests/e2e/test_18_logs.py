@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import pytest
 import yaml
 
-from tasks.logs.component import CERTIFICATE, SERVER_NAME, USER
+from tasks.logs.component import CERTIFICATE, SERVER_NAME
 from tasks.quoting import curl, shell
 from tests.e2e.machines import all_units, answer, listeners, page, reachable, restarted
 from tests.e2e.platform import Platform
@@ -92,11 +92,16 @@ def all_arrive(platform: Platform, word: str) -> None:
     wait_for_line(platform, f'job="journal",role="vpsmanager",unit="{word}.service"', "words of")
 
 
+def password_of(platform: Platform, machine: str) -> str:
+    """What the machine's shipper shows to Loki."""
+    return platform.project.secrets()[f"LOGS_PASSWORD_{machine.upper()}"]
+
+
 def pushed(platform: Platform, machine: str, password: str | None, path: str = "push") -> str:
     """The HTTP status that a push gets from a machine that trusts Loki's certificate alone."""
     address = platform.address("observability")
     place = f"{SERVER_NAME}:3101"
-    login = f"user = {curl(f'{USER}:{password}')}\n" if password else ""
+    login = f"user = {curl(f'{machine}:{password}')}\n" if password else ""
     asking = platform.lab.run(
         machine,
         f"curl -s -m 5 -o /dev/null -w '%{{http_code}}' -K - --cacert {CERTIFICATE}"
@@ -150,7 +155,7 @@ def test_the_shipper_reads_logs_and_no_secrets(deployed: Platform) -> None:
         assert deployed.lab.run("vpsmanager", reading, check=False).returncode != 0
     for machine in MACHINES:
         commands = answer(deployed.lab, machine, "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
-        assert deployed.project.secrets()["LOGS_PASSWORD"] not in commands
+        assert password_of(deployed, machine) not in commands
 
 
 def test_lines_arrive_after_a_rotation(deployed: Platform) -> None:
@@ -324,15 +329,14 @@ def test_promtail_loses_no_line_of_an_outage_either(deployed: Platform, how: str
 
 
 def test_only_shippers_with_the_password_may_write(deployed: Platform) -> None:
-    password = deployed.project.secrets()["LOGS_PASSWORD"]
-    for machine in MACHINES:
-        assert pushed(deployed, machine, password) == TAKEN
-        for other in (None, "wrong"):
+    for machine, other_machine in zip(MACHINES, reversed(MACHINES), strict=True):
+        assert pushed(deployed, machine, password_of(deployed, machine)) == TAKEN
+        for other in (None, "wrong", password_of(deployed, other_machine)):
             assert pushed(deployed, machine, other) == LATER
 
 
 def test_shippers_may_only_write(deployed: Platform) -> None:
-    password = deployed.project.secrets()["LOGS_PASSWORD"]
+    password = password_of(deployed, "vpsmanager")
     assert pushed(deployed, "vpsmanager", password, "query?query=1") == "404"
     assert pushed(deployed, "vpsmanager", password, "delete") == "404"
 
@@ -358,9 +362,10 @@ def test_new_password_is_taken_up_by_all_and_no_line_is_lost(deployed: Platform)
     talk = "for n in $(seq 150); do echo turn-$n-; sleep 0.2; done"
     answer(deployed.lab, "vpsmanager", f"systemd-run -q -u talk sh -c {shell(talk)}")
     before = all_units(deployed.lab)
-    old = deployed.project.secrets()["LOGS_PASSWORD"]
+    old = password_of(deployed, "vpsmanager")
     deployed.unsettle()
-    deployed.project.set_secrets({"LOGS_PASSWORD": "another one, 'quoted\" $HOME"})
+    names = [f"LOGS_PASSWORD_{machine.upper()}" for machine in MACHINES]
+    deployed.project.set_secrets({name: f"another {name}, 'quoted\" $HOME" for name in names})
     deployed.converge()
     # The one that talks is this test's own, and may have ended by now.
     gone = restarted(before, all_units(deployed.lab)) - {("vpsmanager", "talk.service")}
@@ -377,9 +382,9 @@ def test_new_password_is_taken_up_by_all_and_no_line_is_lost(deployed: Platform)
 @pytest.mark.drill
 def test_the_old_password_is_good_until_all_have_the_new_one(deployed: Platform) -> None:
     """A deploy of one target alone does not lock out the other's shipper."""
-    old = deployed.project.secrets()["LOGS_PASSWORD"]
+    old = password_of(deployed, "vpsmanager")
     deployed.unsettle()
-    deployed.project.set_secrets({"LOGS_PASSWORD": "one more"})
+    deployed.project.set_secrets({"LOGS_PASSWORD_VPSMANAGER": "one more"})
     outcome = deployed.project.deploy("-y", "--limit", "observability")
     assert outcome.code == 0, outcome
     for password in (old, "one more"):

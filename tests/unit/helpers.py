@@ -46,6 +46,7 @@ def made_secrets(needs: Iterable[Needed]) -> dict[str, Secret]:
     return {
         need.name: Secret(need.name, random_value(need.kind) if need.kind else KNOWN)
         for need in needs
+        if not need.retired
     }
 
 

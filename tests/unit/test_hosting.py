@@ -302,8 +302,9 @@ def test_prometheus_is_told_of_each_application(folder: Path) -> None:
         ("blog", "http://blog.org/health"),
         ("own_page", "http://page.org/up"),
     ]
-    pools = yaml.safe_load(texts["/etc/prometheus-server/targets/php-fpm.yml"])
-    assert [(each["labels"]["app"], each["labels"]["__metrics_path__"]) for each in pools] == [
+    scraped = yaml.safe_load(texts["/etc/prometheus-server/targets/vpsmanager.yml"])
+    pools = [each["labels"] for each in scraped if each["labels"]["job"] == "php-fpm"]
+    assert [(each["app"], each["__metrics_path__"]) for each in pools] == [
         (name, f"/metrics/{name}") for name in ("shop", "blog", "own_page")
     ]
 

@@ -59,7 +59,7 @@ def test_alloy_is_told_what_it_knows(alloy: Logs, role: str) -> None:
     assert endpoint.attributes["url"] == f"https://{host}:3101/loki/api/v1/push"
     assert endpoint.attributes["max_backoff_retries"] == 0
     assert endpoint.inner("basic_auth")[0].attributes == {
-        "username": "shipper",
+        "username": role,
         "password_file": "/run/credentials/alloy.service/logs_password",
     }
     assert endpoint.inner("tls_config")[0].attributes["server_name"] == "logs.chom.internal"

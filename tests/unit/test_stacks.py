@@ -19,6 +19,7 @@ from configs.versions import load_versions
 from state.selecting import select
 from tasks.component import Component, Site, Step, declare
 from tasks.grafana.component import grafana
+from tasks.metrics.certificate import certificate
 from tasks.operations import files
 from tasks.prometheus.jobs import jobs
 from tasks.prometheus.places import CONFIG_FILE
@@ -201,24 +202,46 @@ def test_prometheus_scrapes_every_exporter(both: list[Declaration], texts: dict[
             ("http://10.9.0.21/up", {**application, "__param_module": "http_2xx"}),
         ],
     }
-    for job, targets in wanted.items():
-        found = yaml.safe_load(texts[f"/etc/prometheus-server/targets/{job}.yml"])
-        assert [(each["targets"], each["labels"]) for each in found] == [
-            ([address], labels) for address, labels in targets
-        ]
+    files = {
+        name: yaml.safe_load(texts[f"/etc/prometheus-server/targets/{name}.yml"])
+        for name in ("observability", "vpsmanager", "blackbox_exporter")
+    }
+    for name, scraped in files.items():
+        assert {each["labels"]["target"] for each in scraped} <= {name, "vpsmanager"}
+    found = [each for scraped in files.values() for each in scraped]
+    assert sorted((each["targets"], sorted(each["labels"].items())) for each in found) == sorted(
+        ([address], sorted({**labels, "job": job}.items()))
+        for job, targets in wanted.items()
+        for address, labels in targets
+    )
 
 
-def test_every_exporter_is_scraped_by_tls_with_the_password(
+def test_each_target_is_scraped_by_its_own_certificate_and_password(
     both: list[Declaration], texts: dict[str, str]
 ) -> None:
+    secrets = both[0].site.secrets
     config = yaml.safe_load(texts["/etc/prometheus-server/prometheus.yml"])
     found = {each["job_name"]: each for each in config["scrape_configs"]}
-    assert set(found) == set(jobs(both[0].site)) | {"prometheus", "alertmanager", "loki"}
-    for name, job in jobs(both[0].site).items():
-        assert found[name]["scheme"] == "https"
-        assert found[name]["tls_config"]["ca_file"] == "/etc/chom/metrics/tls.crt"
-        assert found[name]["basic_auth"]["username"] == "prometheus"
-        assert ("relabel_configs" in found[name]) == (job.probes)
+    targets = {"target/observability", "target/vpsmanager"}
+    assert set(found) == targets | {"blackbox", "prometheus", "alertmanager", "loki"}
+    logins = "/etc/prometheus-server/logins"
+    for scrape, name in [
+        ("target/observability", "observability"),
+        ("target/vpsmanager", "vpsmanager"),
+        ("blackbox", "observability"),
+    ]:
+        assert found[scrape]["scheme"] == "https"
+        assert found[scrape]["tls_config"] == {
+            "ca_file": f"{logins}/{name}.crt",
+            "server_name": f"{name}.metrics.chom.internal",
+        }
+        assert found[scrape]["basic_auth"] == {
+            "username": "prometheus",
+            "password_file": f"{logins}/{name}.password",
+        }
+        assert ("relabel_configs" in found[scrape]) == (scrape == "blackbox")
+        key = secrets[f"METRICS_TLS_KEY_{name.upper()}"].reveal()
+        assert texts[f"{logins}/{name}.crt"] == certificate(key, f"{name}.metrics.chom.internal")
 
 
 def test_scraping_is_proven_for_the_targets_of_the_run(both: list[Declaration]) -> None:
@@ -234,10 +257,12 @@ def test_redis_exporter_has_a_password_for_our_own_instances_alone(
 ) -> None:
     secrets = both[1].site.secrets
     lines = texts["/etc/chom/redis_exporter.env"].splitlines()
-    password = systemd(secrets["METRICS_PASSWORD"].reveal())
+    password = systemd(secrets["METRICS_PASSWORD_VPSMANAGER"].reveal())
     assert lines[1:] == [f"REDIS_EXPORTER_BASIC_AUTH_PASSWORD={password}"]
     assert json.loads(texts["/etc/chom/redis_exporter.json"]) == {
-        f"redis://chom-exporter@127.0.0.1:{port}": secrets["REDIS_EXPORTER_PASSWORD"].reveal()
+        f"redis://chom-exporter@127.0.0.1:{port}": secrets[
+            "REDIS_EXPORTER_PASSWORD_VPSMANAGER"
+        ].reveal()
         for port in (6379, 6380)
     }
 
@@ -395,7 +420,7 @@ def test_network_services_are_confined(texts: dict[str, str], both: Any) -> None
 
 def test_every_file_ends_with_a_line_end(texts: dict[str, str], both: Any) -> None:
     alone = re.compile(
-        r"/(password(.previous)?|htpasswd(.previous)?|admin_password|secret_key|login)$"
+        r"[/.](password(.previous)?|htpasswd(.previous)?|admin_password|secret_key|login)$"
     )
     assert all(text.endswith("\n") for path, text in texts.items() if not alone.search(path))
 
