@@ -1,5 +1,10 @@
 """Loki: keeps the logs of every target, which only our shippers may write."""
 
+from collections.abc import Mapping
+
+from pyinfra import host
+
+from facts.tenants import StoredTenants
 from tasks import sizing
 from tasks.component import Site, component
 from tasks.logs import component as logs
@@ -11,11 +16,28 @@ from tasks.vendors import grafana, pinned
 CONFIG = "/etc/loki/config.yml"
 DATA = "/var/lib/loki"
 PUSH = "/loki/api/v1/push"
+SHARED = "fake"
+
+
+# Where Loki itself listens: whoever asks there names the tenants himself.
+ITSELF = "127.0.0.1:13100"
+# Pushes of one machine; what exceeds them waits, then is refused, and sent again by the shipper.
+PUSHES_PER_S, WAITING_PUSHES, CONNECTIONS = 50, 200, 20
 
 
 def address(site: Site) -> str:
-    """Where it answers, on its own machine alone and without a password."""
+    """Where it answers about all targets, on its own machine alone and without a password."""
     return f"127.0.0.1:{site.settings.loki.port}"
+
+
+def tenants(site: Site) -> Mapping[str, str]:
+    """Tenant of each user that pushes.
+
+    A target's lines are stored under its name, by which it has logged in. What was stored before
+    targets had logins of their own, by one user, is under the name that Loki gives to a single
+    tenant.
+    """
+    return {**{target.name: target.name for target in site.targets}, logs.SHARED_USER: SHARED}
 
 
 @component(
@@ -34,12 +56,14 @@ def loki(site: Site) -> None:
         loopback_only=True,
         extra=(f"Environment=GOMEMLIMIT={sizing.loki_memory_mb(site.hardware)}MiB",),
     )
+    stored = host.get_fact(StoredTenants, folder=f"{DATA}/chunks")
     directory(DATA, owner="loki", group="root", mode="700")
     config = file(
         CONFIG,
         "loki.yml.j2",
         check=Checker(f"loki -verify-config -config.file={CONFIG}", sandbox, "loki"),
         data=DATA,
+        itself=ITSELF,
         ingestion_mb=sizing.loki_ingestion_mb(site.hardware),
         cache_mb=sizing.loki_cache_mb(site.hardware),
         memory_mb=sizing.loki_memory_mb(site.hardware),
@@ -57,12 +81,19 @@ def loki(site: Site) -> None:
         guard=logs.guard(),
         previous=logs.PREVIOUS_USERS,
         push=PUSH,
+        itself=ITSELF,
         address=address(site),
+        tenants=tenants(site),
+        # Lines of a target that is gone stay readable for as long as they are kept.
+        readable=dict.fromkeys([*tenants(site).values(), *stored]),
+        rate=PUSHES_PER_S,
+        burst=WAITING_PUSHES,
+        connections=CONNECTIONS,
     )
     service(
         "loki",
         runs=[config],
-        ready=f"http://{address(site)}/ready",
+        ready=f"http://{ITSELF}/ready",
         limit_s=120,
         sandbox=sandbox,
     )

@@ -4,6 +4,7 @@ from configs import Target
 from tasks import sizing
 from tasks.artifacts import Artifact
 from tasks.component import Site, component
+from tasks.loki.component import ITSELF as LOKI
 from tasks.metrics import component as metrics
 from tasks.prometheus.alerting import SUBJECTS, rule_file
 from tasks.prometheus.hurry import scrapes_each_second
@@ -96,6 +97,7 @@ def prometheus(site: Site) -> None:
         logins=LOGINS,
         blackbox=f"127.0.0.1:{site.settings.blackbox_exporter.port}",
         rules=RULE_FILES,
+        loki=LOKI,
         metrics=metrics,
         retention_in_file=retention_in_file,
         retention_mb=retention_mb,

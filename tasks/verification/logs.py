@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 
 from tasks.component import Site
+from tasks.loki.component import SHARED
 from tasks.verification.check import Check, ask, settle
 from tasks.verification.marker import marker
 
@@ -26,7 +27,9 @@ def check(site: Site) -> Sequence[Check]:
 
 
 def _missing(url: str, target: str, since: float) -> str:
-    query = f'{{target="{target}"}} |= "{marker(target)}"'
+    # Under the target's own login, or the one that all shared in earlier versions.
+    tenant = f"{target}|{SHARED}"
+    query = f'{{__tenant_id__=~"{tenant}",target="{target}"}} |= "{marker(target)}"'
     start, end = (str(int(moment * 1e9)) for moment in (since, time.time() + 60))
     found = ask(url, query=query, start=start, end=end, limit="1")["data"]["result"]
     return "" if found else f"not within {LIMIT_S} s"

@@ -196,6 +196,18 @@ def test_loki_is_told_what_it_knows(alloy: Logs) -> None:
     assert config["analytics"]["reporting_enabled"] is False
 
 
+def test_lines_belong_to_the_target_that_logs_in(alloy: Logs) -> None:
+    site = alloy.texts["observability"]["/etc/nginx/sites-enabled/loki.conf"]
+    found = re.findall(r'^    "(.*)" "(.*)";$', site, flags=re.M)
+    assert found == [(role, role) for role in ROLES] + [("shipper", "fake")]
+    assert 'default "";' in site
+    assert 'X-Scope-OrgID "observability|vpsmanager|fake"' in site.partition("listen 3101")[0]
+    config = yaml.safe_load(alloy.texts["observability"]["/etc/loki/config.yml"])
+    assert config["auth_enabled"] is True
+    assert config["querier"] == {"multi_tenant_queries_enabled": True}
+    assert config["server"]["http_listen_port"] == 13100
+
+
 def test_loki_takes_pushes_of_the_targets_alone(alloy: Logs) -> None:
     assert "Firewall: ufw allow from 10.9.0.21 to any port 3101 proto tcp" in alloy.labels(
         "observability", "loki"
@@ -208,7 +220,10 @@ def test_loki_takes_pushes_of_the_targets_alone(alloy: Logs) -> None:
     assert "location = /loki/api/v1/push {" in site
     users = re.findall(r"auth_basic_user_file (.*);", site)
     assert users == ["/etc/chom/logs/htpasswd", "/etc/chom/logs/htpasswd.previous"]
-    assert site.count("proxy_pass") == len(users)
+    pushes = site.partition("listen 3101")[2]
+    assert pushes.count("proxy_pass") == len(users)
+    assert "proxy_set_header X-Scope-OrgID $loki_tenant;" in pushes
+    assert pushes.count("X-Scope-OrgID") == 1 and "limit_req zone=" in pushes
     # Nginx reads the certificate again when the site has changed.
     certificate = alloy.texts["observability"]["/etc/chom/logs/tls.crt"]
     assert sha256(certificate.encode()).hexdigest() in site

@@ -371,6 +371,30 @@ def test_tenants_do_not_see_each_other(tmp_path: Path) -> None:
         assert json.loads(server.answer(asked).body)["data"] == labels
 
 
+def test_several_tenants_are_asked_together_where_that_is_enabled(tmp_path: Path) -> None:
+    many = "querier: {multi_tenant_queries_enabled: true}"
+    server = Loki(loki_config.read(f"common: {{path_prefix: {tmp_path}}}\n{PERIOD}\n{many}"))
+    value = [[str(time.time_ns()), "x"]]
+    body = json.dumps({"streams": [{"stream": {"job": "a"}, "values": value}]}).encode()
+    for tenant, status in (("one", 204), ("two", 204), ("one|two", 400), ("one|", 401)):
+        headers = {"content-type": "application/json", "x-scope-orgid": tenant}
+        push = Request("POST", "/loki/api/v1/push", {}, headers, body)
+        assert server.answer(push).status == status
+
+    def tenants(selector: str, asking: str) -> list[str]:
+        query = {"query": [f"sum by (__tenant_id__) (count_over_time({selector}[1h]))"]}
+        headers = {"x-scope-orgid": asking}
+        given = server.answer(Request("GET", "/loki/api/v1/query", query, headers, b""))
+        found = json.loads(given.body)["data"]["result"]
+        return [each["metric"].get("__tenant_id__", "") for each in found]
+
+    assert tenants('{job="a"}', "one|two|three") == ["one", "two"]
+    assert tenants('{job="a",__tenant_id__=~"two|fake"}', "one|two") == ["two"]
+    # The real one has no such label where a single tenant is asked.
+    assert tenants('{job="a",__tenant_id__="one"}', "one") == []
+    assert tenants('{job="a"}', "one") == [""]
+
+
 def test_it_is_ready_after_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server, ready = _loki(tmp_path), Request("GET", "/ready", {}, {}, b"")
     assert server.answer(ready).status == 503

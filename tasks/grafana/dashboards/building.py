@@ -35,6 +35,8 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableSort,
 )
 
+from tasks.loki.component import SHARED
+
 PROMETHEUS = DataSourceRef(type_val="prometheus", uid="prometheus")
 LOKI = DataSourceRef(type_val="loki", uid="loki")
 ITSELF = DataSourceRef(type_val="grafana", uid="-- Grafana --")
@@ -43,6 +45,9 @@ TAG = "chom"
 WIDTH = 24
 # All that has the label at all: Loki wants a pattern that matches one letter at least.
 ALL = ".+"
+
+# The tenant that Loki has stored a line for is the target that logged in to send it.
+SENDER = f'__tenant_id__=~"$target|{SHARED}"'
 
 EVERYTHING = VariableOption(selected=True, text=["All"], value=["$__all"])
 
@@ -210,7 +215,12 @@ def lines(title: str, expression: str, *, span: int = WIDTH, height: int = 12) -
 
 
 def counted(expression: str, legend: str = "") -> loki.Dataquery:
-    """What Loki is asked: for lines, or how many there are."""
+    """What Loki is asked: for lines, or how many there are.
+
+    Lines that name a target count as its own only if they were sent with its login, or before
+    targets had logins of their own.
+    """
+    expression = expression.replace("{target=", f"{{{SENDER},target=")
     return loki.Dataquery().expr(expression).legend_format(legend).query_type("range").ref_id("A")
 
 

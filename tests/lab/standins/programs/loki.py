@@ -22,7 +22,7 @@ from .durations import prometheus_seconds
 from .logql import Constant, Labels, LogQLError, LogQuery, MetricQuery, parse
 from .loki_config import block
 from .loki_push import pushed
-from .loki_store import Line, Store
+from .loki_store import Asked, Line, Store, Together
 from .strict import ConfigError, expand
 from .web import JSON, Answer, Metrics, Request, log, serve
 
@@ -137,7 +137,9 @@ class Loki:
         tenant = "fake"
         if self._config.get("auth_enabled", True):
             tenant = request.headers.get("x-scope-orgid", "")
-            if not tenant or "/" in tenant or tenant.startswith("."):
+            many = block(self._config, "querier").get("multi_tenant_queries_enabled", False)
+            names = tenant.split("|") if many else [tenant]
+            if not all(names) or any("/" in name or name.startswith(".") for name in names):
                 return Answer(401, "no org id\n")
         try:
             return self._api(request.path.removeprefix("/loki/api/v1/"), request, tenant)
@@ -145,10 +147,14 @@ class Loki:
             return Answer(400, f"{error}\n")
 
     def _api(self, what: str, request: Request, tenant: str) -> Answer:
-        store = self._store(tenant)
+        if what == "push":
+            if "|" in tenant:
+                return Answer(400, "multiple org IDs present\n")
+            return self._push(request, tenant)
+        names = sorted(set(tenant.split("|")))
+        stores = {name: self._store(name) for name in names}
+        store: Asked = Together(stores) if len(names) > 1 else stores[names[0]]
         match what.split("/"):
-            case ["push"]:
-                return self._push(request, tenant)
             case ["query_range"]:
                 return _data(self._query_range(request, store))
             case ["query"]:
@@ -194,7 +200,7 @@ class Loki:
         age_s = prometheus_seconds(str(limits.get("reject_old_samples_max_age", "1w")))
         return time_ns >= time.time_ns() - age_s * SECOND
 
-    def _query_range(self, request: Request, store: Store) -> dict[str, Any]:
+    def _query_range(self, request: Request, store: Asked) -> dict[str, Any]:
         query = parse(request.parameter("query"))
         end = _time_ns(request.parameter("end"), time.time_ns())
         start = _time_ns(request.parameter("start"), end - DEFAULT_RANGE_S * SECOND)
@@ -212,7 +218,7 @@ class Loki:
         result = [{"metric": dict(labels), "values": each} for labels, each in series.items()]
         return {"resultType": "matrix", "result": result, "stats": {}}
 
-    def _query(self, request: Request, store: Store) -> dict[str, Any]:
+    def _query(self, request: Request, store: Asked) -> dict[str, Any]:
         query = parse(request.parameter("query"))
         if isinstance(query, LogQuery):
             raise LogQLError(
@@ -242,7 +248,7 @@ def _chunks(config: dict[str, Any]) -> Path:
 
 
 def _streams(
-    store: Store, query: LogQuery, start: int, end: int, limit: int, forward: bool
+    store: Asked, query: LogQuery, start: int, end: int, limit: int, forward: bool
 ) -> dict[str, Any]:
     found = sorted(store.find(query, start, end), key=lambda each: each[1], reverse=not forward)
     streams: dict[Labels, list[list[str]]] = {}
@@ -252,7 +258,7 @@ def _streams(
     return {"resultType": "streams", "result": result, "stats": {}}
 
 
-def _values(store: Store, query: MetricQuery | Constant, moment: int) -> dict[Labels, str]:
+def _values(store: Asked, query: MetricQuery | Constant, moment: int) -> dict[Labels, str]:
     if isinstance(query, Constant):
         return {(): f"{query.value:g}"}
     groups: dict[Labels, list[str]] = {}

@@ -6,6 +6,7 @@ import json
 import threading
 from bisect import insort
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from .logql import Labels, LogQuery
@@ -16,6 +17,8 @@ _SERVICE_LABELS = (
     *("container_name", "k8s_container_name", "component", "workload", "job", "k8s_job_name"),
 )
 Line = tuple[int, str]
+# The label by which a query of several tenants tells them apart.
+TENANT = "__tenant_id__"
 
 
 class Store:
@@ -91,6 +94,33 @@ class Store:
                 for time_ns, text in lines:
                     file.write(json.dumps([labels, time_ns, text]) + "\n")
         half.replace(self._file)
+
+
+class Together:
+    """Lines of several tenants, each with its tenant's name among the labels."""
+
+    def __init__(self, stores: dict[str, Store]) -> None:
+        self._stores = stores
+
+    def find(self, query: LogQuery, start_ns: int, end_ns: int) -> Iterator[tuple[Labels, Line]]:
+        """Lines as of `Store.find`; a query may match the tenant's name as a label."""
+        asked = [each for each in query.matchers if each.name == TENANT]
+        left = tuple(each for each in query.matchers if each.name != TENANT)
+        for name, store in self._stores.items():
+            if all(each.matches({TENANT: name}) for each in asked):
+                for labels, line in store.find(replace(query, matchers=left), start_ns, end_ns):
+                    yield tuple(sorted({**dict(labels), TENANT: name}.items())), line
+
+    def streams(self) -> list[dict[str, str]]:
+        """The labels of every stream."""
+        return [
+            {**labels, TENANT: name}
+            for name, store in self._stores.items()
+            for labels in store.streams()
+        ]
+
+
+Asked = Store | Together
 
 
 def with_service_name(labels: dict[str, str]) -> dict[str, str]:
