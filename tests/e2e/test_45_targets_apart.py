@@ -1,7 +1,10 @@
 """Root on one server opens nothing on another: no exporter, no login, no key does."""
 
+import json
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from ipaddress import ip_network
 from threading import Thread
@@ -9,13 +12,18 @@ from threading import Thread
 import pytest
 
 from configs.secret_names import OF_TARGETS
+from tasks.grafana.queries import VALUES, queries
+from tasks.logs import component as logs
+from tasks.loki.component import PUSH
 from tasks.metrics.component import CREDENTIALS
 from tasks.metrics.component import USER as METRICS_USER
 from tasks.prometheus.places import LOGINS
+from tasks.quoting import shell
 from tests.e2e.conftest import SUBNET
 from tests.e2e.leaks import places
-from tests.e2e.machines import answer, properties
+from tests.e2e.machines import answer, listeners, properties
 from tests.e2e.platform import Platform
+from tests.e2e.polling import wait_for
 
 GATEWAY = str(next(ip_network(SUBNET).hosts()))
 MACHINES = ("observability", "vpsmanager")
@@ -187,6 +195,78 @@ def test_a_server_cannot_pose_as_another_one_to_prometheus(deployed: Platform) -
         assert codes == {"observability": "60", "vpsmanager": "0"}
     finally:
         answer(lab, "vpsmanager", f"systemctl stop {unit}; ufw delete allow {port}/tcp")
+
+
+def push(user: str, labels: Mapping[str, str], line: str, more: str = "") -> str:
+    """Command of root on a server that pushes a line by its own password; prints the status."""
+    place = f"{logs.SERVER_NAME}:3101"
+    body = {"streams": [{"stream": labels, "values": [[str(time.time_ns()), line]]}]}
+    return (
+        f"curl -s -m 20 -o /dev/null -w '%{{http_code}}' --cacert {logs.CERTIFICATE} {more}"
+        f' -u "{user}:$(cat {logs.PASSWORD_FILE})" -H "Content-Type: application/json"'
+        f" --resolve {place}:$LOKI --data {shell(json.dumps(body))}"
+        f" https://{place}{PUSH}"
+    )
+
+
+def run_push(platform: Platform, machine: str, command: str) -> str:
+    return answer(platform.lab, machine, f"LOKI={platform.address('observability')}; {command}")
+
+
+def found(platform: Platform, query: str) -> list[dict[str, str]]:
+    """Labels of the streams that a query finds, asked as Grafana asks."""
+    url = "http://127.0.0.1:3100/loki/api/v1/query_range"
+    said = answer(
+        platform.lab,
+        "observability",
+        f"curl -fsS -G --data-urlencode {shell(f'query={query}')} {url}",
+    )
+    return [each["stream"] for each in json.loads(said)["data"]["result"]]
+
+
+@pytest.mark.parametrize("header", ["", "-H 'X-Scope-OrgID: observability'"])
+def test_a_line_in_another_ones_name_shows_who_sent_it(deployed: Platform, header: str) -> None:
+    word = f"forged-{time.time_ns()}"
+    claim = {"target": "observability", "role": "observability", "job": "journal"}
+    command = push("vpsmanager", claim, word, header)
+    assert run_push(deployed, "vpsmanager", command) == "204"
+    ask = f'{{job="journal"}} |= "{word}"'
+    (stream,) = wait_for(word, lambda: found(deployed, ask), 30, every_s=1)
+    assert stream["__tenant_id__"] == "vpsmanager"
+    shown = [query.expression for query in queries({**VALUES, "target": "observability"})]
+    every = [each for each in shown if each.startswith("{") and 'target=~"observability"' in each]
+    assert every and all("__tenant_id__" in each for each in every)
+    by_dashboards = '{__tenant_id__=~"observability|fake",target=~"observability"}'
+    assert any(each.startswith(by_dashboards[:-1]) for each in every)
+    assert found(deployed, f'{by_dashboards} |= "{word}"') == []
+
+
+@pytest.mark.parametrize("user", ["observability", "shipper", "fake", "observability|vpsmanager"])
+def test_a_server_cannot_push_as_another_one(deployed: Platform, user: str) -> None:
+    command = push(user, {"job": "journal"}, "as somebody else")
+    assert run_push(deployed, "vpsmanager", command) == "503"
+
+
+def test_a_server_that_floods_loki_keeps_no_other_from_it(deployed: Platform) -> None:
+    line = push("vpsmanager", {"job": "flood"}, "one of many")
+    # A body that does not come: its request is counted, and never complete.
+    stalled = f"{line.partition('--data')[0]} -X POST -T - https://{logs.SERVER_NAME}:3101{PUSH}"
+    many = f"for n in $(seq 40); do (sleep 10 | {stalled} >/dev/null) & done; sleep 4; {line}; wait"
+    with ThreadPoolExecutor() as pool:
+        flood = pool.submit(run_push, deployed, "vpsmanager", many)
+        time.sleep(5)
+        own = push("observability", {"job": "flood"}, "of another one")
+        assert run_push(deployed, "observability", own) == "204"
+        assert flood.result() == "503"
+
+
+def test_loki_is_asked_on_its_own_machine_alone(deployed: Platform) -> None:
+    for port in (3100, 13100):
+        assert listeners(deployed.lab, "observability", port) == {"127.0.0.1"}
+    for path in ("push", "delete", "tail"):
+        url = f"http://127.0.0.1:3100/loki/api/v1/{path}"
+        command = f"curl -s -o /dev/null -w '%{{http_code}}' -X POST {url}"
+        assert answer(deployed.lab, "observability", command) == "404"
 
 
 @pytest.mark.parametrize("machine", MACHINES)
