@@ -340,3 +340,26 @@ def test_a_server_of_ones_own_is_known_once_its_key_is_written(tmp_path: Path) -
     made = target(tmp_path, f"git: {{host_keys: {{'[git.acme.org]:2222': {key}}}}}, {apps}")
     assert made.apps["shop"].source == "repository"
     assert "github.com" in made.settings.git.host_keys
+
+
+@pytest.mark.parametrize(
+    ("app", "setting", "secret"),
+    [
+        ("logs_password", "secrets: [WEB]", "LOGS_PASSWORD_WEB"),
+        ("metrics_tls", "secrets: [KEY_WEB]", "METRICS_TLS_KEY_WEB"),
+        ("redis_exporter", "secrets: [PASSWORD_WEB]", "REDIS_EXPORTER_PASSWORD_WEB"),
+    ],
+)
+def test_no_application_can_have_the_secret_of_a_target(
+    tmp_path: Path, app: str, setting: str, secret: str
+) -> None:
+    problems = refused(tmp_path, f"apps: {{{app}: {{{setting}}}}}")
+    assert [each.key for each in problems if f"the secret {secret}" in each.found] == [
+        f"settings.apps.{app}.secrets"
+    ]
+
+
+def test_no_secret_made_for_an_application_has_the_name_of_a_targets(tmp_path: Path) -> None:
+    problems = refused(tmp_path, "apps: {redis_password: {}}")
+    assert {each.key for each in problems} == {"settings.apps.redis_password"}
+    assert "REDIS_PASSWORD_APP_KEY" in problems[0].found

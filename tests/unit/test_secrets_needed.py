@@ -173,3 +173,17 @@ def test_runs_at_the_same_time_agree(environ: Environ) -> None:
     ]
     said = {process.communicate(timeout=60) for process in started}
     assert said == {(load_secrets(environ=environ)["REDIS_PASSWORD"].reveal() + "\n", "")}
+
+
+def test_a_retired_secret_is_named_and_never_made(environ: Environ) -> None:
+    retired = Needed("METRICS_PASSWORD", "", "password", retired=True)
+    own = Needed("METRICS_PASSWORD_WEB", "what Prometheus shows to web", "password")
+    made = provide([retired, own], keep=True, environ=environ)
+    assert set(made.secrets) == {"METRICS_PASSWORD_WEB"}
+    assert not [note for note in made.notes if "still has" in note]
+    open_store(secrets_path(environ), environ).write({"METRICS_PASSWORD": "shared by all"})
+    later = provide([retired, own], keep=True, environ={**environ, "CI": "true"})
+    assert later.secrets["METRICS_PASSWORD"].reveal() == "shared by all"
+    (note,) = later.notes
+    assert "still has METRICS_PASSWORD, which" in note and "secrets edit" in note
+    assert "shared by all" not in note
