@@ -588,7 +588,8 @@ class Inventory(Model):
     ssh: Ssh = setting("SSH of every target.", default_factory=Ssh)
     targets: Annotated[dict[Name, Entry], Field(min_length=1)] = setting(
         "The servers, each under its name.",
-        expected=f"each server under a name of its own: {NAME}",
+        expected=f"each server under a name of its own: {NAME}, and none of"
+        " fake, index and shipper",
         remedy="name every server under `targets:`, with its role and address",
     )
     settings: Settings = setting("Settings of every target, over defaults.yaml.")

@@ -22,6 +22,8 @@ RESERVED_NAMES = frozenset({
     "chom", "global", "logs", "metrics", "page", "smtp",
 })
 # fmt: on
+# Loki stores the lines of a target under its name; these mean something else there.
+RESERVED_TARGETS = frozenset({"fake", "index", "shipper"})
 
 
 # What browsers take for an email address, but without quotes, braces and bars: where the address
@@ -66,6 +68,12 @@ def _hostname(text: str) -> str:
 
 def _application(text: str) -> str:
     if text in RESERVED_NAMES:
+        raise ValueError("reserved")
+    return text
+
+
+def _target(text: str) -> str:
+    if text in RESERVED_TARGETS:
         raise ValueError("reserved")
     return text
 
@@ -121,7 +129,7 @@ HostKey = Annotated[
     str, Field(pattern=r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/=]+$")
 ]
 Megabytes = Annotated[int, Field(ge=1, le=16_777_216)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$"), AfterValidator(_target)]
 Network = Annotated[str, AfterValidator(lambda text: str(ip_network(text)))]
 PathText = Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$", max_length=4096)]
 PackageVersion = Annotated[str, Field(pattern=r"^(pinned|latest|[0-9][A-Za-z0-9.+~:-]{0,99})$")]

@@ -9,7 +9,7 @@ import pytest
 
 from configs import ConfigurationError, Problem, Target
 from configs.hosting import MADE, ssh_host
-from configs.values import RESERVED_NAMES
+from configs.values import RESERVED_NAMES, RESERVED_TARGETS
 from tests.unit.helpers import INVENTORY, configuration
 
 GITHUB = "git@github.com:acme/shop.git"
@@ -363,3 +363,13 @@ def test_no_secret_made_for_an_application_has_the_name_of_a_targets(tmp_path: P
     problems = refused(tmp_path, "apps: {redis_password: {}}")
     assert {each.key for each in problems} == {"settings.apps.redis_password"}
     assert "REDIS_PASSWORD_APP_KEY" in problems[0].found
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED_TARGETS))
+def test_names_that_no_target_may_have(tmp_path: Path, name: str) -> None:
+    text = inventory("apps: {}").replace("vpsmanager: {role", f"{name}: {{role")
+    assert f"{name}: {{role" in text
+    with pytest.raises(ConfigurationError) as refusal:
+        configuration(tmp_path, text)
+    (problem,) = refusal.value.problems
+    assert problem.key == f"targets.{name}" and "none of fake, index and" in problem.expected

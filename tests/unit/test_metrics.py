@@ -2,6 +2,7 @@
 
 import ssl
 import threading
+from contextlib import suppress
 from pathlib import Path
 from socket import create_connection, create_server
 
@@ -10,8 +11,11 @@ import pytest
 from cryptography import x509
 
 from configs.secrets import random_value
-from tasks.metrics.certificate import certificate
+from facts.certificates import ShownCertificate
+from facts.tenants import StoredTenants
+from tasks.metrics.certificate import certificate, fingerprint
 from tasks.metrics.passwords import bcrypt_hash
+from tests.unit.helpers import ThisComputer
 
 NAME = "metrics.example.internal"
 
@@ -61,3 +65,37 @@ def test_a_password_has_one_hash_and_it_fits(password: str) -> None:
     assert bcrypt_hash(password) == hashed
     assert bcrypt.checkpw(password.encode()[:72], hashed.encode())
     assert not bcrypt.checkpw(b"another", hashed.encode())
+
+
+def test_the_certificate_that_a_server_presents_is_told_by_its_fingerprint(tmp_path: Path) -> None:
+    key = random_value("private_key")
+    pem = certificate(key, NAME)
+    (tmp_path / "tls.key").write_text(key)
+    (tmp_path / "tls.crt").write_text(pem)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(tmp_path / "tls.crt", tmp_path / "tls.key")
+    with create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            with (
+                suppress(OSError),
+                listening.accept()[0] as plain,
+                server.wrap_socket(plain, server_side=True) as one,
+            ):
+                one.recv(1)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        address, port = listening.getsockname()
+        shown = ThisComputer().get_fact(ShownCertificate, address=address, port=port)
+        thread.join(10)
+    assert shown == fingerprint(pem) and len(shown) == 64
+    assert ThisComputer().get_fact(ShownCertificate, address=address, port=port) == ""
+
+
+def test_tenants_are_told_by_their_folders(tmp_path: Path) -> None:
+    for name in ("web-1", "fake", "index", "delete_requests", 'a"; evil', "loki_cluster_seed.json"):
+        (tmp_path / name).mkdir()
+    computer = ThisComputer()
+    assert computer.get_fact(StoredTenants, folder=str(tmp_path)) == ["fake", "web-1"]
+    assert computer.get_fact(StoredTenants, folder=str(tmp_path / "none")) == []
