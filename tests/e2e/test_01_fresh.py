@@ -145,7 +145,25 @@ def test_firewall_denies_by_default_and_admits_ssh(first: First, machine: str) -
 
 def test_only_the_web_page_of_the_application_is_reachable(first: First) -> None:
     address = first.platform.address("vpsmanager")
-    ports = (22, 80, 3306, 3903, 6379, 6380, 8113, 9000, 9080, 9100, 9104, 9113, 9121, 9253, 13903)
+    ports = (
+        22,
+        80,
+        3306,
+        3903,
+        6379,
+        6380,
+        8113,
+        9000,
+        9080,
+        9100,
+        9104,
+        9113,
+        9121,
+        9253,
+        13903,
+        19104,
+        19121,
+    )
     with ThreadPoolExecutor() as pool:
         answers = dict(zip(ports, pool.map(partial(reachable, address), ports), strict=True))
     assert {port for port in ports if answers[port]} == {22, 80}

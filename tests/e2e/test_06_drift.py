@@ -12,7 +12,12 @@ EDITS = [
     ("vpsmanager", "nginx", "/etc/nginx/nginx.conf", "echo '# mine' >> {}"),
     ("vpsmanager", "redis", "/etc/redis/redis.conf", "chmod 666 {}"),
     ("vpsmanager", "mariadb", "/etc/mysql/mariadb.conf.d/60-chom.cnf", "rm {}"),
-    ("observability", "prometheus", "/etc/prometheus-server/targets/node.yml", "chown 1000 {}"),
+    (
+        "observability",
+        "prometheus",
+        "/etc/prometheus-server/targets/vpsmanager.yml",
+        "chown 1000 {}",
+    ),
     ("observability", "alertmanager", "/etc/alertmanager/alertmanager.yml", "truncate -s0 {}"),
 ]
 
