@@ -1,4 +1,4 @@
-"""What ufw was told, and whether it is in force."""
+"""ufw: its rules, whether it is in force, and the ports of SSH that it must admit."""
 
 import shlex
 from typing import TypedDict
@@ -7,14 +7,53 @@ from pyinfra.api import FactBase
 
 # What puts the firewall in force.
 ENABLE = "ufw --force enable"
+DEFAULTS = "/etc/default/ufw"
+# The transient timer that takes the firewall out of force unless a new SSH connection succeeds.
+REOPENING = "chom-firewall-reopening"
+
+# Print the ports at which SSH must be admitted, one per line: those of sshd's configuration, those
+# at which an sshd or a socket unit of SSH listens, and the local port of our own connection. The
+# last one is the kernel's word on the socket of the nearest ancestor that has one (sshd), which
+# neither sudo nor the user's environment can change. A socket at a loopback address is reached by
+# this machine alone. Needs no ss where there is none yet: sshd's configuration is the rest.
+SSH_PORTS = (
+    "{ /usr/sbin/sshd -T 2>/dev/null | sed -n 's/^port //p'; "
+    "systemctl list-sockets --no-legend --plain 2>/dev/null"
+    " | sed -nE 's/^(\\*|\\[[^]]*\\]|[0-9.]+):([0-9]+) +[^ ]+ +.*(ssh|dropbear).*/\\1 \\2/p'"
+    " | grep -v '^127\\.\\|^\\[::1\\]' | cut -d' ' -f2; "
+    "s=$(ss -Htnp state listening state established 2>/dev/null); "
+    "printf '%s\\n' \"$s\" | sed -nE 's/^LISTEN +[^ ]+ +[^ ]+ +([^ ]+):([0-9]+) "
+    '.*\\("(sshd|dropbear)",.*/\\1 \\2/p\''
+    " | grep -v '^127\\.\\|^\\[::1\\]' | cut -d' ' -f2; "
+    'p=$$; while [ "${p:-0}" -gt 1 ]; do '
+    "printf '%s\\n' \"$s\" | grep -F ',pid='$p, | sed -nE 's/^ESTAB +[^ ]+ +[^ ]+ +[^ ]+:([0-9]+) "
+    ".*/\\1/p' | grep . && break; "
+    "p=$(sed -n 's/^PPid:[^0-9]*//p' /proc/$p/status 2>/dev/null); done; "
+    "} | sort -nu"
+)
+# Print the addresses by which others reach this machine over IPv6, one per line.
+IPV6_ADDRESSES = (
+    "ip -6 -o address show scope global 2>/dev/null"
+    " | sed -nE 's/.* inet6 ([0-9a-f:]+)\\/.*/\\1/p' | sort -u"
+)
+# Succeed if ufw is told to leave IPv6 alone: it then drops all of it.
+WITHOUT_IPV6 = f"grep -qsi '^IPV6=.\\?no' {DEFAULTS}"
 
 
 class FirewallData(TypedDict):
-    """``rules``: ufw's own rule tuples, e.g. ``allow tcp 22 0.0.0.0/0 any 10.0.0.1 in``."""
+    """State of ufw.
+
+    ``enabled``: it is in force after a reboot. ``loaded``: the kernel has its rules. ``policy``:
+    what it does with what no rule names, e.g. ``DROP``. ``ipv6``: it has rules for IPv6.
+    ``reopening``: the timer that takes it out of force is running. ``rules``: ufw's own rule
+    tuples, e.g. ``allow tcp 22 0.0.0.0/0 any 10.0.0.1 in``.
+    """
 
     enabled: bool
     loaded: bool
-    default_deny: bool
+    policy: str
+    ipv6: bool
+    reopening: bool
     rules: list[str]
 
 
@@ -28,16 +67,21 @@ class Firewall(FactBase[FirewallData]):
         return (
             "grep -h '^### tuple ###' /etc/ufw/user.rules /etc/ufw/user6.rules 2>/dev/null; "
             "grep -h '^ENABLED=' /etc/ufw/ufw.conf 2>/dev/null; "
-            "grep -h '^DEFAULT_INPUT_POLICY=' /etc/default/ufw 2>/dev/null; "
+            f"grep -h '^DEFAULT_INPUT_POLICY=' {DEFAULTS} 2>/dev/null; "
+            f"{WITHOUT_IPV6} || ! [ -e /proc/sys/net/ipv6 ] || echo IPV6=yes; "
+            f"[ -e /run/systemd/transient/{REOPENING}.timer ] && echo REOPENING=yes; "
             "iptables -S ufw-user-input >/dev/null 2>&1 && echo LOADED=yes || echo LOADED=no"
         )
 
     def process(self, output: list[str]) -> FirewallData:
         prefix = "### tuple ### "
+        values = dict(line.split("=", 1) for line in output if "=" in line)
         return FirewallData(
-            enabled="ENABLED=yes" in output,
-            loaded="LOADED=yes" in output,
-            default_deny='DEFAULT_INPUT_POLICY="DROP"' in output,
+            enabled=values.get("ENABLED") == "yes",
+            loaded=values.get("LOADED") == "yes",
+            policy=values.get("DEFAULT_INPUT_POLICY", "").strip("\"'"),
+            ipv6=values.get("IPV6") == "yes",
+            reopening=values.get("REOPENING") == "yes",
             rules=[line.removeprefix(prefix) for line in output if line.startswith(prefix)],
         )
 
@@ -65,3 +109,15 @@ def rule_tuple(command: str) -> str:
     source, port = words[words.index("from") + 1], words[words.index("port") + 1]
     any_address = "::/0" if ":" in source else "0.0.0.0/0"
     return f"allow tcp {port} {any_address} any {source} in"
+
+
+def rule_tuples(command: str, ipv6: bool) -> list[str]:
+    """All rules that ``allow_command`` makes; ``ipv6``: ufw has rules for IPv6.
+
+    One from anywhere is two rules then. The second is missing where the rule was made while ufw
+    left IPv6 alone.
+    """
+    rule = rule_tuple(command)
+    if "from" in command.split() or not ipv6:
+        return [rule]
+    return [rule, rule.replace("0.0.0.0/0", "::/0")]

@@ -5,6 +5,7 @@ from typing import NamedTuple, TypedDict
 
 from pyinfra.api import FactBase
 
+from facts.firewall import IPV6_ADDRESSES, SSH_PORTS, WITHOUT_IPV6
 from facts.records import listing
 
 # Where something may listen that a server was delivered with: a web server, MySQL, Redis.
@@ -32,7 +33,9 @@ class HealthData(TypedDict):
     """``root``: commands run as root. ``resolves``: the package mirror's name has an address.
 
     ``mirror``: its name. ``broken_packages``: packages that dpkg cannot repair by configuring.
-    ``ssh_ports``: where sshd is configured to listen, which need not be where we came in.
+    ``ssh_ports``: where SSH is served: as sshd is configured, where it or its socket listens, and
+    where we came in. ``ipv6_closed``: the IPv6 addresses that ufw would close altogether, as it is
+    told to leave IPv6 alone.
     ``records``: the deployments that it has copies of the records of. ``clock``: its time, in
     seconds since 1970; None if it did not say. ``apt``: who holds a lock of apt or dpkg.
     ``free_mb``: mount point → free MiB, of /var and /var/lib where they are not on the root disk.
@@ -44,6 +47,7 @@ class HealthData(TypedDict):
     resolves: bool
     broken_packages: list[str]
     ssh_ports: list[int]
+    ipv6_closed: list[str]
     records: list[str]
     clock: float | None
     apt: list[Holding]
@@ -75,8 +79,8 @@ _LISTENERS = (
 
 
 class Health(FactBase[HealthData]):
-    """Ask for root, name resolution, dpkg's state, sshd's ports, records, the clock, apt's locks,
-    the disks of /var and common ports in one command.
+    """Ask for root, name resolution, dpkg's state, SSH's ports, closed IPv6 addresses, records,
+    the clock, apt's locks, the disks of /var and common ports in one command.
     """
 
     # `R` as dpkg's third letter means "reinstallation required": configuring cannot repair it.
@@ -95,7 +99,8 @@ class Health(FactBase[HealthData]):
             'grep -q ":$i " /proc/locks || { [ -e /run/chom/apt.lock ]'
             " && ! flock -n /run/chom/apt.lock true; } "
             "|| dpkg-query -W -f='${db:Status-Abbrev}${Package}\\n' | sed -n 's/^..R/broken=/p'; "
-            "/usr/sbin/sshd -T 2>/dev/null | sed -n 's/^port /ssh_port=/p'; "
+            f"{SSH_PORTS} | sed 's/^/ssh_port=/'; "
+            f"! {WITHOUT_IPV6} || {IPV6_ADDRESSES} | sed 's/^/ipv6_closed=/'; "
             'echo "clock=$(date +%s)"; '
             f"{_HOLDINGS}{_LISTENERS}"
             'df -Pm /var /var/lib 2>/dev/null | awk \'NR > 1 {print "free=" $4 " " $6}\'; '
@@ -110,7 +115,8 @@ class Health(FactBase[HealthData]):
             mirror=found.get("mirror", ""),
             resolves=found.get("resolves") == "yes",
             broken_packages=[value for key, value in lines if key == "broken"],
-            ssh_ports=[int(value) for key, value in lines if key == "ssh_port"],
+            ssh_ports=[int(value) for key, value in lines if key == "ssh_port" and value.isdigit()],
+            ipv6_closed=[value for key, value in lines if key == "ipv6_closed"],
             records=[value for key, value in lines if key == "record"],
             clock=float(found["clock"]) if found.get("clock", "").isdigit() else None,
             apt=[_holding(value) for key, value in lines if key == "apt"],

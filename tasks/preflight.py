@@ -2,6 +2,7 @@
 
 from configs import Target
 from configs.findings import Finding
+from facts.firewall import DEFAULTS
 from facts.hardware import HardwareData
 from facts.health import HealthData
 
@@ -120,6 +121,16 @@ def _health(target: Target, health: HealthData) -> list[Finding]:
                 f"packages that must be reinstalled: {broken}",
                 "none",
                 f"run on the target: apt-get install --reinstall {broken.replace(',', '')}",
+            )
+        )
+    if health["ipv6_closed"]:
+        findings.append(
+            Finding(
+                "IPv6",
+                f"IPV6=no in {DEFAULTS}, on a machine with {', '.join(health['ipv6_closed'])}",
+                "a firewall that admits SSH and visitors over IPv6, too",
+                f"write IPV6=yes into {DEFAULTS} on the target and run: ufw reload; or take its"
+                " IPv6 addresses away",
             )
         )
     return findings

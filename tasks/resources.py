@@ -17,7 +17,7 @@ from pyinfra.operations import files as pyinfra_files
 
 from configs.secrets import Needed, Secret
 from facts.files import FileState
-from facts.firewall import ENABLE, allow_command
+from facts.firewall import DEFAULTS, ENABLE, allow_command
 from facts.services import STARTED_WITH, answers, hash_command
 from tasks import archives
 from tasks.artifacts import Artifact
@@ -466,7 +466,7 @@ def firewall() -> None:
     """The firewall in force, denying by default; declare what it must admit before this."""
     created = [("firewall_rules", ENABLE)]
     if ("packages", "ufw") not in stage().site.owned:
-        created.insert(0, ("originals", firewalls.DEFAULTS))
+        created.insert(0, ("originals", DEFAULTS))
     with noted("Firewall: deny by default, and in force", *created) as label:
         firewalls.enable_firewall(name=label)
 

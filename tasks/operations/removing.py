@@ -8,7 +8,7 @@ from pyinfra.api import StringCommand, operation
 from pyinfra.api.exceptions import OperationError
 
 from facts.conditions import Condition
-from facts.firewall import ENABLE, rule_exists
+from facts.firewall import ENABLE, SSH_PORTS, rule_exists
 from tasks.operations.commands import Commands
 from tasks.operations.journal import explained
 from tasks.operations.originals import FOLDER, kept_at, put_back
@@ -156,8 +156,7 @@ def remove_rule(rule: str) -> Commands:
         return
     words = rule.split()
     port = words[words.index("port") + 1] if "port" in words else words[2].removesuffix("/tcp")
-    listens = f"ss -Hltnp 'sport = :{port}' | grep -qE '\"(sshd|systemd)\"'"
-    needed = f"{{ {rule_exists(ENABLE)} && {listens}; }}"
+    needed = f"{{ {rule_exists(ENABLE)} && {{ {SSH_PORTS}; }} | grep -qx {port}; }}"
     if host.get_fact(Condition, shell=f"{rule_exists(rule)} && ! {needed}"):
         yield StringCommand(f"{rule.replace('ufw ', 'ufw delete ', 1)} >/dev/null")
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from pyinfra.api.exceptions import OperationError
@@ -11,7 +12,7 @@ from configs.secrets import Secret
 from facts.databases import Databases
 from facts.existing import Existing
 from facts.files import FileState
-from facts.firewall import Firewall, allow_command, rule_tuple
+from facts.firewall import Firewall, FirewallData, allow_command, rule_tuple, rule_tuples
 from facts.packages import Packages, Sources
 from facts.services import APT_LOCK, ServiceData, ServiceState, hash_command
 from facts.users import User
@@ -19,6 +20,7 @@ from facts.versions import Versions
 from tasks.operations.apt import add_suites
 from tasks.operations.databases import make_reader
 from tasks.operations.files import keep_previous
+from tasks.operations.firewall import enable_firewall
 from tasks.operations.services import service_steps, stop_service
 from tests.unit.helpers import fake_state
 
@@ -183,15 +185,69 @@ def test_the_firewall_is_read_from_its_files() -> None:
         "### tuple ### allow tcp 22 0.0.0.0/0 any 0.0.0.0/0 in",
         "ENABLED=yes",
         'DEFAULT_INPUT_POLICY="DROP"',
+        "IPV6=yes",
+        "REOPENING=yes",
         "LOADED=yes",
     ]
     assert Firewall().process(lines) == {
         "enabled": True,
         "loaded": True,
-        "default_deny": True,
+        "policy": "DROP",
+        "ipv6": True,
+        "reopening": True,
         "rules": ["allow tcp 22 0.0.0.0/0 any 0.0.0.0/0 in"],
     }
     assert not any(Firewall().process(["LOADED=no"]).values())
+
+
+def test_a_rule_from_anywhere_is_needed_for_ipv6_as_well() -> None:
+    both = ["allow tcp 22 0.0.0.0/0 any 0.0.0.0/0 in", "allow tcp 22 ::/0 any ::/0 in"]
+    assert rule_tuples("ufw allow 22/tcp", ipv6=True) == both
+    assert rule_tuples("ufw allow 22/tcp", ipv6=False) == both[:1]
+    from_one = allow_command(3101, "10.9.0.21")
+    assert rule_tuples(from_one, ipv6=True) == [rule_tuple(from_one)]
+
+
+def ufw(**changes: Any) -> FirewallData:
+    closed = FirewallData(
+        enabled=True, loaded=True, policy="DROP", ipv6=True, reopening=False, rules=[]
+    )
+    return FirewallData(**{**closed, **changes})  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize(
+    ("before", "reopen"),
+    [
+        (ufw(enabled=False), "ufw --force disable"),
+        (ufw(loaded=False), "ufw --force disable"),
+        (ufw(policy="ACCEPT"), "ufw default allow incoming"),
+        (ufw(enabled=False, policy="ACCEPT"), "ufw --force disable"),
+    ],
+)
+def test_the_firewall_opens_again_as_it_was(before: FirewallData, reopen: str) -> None:
+    first, last = firewall_commands(before)
+    timer, _, closing = first.partition(" && ")
+    assert timer.startswith("systemd-run ") and timer.endswith(reopen)
+    assert closing.endswith("ufw --force enable >/dev/null")
+    assert last.startswith("systemctl stop chom-firewall-reopening.timer && ")
+
+
+def test_a_closed_firewall_is_left_alone_unless_it_is_about_to_open() -> None:
+    assert firewall_commands(ufw()) == []
+    first, last = firewall_commands(ufw(reopening=True))
+    assert first == "systemctl restart chom-firewall-reopening.timer"
+    assert last.startswith("systemctl stop chom-firewall-reopening.timer && ")
+
+
+def firewall_commands(found: FirewallData) -> list[str]:
+    state = fake_state(["a"])
+    host = state.inventory.get_host("@fake/a")
+    with (
+        ctx_state.use(state),
+        ctx_host.use(host),
+        patch.object(host, "get_fact", return_value=found),
+    ):
+        return [str(command) for command in enable_firewall._inner()]
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ def health(**changes: Any) -> HealthData:
         resolves=True,
         broken_packages=[],
         ssh_ports=[22],
+        ipv6_closed=[],
         records=[],
         clock=NOW,
         apt=[],
@@ -56,6 +57,7 @@ def test_a_fit_target_passes(target: Target) -> None:
         ({}, {"mirror": ""}, "apt sources", "none", "mirror"),
         ({}, {"resolves": False}, "name resolution", "mirror.example", "/etc/resolv.conf"),
         ({}, {"broken_packages": ["a", "b"]}, "dpkg", "a, b", "--reinstall a b"),
+        ({}, {"ipv6_closed": ["2001:db8::1"]}, "IPv6", "2001:db8::1", "IPV6=yes"),
     ],
 )
 def test_each_check(
