@@ -1,4 +1,4 @@
-"""The observability target's front page: which targets there are, and that it is up."""
+"""The observability target's front page: a link to Grafana, and proof that it is up."""
 
 from tasks.component import Site, component
 from tasks.grafana.places import PATH as GRAFANA_PATH
@@ -10,7 +10,10 @@ ROOT = "/var/www/portal"
 
 @component(needs=["base", "tls"])
 def portal(site: Site) -> None:
-    """A static page, with Grafana below it; Prometheus and Alertmanager are shown to nobody."""
+    """A static page that tells strangers nothing, with Grafana and its login below it.
+
+    Which targets there are is in Grafana; Prometheus and Alertmanager are shown to nobody.
+    """
     directory(ROOT)
     file(f"{ROOT}/index.html", "index.html.j2", grafana=GRAFANA_PATH)
     [page] = site.target.pages

@@ -17,6 +17,6 @@
 <tr><td>{{ $name }}</td><td class="{{ $answer === null ? 'no' : 'yes' }}">{{ $answer === null ? 'not reached' : 'reached: '.$answer }}</td></tr>
 @endforeach
 </table>
-<p>Laravel {{ $laravel }}, PHP {{ $php }}, release {{ $release }}</p>
+<p>Release {{ $release }}</p>
 </body>
 </html>
