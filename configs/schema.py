@@ -383,6 +383,18 @@ class NginxSettings(Model):
     """The web server."""
 
     worker_connections: int = setting("Connections per worker.", ge=16, le=65535)
+    connections_per_client: int = setting(
+        "Connections, or requests of HTTP/2, that one client may have at once: an IPv4 address or "
+        "an IPv6 /64. Raise it if visitors come through a proxy of few addresses.",
+        ge=16,
+        le=65535,
+    )
+    requests_per_client: int = setting(
+        "Requests that one client may send to PHP per second, and twice as many in a burst. Raise "
+        "it if visitors come through a proxy of few addresses.",
+        ge=1,
+        le=100000,
+    )
     client_max_body_mb: int = setting("The largest upload, in MiB.", ge=1, le=10240)
 
 

@@ -18,6 +18,7 @@ PACKAGES = (
     "iproute2",
     "iptables",
     "logrotate",
+    "nftables",
     "systemd-timesyncd",
     "ufw",
     "unattended-upgrades",

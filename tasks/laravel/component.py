@@ -26,8 +26,14 @@ from tasks.resources import database, directory, file, log_file, secret, secret_
 # Beside the releases; a release itself is never written to.
 STORAGE = ("app", "app/public", "framework", "framework/cache", "framework/sessions")
 VIEWS = "framework/views"
-# Of each address, for each application.
+# Of each client, for each application.
 LOGIN_TRIES = "10r/m"
+# Names of source code, as a pattern of Nginx that ignores case: what some PHP executes or includes,
+# and what editors and people call their copies of it, such as "config.php~" and "config.php.bak".
+SOURCE = (
+    r"\.(?:php[0-9]?|phtml|phar|phps|phpt|pht|inc)"
+    r"(?:[~#_-][^/]*|\.(?:bak|backup|copy|dist|old|orig|sav|save|sw[a-p]|tmp|txt|[0-9]+))?(?:/|$)"
+)
 
 
 @component(
@@ -124,6 +130,7 @@ def _pages(site: Site) -> dict[Page, dict[str, Any]]:
             "base": root(name),
             "socket": socket(name, site.target.php_of(app)),
             "tries": LOGIN_TRIES,
+            "source": SOURCE,
         }
         for name, app in site.target.apps.items()
     }

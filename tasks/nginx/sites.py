@@ -60,16 +60,33 @@ def public_sites(name: str, template: str, pages: Mapping[Page, Mapping[str, Any
     """The public pages of a target in one file, each from the template with its own values.
 
     It extends ``nginx/public.conf.j2``: HTTPS, if that is wanted. Of several pages, of which none
-    answers to every name, none is shown to who asks for another one.
+    answers to every name, none is shown to who asks for another one. Plain HTTP leads to HTTPS
+    under a page's own names alone.
     """
+    # Beside the sites, as what they refer to must be there before them.
+    text_file(f"{ENABLED}/clients.conf", rendered("nginx/clients.conf.j2"), check=CHECKER)
     texts = []
     alone = len(pages) == 1
     for page, values in pages.items():
         is_default = alone or page.answers_to_all
-        texts.append(rendered(template, page=page, is_default=is_default, tls=tls, **values))
+        # By plain HTTP it leads on to its own names, and to its address if others lead there too.
+        own = [name for name in page.server_name.split() if name != "_"]
+        plain_names = list(dict.fromkeys([*own, page.address] if is_default else own))
+        texts.append(
+            rendered(
+                template,
+                page=page,
+                is_default=is_default,
+                plain_names=plain_names,
+                tls=tls,
+                **values,
+            )
+        )
     if not alone and not any(page.answers_to_all for page in pages):
         nobody = replace(next(iter(pages)), name="", server_name="_")
-        texts.append(rendered("nginx/no_page.conf.j2", page=nobody, is_default=True, tls=tls))
+        texts.append(
+            rendered("nginx/no_page.conf.j2", page=nobody, is_default=True, plain_names=[], tls=tls)
+        )
     _site(name, "\n".join(texts))
 
 

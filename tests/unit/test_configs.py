@@ -245,7 +245,7 @@ def test_an_example_is_not_asked_for_its_key(refuse: Refuse) -> None:
     ("settings", "key", "found", "expected", "remedy"),
     [
         ("nginx: {worker_connections: 1}", "nginx.worker_connections", "1",
-         "a whole number from 16 to 65535", "use the default, 1024"),
+         "a whole number from 16 to 65535", "use the default, 8192"),
         ("redis: {cache_memory_mb: '9'}", "redis.cache_memory_mb", '"9"',
          "a whole number from 4 to 16777216, or null", "null to follow the detected hardware"),
         ("prometheus: {retention_size_mb: 0}", "prometheus.retention_size_mb", "0",
@@ -413,7 +413,7 @@ def test_a_problem_of_the_defaults_names_their_file(
 ) -> None:
     broken = home / "defaults.yaml"
     text = (PROJECT / "configs" / "defaults.yaml").read_text()
-    broken.write_text(text.replace("worker_connections: 1024", "worker_connections: 0"))
+    broken.write_text(text.replace("worker_connections: 8192", "worker_connections: 0"))
     monkeypatch.setattr("configs.loader.DEFAULTS", broken)
     problem = only(refuse(ssh + TARGETS))
     assert problem.file.endswith("defaults.yaml")

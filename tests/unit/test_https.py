@@ -17,6 +17,7 @@ from tasks.operations.certificates import reachable_script
 from tasks.stacks import addresses, needed_secrets
 from tasks.tls.own import own_certificate
 from tests.unit.helpers import INVENTORY, configuration, fake_state
+from tests.unit.hosting import server, servers
 from tests.unit.test_scripts import sh, stub
 from tests.unit.test_stacks import Declaration, spy_on_texts
 
@@ -56,12 +57,6 @@ def labels(declaration: Declaration) -> list[str]:
     return [each.label for step in declaration.steps for each in step.operations]
 
 
-def server(text: str, port: int) -> str:
-    """The block of a site that listens on a port."""
-    [found] = [each for each in re.split(r"^(?=server )", text, flags=re.M) if f" {port} " in each]
-    return found
-
-
 def targets(text: str) -> dict[str, dict[str, str]]:
     return {each["targets"][0]: each["labels"] for each in yaml.safe_load(text)}
 
@@ -92,9 +87,8 @@ def test_both_pages_are_served_by_https(declare: Declare, settings: str) -> None
         [page] = declaration.site.target.pages
         names = page.server_name
         site = texts[APP] if APP in texts else texts[PORTAL]
-        plain, secure = server(site, 80), server(site, 443)
+        plain, secure = server(site, page.address), server(site, names, 443)
         assert "return 308 https://$host$request_uri;" in plain
-        assert f"server_name {names};" in plain and f"server_name {names};" in secure
         assert "ssl_protocols TLSv1.2 TLSv1.3;" in secure and "http2 on;" in secure
         assert "ssl_certificate /etc/chom/tls/live/fullchain.pem;" in secure
         asks = "location ^~ /.well-known/acme-challenge/" in plain
@@ -107,7 +101,7 @@ def test_both_pages_are_served_by_https(declare: Declare, settings: str) -> None
         steps = [each.component for each in declaration.steps]
         assert steps.index("tls") < steps.index("nginx") < steps.index("certificate")
     portal = found["observability"][1][PORTAL]
-    assert all("location = /healthz" in server(portal, port) for port in (80, 443))
+    assert portal.count("location = /healthz") == len(servers(portal)) == 3
     assert "cookie_secure = true" in found["observability"][1]["/etc/grafana/grafana.ini"]
     assert "SESSION_SECURE_COOKIE=true" in found["vpsmanager"][1]["/var/www/laravel/shared/.env"]
 

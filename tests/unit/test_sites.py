@@ -2,15 +2,19 @@
 
 import re
 from functools import cache
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 import pytest
 
+from tasks.laravel.component import SOURCE
 from tests.unit.hosting import SITES, THREE, declared, location, server, servers
 
 TWO = "apps: {shop: {domain: shop.org}, blog: {domain: blog.org}}"
 ONE_FOR_ALL = "apps: {shop: {domain: _}, blog: {domain: blog.org}}"
 SELFSIGNED = "tls: {mode: selfsigned}"
+CLIENTS = "/etc/nginx/sites-enabled/clients.conf"
+DOTS = r"(?s)./\.|^/\.(?!well-known/)"
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +43,10 @@ def answering_by_default(text: str, listen: str) -> list[str]:
 @pytest.mark.parametrize("tls", ["", SELFSIGNED])
 def test_there_is_one_default_server(folder: Path, apps: str, name: str, tls: str) -> None:
     text = sites(folder, ", ".join(each for each in (tls, apps) if each))
-    for port in ("80", "443") if tls else ("80",):
-        assert answering_by_default(text, port) == [name]
-        assert answering_by_default(text, f"[::]:{port}") == [name]
+    # Plain HTTP leads to HTTPS under names that are known; the default server knows none.
+    for port, default in (("80", "_"), ("443", name)) if tls else (("80", name),):
+        assert answering_by_default(text, port) == [default]
+        assert answering_by_default(text, f"[::]:{port}") == [default]
 
 
 def test_nobodys_name_is_answered_by_no_application(folder: Path) -> None:
@@ -61,8 +66,28 @@ def test_a_challenge_is_answered_for_every_name(folder: Path) -> None:
     text = sites(folder, f"{names}, {TWO}")
     for name in ("shop.org", "blog.org", "_"):
         assert "/.well-known/acme-challenge/" in server(text, name, 80)
-        assert "return 308 https://$host$request_uri;" in server(text, name, 80)
         assert "ssl_certificate " in server(text, name, 443)
+
+
+@pytest.mark.parametrize(
+    ("apps", "redirected"),
+    [
+        ("", {"10.9.0.21"}),
+        ("apps: {shop: {domain: shop.org}}", {"shop.org", "10.9.0.21"}),
+        (ONE_FOR_ALL, {"10.9.0.21", "blog.org"}),
+        (TWO, {"shop.org", "blog.org"}),
+    ],
+    ids=["own page", "one", "one for all", "two"],
+)
+def test_only_known_names_are_redirected(folder: Path, apps: str, redirected: set[str]) -> None:
+    text = sites(folder, ", ".join(each for each in (SELFSIGNED, apps) if each))
+    plain = [each for each in servers(text) if re.search(r"^    listen 80\b", each, flags=re.M)]
+    found = [each for each in plain if "return 308" in each]
+    names = [re.findall(r"server_name (.*);", each)[0].split() for each in found]
+    assert {name for each in names for name in each} == redirected
+    assert not any("default_server" in each for each in found)
+    [default] = [each for each in plain if each not in found]
+    assert location(default, "/").strip() == "return 404;"
 
 
 def test_each_application_is_served_by_its_own_php_and_files(folder: Path) -> None:
@@ -86,7 +111,8 @@ def test_names_of_variables_and_zones_are_each_ones_own(folder: Path) -> None:
     assert zones == ["shop_login", "blog_login", "own_page_login"]
     used = set(re.findall(r"\$\w+_(?:release|tries)\b", text)) - {"$http_x_chom_release"}
     assert used == set(made)
-    assert set(re.findall(r"limit_req zone=(\w+) ", text)) <= set(zones)
+    # "requests" is that of all sites.
+    assert set(re.findall(r"limit_req zone=(\w+) ", text)) <= {*zones, "requests"}
 
 
 def test_a_candidate_is_shown_to_this_machine_alone(folder: Path) -> None:
@@ -105,7 +131,8 @@ def test_passwords_are_not_tried_without_end(folder: Path) -> None:
     block = server(sites(folder, THREE), "shop.org")
     login = location(block, "~ ^/login/*$")
     assert "limit_req zone=shop_login burst=5 nodelay;" in login
-    assert "limit_req_status 429;" in login and "try_files $uri /index.php" in login
+    # A file of that name is not looked for: it would be shown.
+    assert 'try_files "" /index.php?$query_string;' in login
 
 
 def test_looking_at_a_form_counts_for_nothing(folder: Path) -> None:
@@ -113,7 +140,7 @@ def test_looking_at_a_form_counts_for_nothing(folder: Path) -> None:
     tries = re.search(r"map \$request_method \$shop_tries \{(.*?)\}", text, flags=re.S)
     assert tries and [line.split() for line in tries[1].strip().splitlines()] == [
         ["default", '"";'],
-        ["POST", "$binary_remote_addr;"],
+        ["POST", "$client;"],
     ]
     assert "limit_req_zone $shop_tries zone=shop_login:1m rate=10r/m;" in text
 
@@ -135,7 +162,45 @@ def test_there_is_no_way_around_by_the_name_of_a_file(folder: Path) -> None:
         block = server(sites(folder, THREE), name)
         assert "return 404;" in location(block, "^~ /index.php/")
         assert "internal;" in location(block, "= /index.php")
-        assert "deny all;" in location(block, r"~ /\.")
+        assert location(block, f"~ {DOTS}").strip() == "return 404;"
+
+
+@pytest.mark.parametrize(
+    "path", ["/.env", "/.hidden/a.js", "/a/.git/x", "/.well-known", "/.well-knownx/a", "/a\n/.x",
+             "/a/.well-known/x", "/.well-known/.git/a", "/.WELL-KNOWN/a"]
+)  # fmt: skip
+def test_dot_paths_are_refused(path: str) -> None:
+    assert re.search(DOTS, path)
+
+
+@pytest.mark.parametrize("path", ["/", "/a.b/c.js", "/.well-known/security.txt", "/a./b", "/a..b"])
+def test_other_paths_are_not(path: str) -> None:
+    assert not re.search(DOTS, path)
+
+
+@pytest.mark.parametrize(
+    "path", ["/a.php", "/a/b.PHP", "/a.pHtMl", "/x.phar", "/a.php~", "/a.php.bak", "/a.inc",
+             "/a.php.1", "/a.php/b", "/a.php5", "/a.php_old", "/build/assets/a.php", "/.php"]
+)  # fmt: skip
+def test_source_is_recognised(path: str) -> None:
+    assert re.search(SOURCE, path, re.I)
+
+
+@pytest.mark.parametrize(
+    "path", ["/a", "/php", "/a.phpx", "/a.php.html", "/incl", "/a.income", "/php/a.js", "/a.png"]
+)
+def test_what_is_no_source_is_not(path: str) -> None:
+    assert not re.search(SOURCE, path, re.I)
+
+
+def test_source_and_dots_come_before_files(folder: Path) -> None:
+    """Nginx takes the first pattern that matches, and a prefix with ^~ before any pattern."""
+    block = server(sites(folder, THREE), "shop.org")
+    heads = re.findall(r"^    location (.+) \{$", block, flags=re.M)
+    patterns = [head for head in heads if head.startswith("~")]
+    assert patterns[0] == f"~ {DOTS}"
+    assert patterns.index(f"~* {SOURCE}") < patterns.index("~ ^/build/assets/")
+    assert [head for head in heads if head.startswith("^~")] == ["^~ /index.php/"]
 
 
 def test_maintenance_is_shown_to_visitors_and_not_to_probes(folder: Path) -> None:
@@ -146,7 +211,8 @@ def test_maintenance_is_shown_to_visitors_and_not_to_probes(folder: Path) -> Non
     assert "Retry-After 300" in page and "no-store" in page and "return 503" in page
     # Whoever sets one header in a block loses those of the blocks around it.
     assert page.count("add_header X-") == 2 and "Referrer-Policy" in page
-    assert "limit_req zone" not in block and "/build/assets/" not in block
+    assert "limit_req zone=blog" not in block and "/build/assets/" not in block
+    assert location(block, f"~ {DOTS}").strip() == "return 404;"
 
 
 def test_no_other_application_is_in_maintenance(folder: Path) -> None:
@@ -155,8 +221,8 @@ def test_no_other_application_is_in_maintenance(folder: Path) -> None:
 
 def test_what_never_changes_is_kept_by_browsers(folder: Path) -> None:
     block = server(sites(folder, THREE), "shop.org")
-    assert "expires 1y;" in location(block, "^~ /build/assets/")
-    assert "try_files $uri =404;" in location(block, "^~ /build/assets/")
+    assert "expires 1y;" in location(block, "~ ^/build/assets/")
+    assert "try_files $uri =404;" in location(block, "~ ^/build/assets/")
     pattern = re.search(r"location (~\* \\\.\(css.*\)\$) \{", block)
     assert pattern and "expires 7d;" in location(block, pattern[1])
     matched = re.compile(pattern[1].removeprefix("~* "), re.I)
@@ -170,3 +236,30 @@ def test_php_never_mixes_two_releases(folder: Path) -> None:
     php = location(server(sites(folder, THREE), "shop.org"), "= /index.php")
     assert "SCRIPT_FILENAME $realpath_root/index.php;" in php
     assert "DOCUMENT_ROOT $realpath_root;" in php
+
+
+def test_one_client_has_a_share_of_the_connections(folder: Path) -> None:
+    texts = declared(folder, "nginx: {connections_per_client: 99, worker_connections: 500}")[1]
+    nginx = texts["/etc/nginx/nginx.conf"]
+    assert "worker_rlimit_nofile 1500;" in nginx
+    clients = texts[CLIENTS]
+    assert "limit_conn connections 99;" in clients
+    assert re.findall(r"limit_(?:conn|req)_zone (\S+)", clients) == ["$client", "$client"]
+    rules = texts["/etc/chom/connections.nft"]
+    assert rules.count("ct count over 99 } reject with tcp reset") == 2
+    assert "ip6 saddr & ffff:ffff:ffff:ffff:: ct count" in rules
+
+
+def test_an_ipv6_client_is_a_network_of_64_bits(folder: Path) -> None:
+    clients = declared(folder, "")[1][CLIENTS]
+    mapping = re.search(r'map \$binary_remote_addr \$client \{.*?"~(.*?)" \$1;', clients, re.S)
+    assert mapping
+    network = re.compile(mapping[1].encode())
+    first, second, elsewhere = (
+        IPv6Address(text).packed for text in ("2001:db8::1", "2001:db8::a:b:c:d", "2001:db8:0:1::1")
+    )
+    found = [match and match[1] for match in map(network.search, (first, second, elsewhere))]
+    assert found[0] == found[1] == first[:8] and found[2] == elsewhere[:8]
+    # Line breaks are bytes like any others.
+    assert network.search(b"\n" * 16)
+    assert not network.search(IPv4Address("192.0.2.1").packed)
