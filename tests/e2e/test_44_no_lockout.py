@@ -21,15 +21,23 @@ TIMER = "chom-firewall-reopening"
 LIMIT_S = 60
 
 
+@pytest.fixture(scope="module")
+def settled(platform: Platform) -> Platform:
+    """The platform, deployed to; each test puts one machine's firewall in force again."""
+    platform.settle()
+    platform.unsettle()
+    return platform
+
+
 @pytest.fixture
-def opened(deployed: Platform) -> Iterator[Platform]:
+def opened(settled: Platform) -> Iterator[Platform]:
     """A deployed platform, with the firewall of one machine out of force."""
-    deployed.unsettle()
-    answer(deployed.lab, MACHINE, "ufw --force disable")
-    yield deployed
+    answer(settled.lab, MACHINE, "ufw --force disable")
+    yield settled
     # A lab that is locked out must not fail the tests of other files.
-    _await_ssh(deployed)
-    answer(deployed.lab, MACHINE, f"systemctl stop {TIMER}.timer 2>/dev/null; ufw --force disable")
+    _await_ssh(settled)
+    clean = f"systemctl stop {TIMER}.timer 2>/dev/null; ufw --force disable"
+    answer(settled.lab, MACHINE, f"{clean}; ufw delete deny from {settled.lab.network.gateway}")
 
 
 def test_a_socket_of_ssh_behind_a_forwarding_is_admitted(opened: Platform) -> None:
