@@ -19,7 +19,13 @@ from tests.unit.helpers import ThisComputer, fake_state
 from tests.unit.test_stacks import Declaration
 
 AT_ONCE = {
-    "observability": {"unattended-upgrades", "systemd-timesyncd", "prometheus", "nginx"},
+    "observability": {
+        "unattended-upgrades",
+        "systemd-timesyncd",
+        "prometheus",
+        "nginx",
+        "chom-connections",
+    },
     "vpsmanager": {
         "unattended-upgrades",
         "systemd-timesyncd",
@@ -27,6 +33,7 @@ AT_ONCE = {
         "redis-server",
         "redis-server@cache",
         "nginx",
+        "chom-connections",
         # After all have been awaited: what changes again.
         "php8.4-fpm",
     },
