@@ -11,7 +11,19 @@ import click
 
 import configs
 from configs.secrets import Provided, provide
-from state import confirming, graph, options, reaching, restoring, run, seam, selecting, sudo
+from state import (
+    confirming,
+    graph,
+    options,
+    reaching,
+    record_key,
+    restoring,
+    run,
+    seam,
+    selecting,
+    signing,
+    sudo,
+)
 from state.limiting import check_limits
 from state.scrubbing import Scrubber
 from state.store import FOLDER, Store
@@ -22,20 +34,24 @@ from tasks.teardown.request import plans
 from tasks.teardown.showing import shown
 
 
-def _secrets(needed: bool) -> Provided:
-    """The secrets; all that a deploy needs, for other commands those that can be opened."""
+def _secrets() -> Provided:
+    """The secrets: all that the action needs, or those that can be opened where it needs none.
+
+    What changes a target is recorded, and the record is signed.
+    """
+    needs = [signing.NEEDED] if _options.action else []
+    if _options.action == "deploy":
+        needs += needed_secrets(_targets, _selection.of(STACKS))
     try:
-        needs = needed_secrets(_targets, _selection.of(STACKS)) if needed else []
         return provide(needs, keep=not _options.dry)
     except configs.ConfigurationError:
-        if needed:
+        if needs:
             raise
         return Provided({})
 
 
-def _confirm_teardown(targets: list[configs.Target]) -> None:
+def _confirm_teardown(targets: list[configs.Target], store: Store) -> None:
     """Show what would go from these targets, and have it confirmed; ends where nothing would."""
-    store = Store(configs.PROJECT / FOLDER)
     found = plans(targets, store.owned, _options.data, STACKS)
     stacks = {target.name: STACKS[target.role] for target in targets}
     for line in shown(found, stacks):
@@ -74,9 +90,17 @@ try:
         _selection = selecting.select(_there, _options.only, _options.skip)
     if _options.action == "rollback":
         chosen_app(_targets, _options.data)
-    _provided = _secrets(_options.action == "deploy")
+    _provided = _secrets()
+    _key = record_key.key_of(_provided.secrets)
+    _store = Store(configs.PROJECT / FOLDER, key=_key)
+    if _options.action:
+        record_key.check(_store)
+    if _restored:
+        restoring.refuse_distrusted(_restored, _store)
     if _options.action == "teardown":
-        _confirm_teardown([each for each in _targets if _options.leave(each.name, each.role)])
+        _confirm_teardown(
+            [each for each in _targets if _options.leave(each.name, each.role)], _store
+        )
     _passwords = sudo.find_passwords(_targets, os.environ)
 except (
     configs.ConfigurationError,
@@ -105,7 +129,13 @@ _scrubber.guard_streams()
 seam.scrub_crash_report(_scrubber.scrub)
 for _line in (*_selection.lines, *(_restored.lines if _restored else ())):
     click.echo(f"    {_line}", err=True)
-_run = run.Run(_configuration, _options, configs.PROJECT, _passwords, _provided.secrets, _scrubber)
+# No component can declare that it needs the key of the records.
+_secrets_of_targets = {
+    name: secret for name, secret in _provided.secrets.items() if name != signing.NAME
+}
+_run = run.Run(
+    _configuration, _options, configs.PROJECT, _passwords, _secrets_of_targets, _scrubber, _key
+)
 _run.selection = _selection
 _run.settings_from = _restored.deployment_id if _restored else None
 run.begin(_run)

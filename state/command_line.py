@@ -1,6 +1,7 @@
 """The history of deployments: what was done, by whom, what is ours, and whether it is true.
 
-It reads .deploy-state of this project. Only `sync` and `unlock` connect to targets.
+It reads .deploy-state of this project. Only `sync`, `unlock` and `accept --from` connect to
+targets.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from configs.paths import PROJECT
 from state.commands import (
+    accept,
     diff,
     history,
     prune,
@@ -33,6 +35,7 @@ COMMANDS = {
     "resources": resources,
     "verify": verify,
     "prune": prune,
+    "accept": accept,
     "sync": sync,
     "unlock": unlock,
     "schema": schema,
@@ -65,6 +68,22 @@ def parser() -> argparse.ArgumentParser:
     return whole
 
 
+def _store(chosen: argparse.Namespace) -> Store:
+    """The folder of records, with the key that the command needs or can use. Raises Refusal."""
+    store = Store(chosen.folder)
+    command = COMMANDS[chosen.command]
+    needs, reads = (getattr(command, name, False) for name in ("NEEDS_KEY", "READS_RECORDS"))
+    if needs or (reads and store.signing.exists):
+        # It takes long to import.
+        from state import record_key
+
+        if needs:
+            store.key = record_key.required()
+        else:
+            store.key, store.without_key = record_key.load()
+    return store
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0, 1 with a problem or a refusal, 2 for a wrong call, 130 after Ctrl-C."""
     for stream in (sys.stdout, sys.stderr):
@@ -72,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal of another age has no arrows
     chosen = parser().parse_args(arguments)
     try:
-        code: int = chosen.run(chosen, Store(chosen.folder))
+        code: int = chosen.run(chosen, _store(chosen))
         sys.stdout.flush()
         return code
     except Refusal as refusal:

@@ -9,6 +9,8 @@ from pyinfra.api import Host, StringCommand
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
 from pyinfra.connectors.util import CommandOutput, make_unix_command_for_host
 
+from state.output_limit import TooMuchOutput
+
 
 def keep_exit_codes(host: Host) -> None:
     """Keep the channel of the last command in ``connector_data``: pyinfra drops exit codes."""
@@ -35,12 +37,15 @@ def run_command(host: Host, command: str, stdin: str, limit_s: int) -> tuple[boo
     """Run a shell command outside of any operation, as the user whom operations run as.
 
     Returns whether it succeeded, and what it printed. Raises OSError after ``limit_s`` seconds, and
-    where there is no connection any more.
+    where there is no connection any more or where more comes than any answer has.
     """
     if is_lost(host):
         raise ConnectionError("the connection is lost")
     arguments = _arguments(host, {"_stdin": stdin, "_timeout": limit_s})
-    return host.run_shell_command(StringCommand(command), **arguments)
+    try:
+        return host.run_shell_command(StringCommand(command), **arguments)
+    except TooMuchOutput as error:
+        raise OSError(str(error)) from None
 
 
 def start_command(host: Host, command: str, become: Mapping[str, Any] | None = None) -> Channel:

@@ -2,8 +2,9 @@
 
 import base64
 import gzip
+import shlex
 import zlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from paramiko.ssh_exception import SSHException
 from pyinfra.api import Host
@@ -34,6 +35,17 @@ for file in *{SUFFIX}; do
 done
 """
 LIMIT_S = 60
+# A record of ten targets has 100 kB, and 10 kB packed.
+MAX_PACKED_BYTES = 1_000_000
+MAX_UNPACKED_BYTES = 10_000_000
+# How many copies are asked for by one command.
+_AT_ONCE = 50
+_TOO_LARGE = "too-large"
+# Sends the copy $id on one line, or says that it is too large.
+_SEND = (
+    f'printf "%s " "$id"; s=$(stat -c %s "$id{SUFFIX}"); [ "${{s:-0}}" -le {MAX_PACKED_BYTES} ]'
+    f' && base64 -w0 "$id{SUFFIX}" || printf {_TOO_LARGE}; echo'
+)
 
 
 def put_copies(store: Store, host: Host, has: Collection[str]) -> list[str]:
@@ -79,37 +91,61 @@ def concerning(store: Store, target: str, without: Collection[str] = ()) -> dict
         # Most that a target does not have are another one's: they need not be understood.
         if f'"{target}": {{'.encode() not in content:
             continue
-        record = store.read(deployment_id)
+        record = store.read(deployment_id) if store.trusts(content) else None
         if record and record.status != "running" and target in record.targets:
             found[deployment_id] = content
     return found
 
 
 def list_copies(host: Host) -> dict[str, str]:
-    """Id → SHA-256 of the copies on a host. Raises OSError where it does not answer."""
+    """Return id → SHA-256 of the copies on a host; names that are no ids come as they are.
+
+    Raises OSError where it does not answer.
+    """
     succeeded, output = run_command(host, _LIST, "", LIMIT_S)
     if not succeeded:
         raise OSError("; ".join(output.stderr_lines) or "it did not answer")
-    pairs = (line.split() for line in output.stdout_lines)
-    return {name.removesuffix(SUFFIX): sha256 for sha256, name in pairs}
+    pairs = (line.partition(" ")[::2] for line in output.stdout_lines)
+    return {name.removesuffix(SUFFIX): sha256 for sha256, name in pairs if name}
 
 
-def get_copies(host: Host, ids: Iterable[str]) -> dict[str, bytes]:
-    """Id → content of copies on a host. Raises OSError where it does not answer."""
-    wanted = " ".join(ids)
-    command = (
-        f"cd {FOLDER} && for id in {wanted}; do"
-        f' printf "%s " "$id"; base64 -w0 "$id{SUFFIX}"; echo; done'
-    )
+def get_copies(host: Host, ids: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+    """Yield the ids and contents of copies on a host, some at a time; None for one too large.
+
+    ids: those to get, each of which is the id of a deployment. Raises OSError where the host does
+    not answer, or sends more than it was asked for.
+    """
+    wanted = list(ids)
+    for at in range(0, len(wanted), _AT_ONCE):
+        part = wanted[at : at + _AT_ONCE]
+        try:
+            yield from _get_some(host, part)
+        except OSError:
+            # One of them may be what is wrong.
+            if len(part) == 1:
+                raise
+            for deployment_id in part:
+                yield from _get_some(host, [deployment_id])
+
+
+def _get_some(host: Host, ids: Sequence[str]) -> list[tuple[str, bytes | None]]:
+    command = f"cd {FOLDER} && for id in {shlex.join(ids)}; do {_SEND}; done"
     succeeded, output = run_command(host, command, "", LIMIT_S)
     if not succeeded:
         raise OSError("; ".join(output.stderr_lines) or "it did not answer")
-    pairs = (line.split(" ", 1) for line in output.stdout_lines)
-    return {name: _unpacked(base64.b64decode(data)) for name, data in pairs}
+    found = dict(line.partition(" ")[::2] for line in output.stdout_lines)
+    return [(each, _unpacked(found[each])) for each in ids if each in found]
 
 
-def _unpacked(data: bytes) -> bytes:
+def _unpacked(text: str) -> bytes | None:
+    """Return what a copy holds, and nothing of one that is damaged; None for one too large."""
+    if text == _TOO_LARGE or len(text) > MAX_PACKED_BYTES * 3 // 2:
+        return None
     try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error):
+        unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        content = unpacking.decompress(base64.b64decode(text, validate=True), MAX_UNPACKED_BYTES)
+    except (ValueError, zlib.error):
         return b""  # no record, as the reader will find
+    if unpacking.unconsumed_tail:
+        return None
+    return content if unpacking.eof else b""

@@ -1,16 +1,23 @@
 """The ids of deployments: each sorts after those before it."""
 
+import re
 import secrets
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 _TIME = "%Y%m%d-%H%M%S"
+_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 
 
 def new_id() -> str:
     """A deployment's id, ``YYYYMMDD-HHMMSS-xxxxxx`` (UTC, and 24 random bits)."""
     return f"{datetime.now(UTC):{_TIME}}-{secrets.token_hex(3)}"
+
+
+def is_id(text: str) -> bool:
+    """Tell whether a text is a deployment's id, as those that targets send may not be."""
+    return bool(_ID.fullmatch(text))
 
 
 def next_id(ids: Iterable[str]) -> str:

@@ -104,7 +104,10 @@ def prepare(
 
 def _same(there: Record | None, record: Record) -> bool:
     """Whether both say the same; the seal, and the schema's version, came with its writing."""
-    said = [each and each.model_dump(exclude={"seal", "version"}) for each in (there, record)]
+    said = [
+        each and each.model_dump(exclude={"seal", "signature", "version"})
+        for each in (there, record)
+    ]
     return said[0] == said[1]
 
 

@@ -4,7 +4,6 @@ Every closed record is sealed, and names the record before it with the hash of i
 records may name the same one, and several none: histories of two operators were merged.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -15,12 +14,25 @@ from state.pruning import FILE, Pruned, read_pruned
 from state.reading import Newer, Unreadable, parse
 from state.record import Previous, Record
 from state.sealing import seal_of
+from state.signing import sha256_of
 from state.store import Store
 
 Kind = Literal[
-    "changed", "missing", "truncated", "unreadable", "newer", "reordered", "left open", "unproven"
+    "changed",
+    "missing",
+    "truncated",
+    "unreadable",
+    "newer",
+    "reordered",
+    "not signed",
+    "left open",
+    "unproven",
 ]
 NOTES: frozenset[Kind] = frozenset({"left open", "unproven"})
+_LOOK = (
+    "nothing is planned from it; put it back from another copy, or look at it and sign it: python"
+    " -m state accept {}"
+)
 _FROM_A_COPY = "compare it with another copy of the history, and put that one back"
 
 
@@ -61,11 +73,15 @@ class _Link:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of reading the whole history. records: how many there are."""
+    """What came of reading the whole history. records: how many there are.
+
+    signed: whether signatures were verified.
+    """
 
     records: int
     pruned: int
     findings: list[Finding]
+    signed: bool = False
 
     @property
     def problems(self) -> list[Finding]:
@@ -84,7 +100,7 @@ def verify(store: Store) -> Verdict:
         if link:
             links[deployment_id] = link
     try:
-        pruned = read_pruned(store.folder)
+        pruned = read_pruned(store.folder, store.key if store.signing.exists else None)
         if pruned.records and not pruned.sealed:
             what = "it is not what was written: somebody changed the list of what was pruned"
             findings.append(Finding(FILE, "changed", what, _FROM_A_COPY))
@@ -95,7 +111,8 @@ def verify(store: Store) -> Verdict:
     findings += _current(store, set(ids), pruned)
     position = {each: number for number, each in enumerate(ids)}
     findings.sort(key=lambda each: position.get(each.deployment_id, -1))
-    return Verdict(len(ids), len(pruned.records), findings)
+    is_signed = store.key is not None and store.signing.exists
+    return Verdict(len(ids), len(pruned.records), findings, is_signed)
 
 
 def _read(store: Store, deployment_id: str) -> tuple[_Link | None, list[Finding]]:
@@ -113,17 +130,25 @@ def _read(store: Store, deployment_id: str) -> tuple[_Link | None, list[Finding]
         cut = error.found.startswith(("cut off", "an empty"))
         kind: Kind = "truncated" if cut else "unreadable"
         return None, [Finding(deployment_id, kind, error.found, error.remedy)]
-    found = list(_contents(deployment_id, record, content))
+    found = [*_signature(store, deployment_id, content)]
+    found += _contents(deployment_id, record, content)
     link = _Link(
-        sha256=hashlib.sha256(content).hexdigest(),
+        sha256=sha256_of(content),
         version=record.version,
         sealed=record.seal is not None,
-        sound=not any(each.kind == "changed" for each in found),
+        sound=not any(each.kind in ("changed", "not signed") for each in found),
         started_at=record.started_at,
         completed_at=record.completed_at,
         previous=record.previous,
     )
     return link, found
+
+
+def _signature(store: Store, deployment_id: str, content: bytes) -> Iterator[Finding]:
+    if not store.trusts(content):
+        trust = store.judge(content)
+        kind: Kind = "changed" if trust == "altered" else "not signed"
+        yield Finding(deployment_id, kind, f"its signature: {trust}", _LOOK.format(deployment_id))
 
 
 def _contents(deployment_id: str, record: Record, content: bytes) -> Iterator[Finding]:

@@ -42,18 +42,22 @@ class Ownership:
             self._keys[target] = frozenset((each.kind, each.name) for each in self.of(target))
         return item in self._keys[target] or item in self.noted.get(target, ())
 
-    def learn(self, host: Host, ids: Iterable[str]) -> tuple[list[str], list[str]]:
+    def learn(
+        self, host: Host, ids: Iterable[str], keep: bool = True
+    ) -> tuple[list[str], list[str]]:
         """Get what others have done to a host: the records of these that the history lacks.
 
         Returns their ids, and what went wrong. Raises OSError where the host does not answer.
+
+        + keep: whether to write them into the history
         """
         try:
             pruned = read_pruned(self.store.folder).records.keys()
         except Unreadable as error:
             # Nobody knows what was taken away on purpose.
             return [], [f"{self.store.folder / 'pruned.json'}: {error.found}; {error.remedy}"]
-        got, problems = get_missing(self.store, host, ids, pruned)
-        if got:
+        got, problems = get_missing(self.store, host, ids, pruned, keep)
+        if got and keep:
             self._owned.clear()
             self._keys.clear()
         return got, problems

@@ -5,7 +5,6 @@ in the order of time over these and the records that are there, so that an older
 merge brings in later still counts at its own place.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -14,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from state.owned import Effects, effects
 from state.reading import Unreadable, parse
-from state.record import Record, Sha256
+from state.record import Record, Sha256, Signature
 from state.sealing import seal_of
+from state.signing import RecordKey, sha256_of
 from state.writing import sweep, sync, write_atomically
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class Pruned(BaseModel):
     version: Literal["1"] = "1"
     records: dict[str, PrunedRecord] = {}
     seal: Sha256 | None = None
+    signature: Signature | None = None
 
     @property
     def sealed(self) -> bool:
@@ -59,10 +60,16 @@ class Removal:
     freed: int
 
 
-def read_pruned(folder: Path) -> Pruned:
-    """What was pruned in ``folder``; nothing where nothing was. Raises Unreadable."""
+def read_pruned(folder: Path, key: RecordKey | None = None) -> Pruned:
+    """What was pruned in ``folder``; nothing where nothing was. Raises Unreadable.
+
+    ``key``: the one that must have signed it, if that matters.
+    """
     try:
-        return Pruned.model_validate_json((folder / FILE).read_bytes())
+        content = (folder / FILE).read_bytes()
+        if key and (trust := key.judge(content, "pruned")) != "signed":
+            raise Unreadable(trust, "put it back from another copy of the history")
+        return Pruned.model_validate_json(content)
     except FileNotFoundError:
         return Pruned()
     except OSError as error:
@@ -73,6 +80,17 @@ def read_pruned(folder: Path) -> Pruned:
         ) from None
 
 
+def sign_pruned(folder: Path, key: RecordKey) -> None:
+    """Sign the list of what was pruned as it is, if there is one. Raises OSError."""
+    path = folder / FILE
+    try:
+        is_one = bool(read_pruned(folder).records)
+    except Unreadable:
+        is_one = False
+    if is_one:
+        write_atomically(path, key.sign(path.read_text(), "pruned"))
+
+
 def prune(store: "Store", keep: int) -> Removal:
     """Take away what is older than the newest ``keep`` (at least 1) records.
 
@@ -81,8 +99,9 @@ def prune(store: "Store", keep: int) -> Removal:
     """
     if not store.history.is_dir():
         return Removal([], {}, 0)
-    pruned = read_pruned(store.folder)
+    pruned = read_pruned(store.folder, store.key if store.signing.exists else None)
     current = store.current()
+    distrusted = store.distrusted()
     removed: list[str] = []
     kept: dict[str, str] = {}
     freed = 0
@@ -93,16 +112,16 @@ def prune(store: "Store", keep: int) -> Removal:
         except (OSError, Unreadable) as error:
             kept[deployment_id] = str(error)
             continue
-        if why := _needed(deployment_id, record, current):
+        if why := distrusted.get(deployment_id) or _needed(deployment_id, record, current):
             kept[deployment_id] = why
             continue
         pruned.records[deployment_id] = PrunedRecord(
-            sha256=hashlib.sha256(content).hexdigest(), targets=effects(record)
+            sha256=sha256_of(content), targets=effects(record)
         )
         removed.append(deployment_id)
         freed += len(content)
     if removed:
-        _write(store.folder, pruned)
+        _write(store.folder, pruned, store.key)
         for deployment_id in removed:
             store.path_of(deployment_id).unlink(missing_ok=True)
         sync(store.history)
@@ -119,7 +138,8 @@ def _needed(deployment_id: str, record: Record, current: str | None) -> str:
     return "current" if deployment_id == current else ""
 
 
-def _write(folder: Path, pruned: Pruned) -> None:
+def _write(folder: Path, pruned: Pruned, key: RecordKey | None) -> None:
     pruned.records = dict(sorted(pruned.records.items()))
     pruned.seal = seal_of(pruned.model_dump(mode="json"))
-    write_atomically(folder / FILE, pruned.model_dump_json() + "\n")
+    text = pruned.model_dump_json(exclude={"signature"}) + "\n"
+    write_atomically(folder / FILE, key.sign(text, "pruned") if key else text)

@@ -12,6 +12,7 @@ from configs import ConfigurationError, Target
 from state import sudo
 from state.connection import keep_exit_codes
 from state.diagnosis import diagnose
+from state.output_limit import limit_output
 from state.overhearing import overhear
 from state.private_keys import read_keys
 from state.transport import prompt_transport
@@ -43,11 +44,12 @@ class Unreachable:
 
 
 def become_root(host: Host, target: Target, password: str | None) -> None:
-    """Prepare a fresh connection: exit codes are kept, progress is heard, and the
-    sudo password is handed over.
+    """Prepare a fresh connection: output is limited, exit codes are kept, progress is heard, and
+    the sudo password is handed over.
 
     Raises Refused.
     """
+    limit_output(host)
     keep_exit_codes(host)
     overhear(host)
     if password is not None:

@@ -1,4 +1,4 @@
-"""The record of a deployment: schema 5.1, the shape of every file in the history.
+"""The record of a deployment: schema 5.2, the shape of every file in the history.
 
 Field names are those of the seed architecture; times are UTC (``YYYY-MM-DDTHH:MM:SSZ``), sizes
 in the units that the names give. ``record.schema.json`` beside this file is generated from here.
@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION: Literal["5.1"] = "5.1"
+SCHEMA_VERSION: Literal["5.2"] = "5.2"
 Action = Literal["deploy", "rollback", "teardown"]
 Status = Literal["running", "completed", "failed", "interrupted"]
 Stage = Literal["connect", "preflight", "prepare", "deploy", "verify"]
@@ -16,6 +16,10 @@ TargetStatus = Literal["pending", "running", "completed", "failed", "interrupted
 ComponentStatus = Literal["pending", "running", "completed", "failed", "skipped", "interrupted"]
 Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+# Of a deployment; state/ids.py makes it.
+ID = r"^[0-9]{8}-[0-9]{6}-[0-9a-f]{6}$"
+# The id of the key, and the HMAC-SHA256 of the text without the signature (state/signing.py).
+Signature = Annotated[str, Field(pattern=r"^[0-9a-f]{12}:[0-9a-f]{64}$")]
 
 
 class Part(BaseModel):
@@ -174,10 +178,11 @@ class Record(Part):
     """One deployment.
 
     ``message``: the deployer's own words on it. ``seal``: the hash of all the rest, once closed.
+    ``signature``: made with the operators' key; always the last field.
     """
 
-    version: Literal["5.0", "5.1"] = SCHEMA_VERSION
-    deployment_id: Annotated[str, Field(pattern=r"^\d{8}-\d{6}-[0-9a-f]{6}$")]
+    version: Literal["5.0", "5.1", "5.2"] = SCHEMA_VERSION
+    deployment_id: Annotated[str, Field(pattern=ID)]
     action: Action = "deploy"
     message: str = ""
     status: Status = "running"
@@ -190,6 +195,7 @@ class Record(Part):
     previous: Previous | None = None
     targets: dict[str, Target] = {}
     seal: Sha256 | None = None
+    signature: Signature | None = None
 
     def close(self, status: Status, completed_at: str) -> None:
         """Give the record and everything in it that is still open its last status."""

@@ -17,6 +17,7 @@ from state.comparing import by_target, changes
 from state.record import Record
 from state.refusing import Refusal
 from state.store import Store
+from state.syncing import ACCEPT
 
 KEY = "from"
 
@@ -64,6 +65,16 @@ def from_data(
         problem = Problem("--data", KEY, refusal.found, refusal.expected, refusal.remedy)
         raise ConfigurationError([problem]) from None
     return restore(today, record, concerned)
+
+
+def refuse_distrusted(restored: Restored, store: Store) -> None:
+    """Refuse settings of a record that nobody vouches for. Raises ConfigurationError."""
+    path = store.path_of(restored.deployment_id)
+    trust = store.judge(path.read_bytes())
+    if not store.trusts_id(restored.deployment_id):
+        expected = "a record that is signed with the key of your secrets"
+        remedy = f"look at it, and sign it if it is right: {ACCEPT} {restored.deployment_id}"
+        raise ConfigurationError([Problem(str(path), KEY, f"{trust}", expected, remedy)])
 
 
 def restore(today: Configuration, record: Record, concerned: Collection[str]) -> Restored:

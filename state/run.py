@@ -17,6 +17,7 @@ from configs.findings import Finding
 from configs.secrets import Secret
 from state import console, proposing, sudo
 from state.breaths import Breaths
+from state.commands import terminal
 from state.copies import LIMIT_S, packed, without_copy
 from state.deployer import identify
 from state.diagnosis import diagnose
@@ -40,6 +41,7 @@ from state.recorder import Recorder
 from state.reporting import Reporting
 from state.scrubbing import Scrubber
 from state.selecting import Selection
+from state.signing import RecordKey, left_alone
 from state.store import FOLDER, Store, now
 from state.target_lock import NoAnswer, Robbed
 from state.telling import Announcement, tell
@@ -50,8 +52,8 @@ class Run(BaseStateCallback):
     """What inventory.py begins, deploy.py fills, and pyinfra's end closes.
 
     ``passwords``: target → sudo password, for those whose sudo asks for one. ``secrets``: those of
-    the components, by name. ``scrubber``: keeps all of these out of the records.
-    ``settings_from``: the deployment whose settings are deployed, if not the inventory's.
+    the components, by name. ``scrubber``: keeps all of these out of the records, which ``key``
+    signs. ``settings_from``: the deployment whose settings are deployed, if not the inventory's.
     ``selection``: the components that the run is about. ``connected``: target → when it was
     connected to, in seconds since 1970.
     """
@@ -64,6 +66,7 @@ class Run(BaseStateCallback):
         passwords: Mapping[str, str],
         secrets: Mapping[str, Secret],
         scrubber: Scrubber,
+        key: RecordKey | None = None,
     ) -> None:
         self.configuration = configuration
         self.options = options
@@ -71,7 +74,7 @@ class Run(BaseStateCallback):
         self.passwords = passwords
         self.secrets = secrets
         self.scrubber = scrubber
-        self.store = Store(root / FOLDER, scrubber)
+        self.store = Store(root / FOLDER, scrubber, key)
         self.breaths = Breaths(self.store.folder / "questions", scrubber.scrub)
         self.locks = Locks(self.store.folder, options.lock_wait_s, console.print_wait)
         self.connected: dict[str, float] = {}
@@ -90,6 +93,7 @@ class Run(BaseStateCallback):
         self.exit_code: int | None = None
         self.settings_from: str | None = None
         self.selection = Selection()
+        self._told: set[str] = set()
         self.reporting = Reporting(options, scrubber, root, self.found.findings)
 
     @property
@@ -112,6 +116,7 @@ class Run(BaseStateCallback):
         Raises SystemExit where none is left, or fewer than are wanted.
         """
         self.reporting.ci.phase("preflight")
+        self._name_distrusted()
         state.config.FAIL_PERCENT = self.options.fail_percent
         state.should_raise_failed_hosts = None
         state.check_for_changes = self.options.makes_plan
@@ -129,6 +134,11 @@ class Run(BaseStateCallback):
             logger.removeFilter(quiet)
         if self.options.action != "deploy":
             self.found.report()
+
+    def _name_distrusted(self) -> None:
+        """Name the records of this folder that nothing is planned from."""
+        for name, trust in self.store.distrusted().items() if self.options.action else ():
+            console.say(f"    note: {name} {left_alone(trust)}", fg="yellow")
 
     def _read_keys(self, state: State) -> None:
         names = self.taking_part(state)
@@ -208,16 +218,20 @@ class Run(BaseStateCallback):
         return host.name not in self.errors
 
     def learn(self, host: Host, ids: Iterable[str]) -> None:
-        """Take over what others have deployed to a target: the records of these that we lack."""
-        if self.options.dry:
-            return
+        """Take over what others have deployed to a target: the records of these that we lack.
+
+        A dry run only tells what it would not take.
+        """
+        keep = not self.options.dry
         try:
-            got, problems = self.ownership.learn(_itself(host), ids)
+            got, problems = self.ownership.learn(_itself(host), ids, keep)
         except OSError as error:
             got, problems = [], [f"{host.name} did not hand out its records: {error}"]
         for problem in problems:
-            console.say(f"    note: {problem}", fg="yellow")
-        if got:
+            if problem not in self._told:
+                self._told.add(problem)
+                console.say(f"    note: {terminal.clean(problem)}", fg="yellow")
+        if got and keep:
             console.say(f"    note: {host.name} told of {_counted(got)} of others: {got[-1]} last")
 
     def knows_all(self, host: Host, ids: Iterable[str], machine: str) -> bool:
@@ -229,7 +243,10 @@ class Run(BaseStateCallback):
         unknown = sorted({*ids} - {*self.store.effects()} - {*self.store.ids()})
         if unknown:
             message = f"it tells of {_counted(unknown)} that this history lacks: {unknown[-1]} last"
-            remedy = "get them with python -m state sync, and run it again"
+            remedy = (
+                "get them with python -m state sync, which names those that it does not take, and"
+                " run it again"
+            )
         elif self.ownership.is_another(host.name):
             message = "it is another machine than the one that was deployed to"
             remedy = "nothing on it is ours, so there is nothing to do; deploy to it to begin anew"
@@ -395,6 +412,8 @@ class Run(BaseStateCallback):
         message = self.scrubber.scrub(self.options.message)
         holder = replace(holder_of(deployer, now(), action or "deploy"), message=message)
         self.locks.take_checkout(holder)
+        if signed := self.store.sign_history():
+            console.say(f"    note: signed {_counted(signed)} of before records were signed")
         for left_open in self.store.close_left_open(deployer.hostname):
             if left_open != self.found.told:
                 console.say(f"    note: the deployment {left_open} was interrupted; going on")
@@ -480,10 +499,13 @@ class Run(BaseStateCallback):
         copies, problems = {}, {}
         for name, lock in self.locks.targets.items():
             try:
-                copies[name] = packed(self.store, name, lock.copies)
+                outdated = self.store.signing.outdated(name)
+                copies[name] = packed(self.store, name, {*lock.copies} - outdated)
             except OSError as error:
                 problems[name] = str(error)
         problems |= self.locks.give_back(copies, LIMIT_S if self.exit_code is None else 5)
+        for name in copies.keys() - problems.keys():
+            self.store.signing.sent(name)
         return [without_copy(*problem) for problem in problems.items()]
 
     def _note_matches(self, state: State) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from typing import Any
 
 from state.record import Component, Record, Target
 from state.scrubbing import Scrubber
@@ -9,7 +10,8 @@ from state.scrubbing import Scrubber
 
 def running_text(record: Record, scrubber: Scrubber) -> str:
     """Its JSON on one line, without secrets; a component that did not change is not made again."""
-    data = record.model_dump(mode="json", exclude={"targets": {"__all__": {"components"}}})
+    left_out: Any = {"targets": {"__all__": {"components"}}, "signature": True}
+    data = record.model_dump(mode="json", exclude=left_out)
     data = scrubber.scrub_values(data)
     whole: dict[str, dict[str, object]] = data.pop("targets")
     targets = [

@@ -63,11 +63,15 @@ class Summary(Extract):
 
 @dataclass(frozen=True)
 class Line:
-    """A deployment of the history. ``problem``: why there is no summary of it."""
+    """A deployment of the history. ``problem``: why there is no summary of it.
+
+    ``status``: what to say in the place of a status then.
+    """
 
     deployment_id: str
     summary: Summary | None
     problem: str = ""
+    status: str = "unreadable"
 
 
 def newest_first(store: Store) -> Iterator[Line]:
@@ -75,6 +79,11 @@ def newest_first(store: Store) -> Iterator[Line]:
     for deployment_id in reversed(store.ids()):
         try:
             content = store.path_of(deployment_id).read_bytes()
+            if not store.trusts(content):
+                trust = str(store.judge(content))
+                status = "altered" if trust == "altered" else "not signed"
+                yield Line(deployment_id, None, f"left alone: {trust}", status)
+                continue
             yield Line(deployment_id, extract(Summary, content))
         except Unreadable as error:
             yield Line(deployment_id, None, error.found)

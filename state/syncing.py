@@ -7,10 +7,16 @@ from dataclasses import dataclass, field
 from pyinfra.api import Host
 
 from facts.records import FOLDER, SUFFIX
-from state.copies import get_copies, list_copies, put_copies
+from state.copies import MAX_PACKED_BYTES, MAX_UNPACKED_BYTES, get_copies, list_copies, put_copies
+from state.ids import is_id
 from state.reading import Unreadable, parse
+from state.signing import unsigned
 from state.store import Store
 from state.writing import write_atomically
+
+ACCEPT = "python -m state accept"
+# How many names that are none are shown, and how much of each.
+_SHOWN, _SHOWN_CHARACTERS = 3, 40
 
 
 @dataclass
@@ -25,59 +31,119 @@ class Synced:
 def sync(store: Store, hosts: Iterable[Host], pruned: Iterable[str] = ()) -> Synced:
     """Get the records that are on targets alone, and put those there that they lack.
 
-    What is there on both sides must be the same: which of two is right, only a person can tell.
-    ``pruned``: those that were taken away here on purpose.
+    What is there on both sides must be the same: which of two is right, only a person can tell. A
+    copy that only lacks today's signature is replaced by ours. ``pruned``: those that were taken
+    away here on purpose.
     """
     hosts, done, forgotten = list(hosts), Synced(), set(pruned)
     listed: dict[Host, Mapping[str, str]] = {}
+    outdated: dict[Host, set[str]] = {}
     for host in hosts:
         try:
             listed[host] = list_copies(host)
-            done.problems += _differing(store, host, listed[host])
+            outdated[host], problems = _compare(store, host, listed[host])
+            done.problems += problems
             got, problems = get_missing(store, host, listed[host], forgotten)
             done.got |= dict.fromkeys(got, host.name)
             done.problems += problems
         except OSError as error:
             done.problems.append(f"{host.name} did not tell which records it has: {error}")
-    if ids := store.ids():
-        store.make_current(ids[-1])
+    if trusted := [each for each in store.ids() if store.trusts_id(each)]:
+        store.make_current(trusted[-1])
     for host, has in listed.items():
-        done.problems += put_copies(store, host, list(has))
-        done.put[host.name] = len(list_copies(host)) - len(has)
+        try:
+            replaced = outdated.get(host, set())
+            problems = put_copies(store, host, has.keys() - replaced)
+            done.problems += problems
+            done.put[host.name] = len(list_copies(host)) - len(has) + len(replaced)
+            if not problems:
+                store.signing.sent(host.name)
+        except OSError as error:
+            done.problems.append(f"{host.name} did not tell which records it has: {error}")
     return done
 
 
 def get_missing(
-    store: Store, host: Host, has: Iterable[str], pruned: Iterable[str] = ()
+    store: Store, host: Host, has: Iterable[str], pruned: Iterable[str] = (), keep: bool = True
 ) -> tuple[list[str], list[str]]:
     """Get the records of a target that are not here: their ids, and what went wrong.
 
-    ``has``: the ids of those that it has. Raises OSError where it does not answer.
+    Only a record that is signed with the operators' key and that concerns the target is taken.
+    Nothing of any other is read. Raises OSError where the target does not answer.
+
+    + has: the ids of those that it has, as it says
+    + keep: whether to write them into the history
     """
     got, problems = [], []
-    missing = sorted({*has} - {*store.ids()} - {*pruned})
-    for name, content in (get_copies(host, missing) if missing else {}).items():
-        try:
-            record = parse(content)
-        except Unreadable as error:
-            found = f"the copy of {name} on {host.name}: {error.found}"
-            problems.append(f"{found}; {error.remedy}")
-            continue
-        if record.deployment_id != name:
-            problems.append(f"the copy {name} on {host.name} is of {record.deployment_id}")
-            continue
-        write_atomically(store.path_of(name), content.decode())
-        got.append(name)
+    said = {*has}
+    if strange := sorted(each for each in said if not is_id(each)):
+        shown = ", ".join(ascii(each[:_SHOWN_CHARACTERS]) for each in strange[:_SHOWN])
+        more = f" and {len(strange) - _SHOWN} more" if len(strange) > _SHOWN else ""
+        problems.append(
+            f"{host.name} has copies whose names are no deployment's: {shown}{more}; they are left"
+            f" alone; find out who put them into {FOLDER} there"
+        )
+    missing = sorted({each for each in said if is_id(each)} - {*store.ids()} - {*pruned})
+    for name, content in get_copies(host, missing):
+        if problem := _refusal(store, host, name, content):
+            problems.append(problem)
+        elif content:
+            if keep:
+                write_atomically(store.path_of(name), content.decode())
+            got.append(name)
     return got, problems
 
 
-def _differing(store: Store, host: Host, has: Mapping[str, str]) -> list[str]:
-    problems = []
+def _refusal(store: Store, host: Host, name: str, content: bytes | None) -> str:
+    """Tell why a copy is not taken from a target; nothing if it is."""
+    copy = f"the copy of {name} on {host.name}"
+    if content is None:
+        return (
+            f"{copy} is larger than any record ({MAX_PACKED_BYTES / 1e6:g} MB packed,"
+            f" {MAX_UNPACKED_BYTES / 1e6:g} MB unpacked): it is left alone; find out who put it"
+            f" into {FOLDER} there"
+        )
+    if not content.strip():
+        return f"{copy}: an empty file; put it back from another copy of the history"
+    trust = store.judge(content)
+    if trust is None:
+        return f"{copy} is left alone: there is no key to tell who wrote it"
+    if trust != "signed":
+        said = {"unsigned": "is not signed", "altered": "was altered after it was signed"}
+        return (
+            f"{copy} {said.get(trust, f'is {trust}')}: it is left alone, as anybody may have"
+            f" written it there; {ACCEPT} {name} --from {host.name} shows it, and signs it if you"
+            " say so"
+        )
+    try:
+        record = parse(content)
+    except Unreadable as error:
+        return f"{copy}: {error.found}; {error.remedy}"
+    if record.deployment_id != name:
+        return f"the copy {name} on {host.name} is of {record.deployment_id}: it is left alone"
+    if host.name not in record.targets:
+        concerned = ", ".join(record.targets) or "no target"
+        return f"{copy} is about {concerned}, not about {host.name}: it is left alone"
+    return ""
+
+
+def _compare(store: Store, host: Host, has: Mapping[str, str]) -> tuple[set[str], list[str]]:
+    """Compare the copies of a target with the records here.
+
+    Returns the ids of those that differ in their signature alone, and what is wrong with others.
+    """
+    differing = []
     for name in sorted({*store.ids()} & has.keys()):
-        own = hashlib.sha256(store.path_of(name).read_bytes()).hexdigest()
-        if own != has[name]:
-            problems.append(
-                f"{name} differs from its copy on {host.name}: one of them was changed; compare"
-                f" {store.path_of(name)} with what zcat {FOLDER}/{name}{SUFFIX} prints there"
-            )
-    return problems
+        if hashlib.sha256(store.path_of(name).read_bytes()).hexdigest() != has[name]:
+            differing.append(name)
+    outdated, problems = set(), []
+    for name, content in get_copies(host, differing):
+        own = store.path_of(name).read_bytes()
+        if content and store.judge(own) == "signed" and unsigned(content) == unsigned(own):
+            outdated.add(name)
+            continue
+        problems.append(
+            f"{name} differs from its copy on {host.name}: one of them was changed; compare"
+            f" {store.path_of(name)} with what zcat {FOLDER}/{name}{SUFFIX} prints there"
+        )
+    return outdated, problems

@@ -16,6 +16,7 @@ from state.commands.table import Column, lines
 from state.store import Store
 from state.summaries import Line, Summary, newest_first
 
+READS_RECORDS = True
 HELP = "all deployments, newest first"
 LIMIT = 20
 # Below, an id is shown by its random end, by which it can be named as well.
@@ -49,6 +50,7 @@ def run(chosen: argparse.Namespace, store: Store) -> int:
     else:
         for line in lines(_columns(shown, current), [_colour(each) for each in shown]):
             print(line)
+        terminal.say_unverified(store)
         if more > 0:
             terminal.say(f"{words.count(more, 'older one')} not shown: --all shows all")
     return 0
@@ -69,7 +71,7 @@ def _columns(shown: Sequence[Line], current: str | None) -> list[Column]:
             [each.action if each else "" for each in summaries],
             rank=6 if {each.action for each in summaries if each} <= {"deploy"} else 1,
         ),
-        Column("status", [each.status if each else "unreadable" for each in summaries]),
+        Column("status", [each.summary.status if each.summary else each.status for each in shown]),
         Column("who", [each.who if each else "" for each in summaries], rank=5, least=12),
         Column("targets", [_targets(each) for each in summaries], rank=3, least=14),
         Column(

@@ -35,6 +35,11 @@ def _positive(text: str) -> int:
 
 def run(chosen: argparse.Namespace, store: Store) -> int:
     """Prune, and say what is gone."""
+    if store.signing.exists:
+        # The list of what is gone is signed, too.
+        from state import record_key
+
+        store.key = record_key.required()
     try:
         with alone(store, "prune"):
             done = prune(store, chosen.keep)

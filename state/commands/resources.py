@@ -16,6 +16,7 @@ from state.owned import Owned, add_up
 from state.refusing import Refusal
 from state.store import Store
 
+READS_RECORDS = True
 HELP = "what is ours on each target"
 DATA = ("data", "databases", "remains")
 
@@ -44,6 +45,7 @@ def run(chosen: argparse.Namespace, store: Store) -> int:
         targets = {name: [_data(each) for each in owned] for name, owned in found.items()}
         terminal.document({"targets": targets})
         return 0
+    terminal.say_unverified(store)
     if not any(found.values()):
         say("Nothing is ours: no deployment created anything that is still there.")
     for name, owned in found.items():

@@ -18,8 +18,10 @@ from state.last_matched import Match, last_matches
 from state.naming import read
 from state.record import Component, Error, Record, Release, Resource, Target
 from state.refusing import Refusal
+from state.signing import left_alone
 from state.store import Store
 
+READS_RECORDS = True
 HELP = "everything about one deployment"
 
 
@@ -52,14 +54,22 @@ def run(chosen: argparse.Namespace, store: Store) -> int:
             }
         )
         return 0
-    _deployment(record, is_current)
+    _deployment(record, is_current, _signature(record, store))
     for name, target in record.targets.items():
         say()
         _target(name, target, matches[name], record.started_at)
     return 0
 
 
-def _deployment(record: Record, is_current: bool) -> None:
+def _signature(record: Record, store: Store) -> str:
+    """What is to be said of a record's signature; nothing if it holds."""
+    if store.key is None:
+        return f"not verified: {store.without_key}" if store.signing.exists else ""
+    content = store.path_of(record.deployment_id).read_bytes()
+    return "" if store.trusts(content) else left_alone(str(store.judge(content)))
+
+
+def _deployment(record: Record, is_current: bool, signature: str) -> None:
     took = f" in {words.duration(record.duration_s)}" if record.duration_s is not None else ""
     say(
         f"{record.action} {record.deployment_id}: {record.status}{took}"
@@ -79,6 +89,8 @@ def _deployment(record: Record, is_current: bool) -> None:
         _fact("settings", f"those of {record.config.settings_from}")
     tools = {"project": record.config.script_version, **record.tools}
     _fact("tools", ", ".join(f"{name} {version}" for name, version in tools.items()))
+    if signature:
+        _fact("signature", signature)
     _fact("previous", record.previous.deployment_id if record.previous else "none")
 
 

@@ -15,6 +15,7 @@ from state.reading import Unreadable
 from state.refusing import Refusal
 from state.store import Store
 
+NEEDS_KEY = True
 HELP = "get the records that the targets hold copies of, and put those there that they lack"
 
 
@@ -32,6 +33,7 @@ def run(chosen: argparse.Namespace, store: Store) -> int:
     from state.syncing import sync
 
     with alone(store, "sync"), remote.targets(chosen.targets) as (hosts, failed):
+        store.sign_history()
         done = sync(store, hosts, _pruned(store))
     done.problems += [f"{each.target}: {each.message}; {each.remedy}" for each in failed]
     if chosen.json:

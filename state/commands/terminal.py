@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from state.store import Store
+
 # No terminal is narrower, and no text is easy to read that is wider.
 _NARROWEST, _WIDEST_TEXT = 20, 110
 _INDENT = "  "
@@ -51,6 +53,12 @@ def say(text: str = "", colour: str | None = None, indent: int = 0) -> None:
 def verbatim(line: str, indent: int = 0) -> None:
     """A line that somebody may want to copy, or that a host printed: never wrapped."""
     print(_INDENT * indent + clean(line))
+
+
+def say_unverified(store: Store) -> None:
+    """Say that nobody could verify who wrote the records, where they are signed."""
+    if store.key is None and store.signing.exists:
+        say(f"signatures were not verified: {store.without_key or 'there is no key'}", "yellow")
 
 
 def document(data: Any) -> None:

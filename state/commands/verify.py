@@ -1,6 +1,9 @@
 """Prove the history: find records that were changed, are missing, cut off or out of order.
 
+Signatures are verified with the key of the secrets, if it is at hand.
+
 --json: {"records": how many there are, "pruned": how many are gone, "ok": true or false,
+"signatures": true if they were verified, else false,
 "findings": [{"deployment_id", "kind", "note", "what", "remedy"}, …]}. "note": it is no problem.
 """
 
@@ -11,6 +14,7 @@ from state.commands import terminal, words
 from state.integrity import verify
 from state.store import Store
 
+READS_RECORDS = True
 HELP = "find records that were changed, are missing, cut off or out of order"
 
 
@@ -28,6 +32,7 @@ def run(chosen: argparse.Namespace, store: Store) -> int:
                 "records": verdict.records,
                 "pruned": verdict.pruned,
                 "ok": not verdict.problems,
+                "signatures": verdict.signed,
                 "findings": findings,
             }
         )
@@ -37,6 +42,7 @@ def run(chosen: argparse.Namespace, store: Store) -> int:
         terminal.say(f"{each.deployment_id}  {each.kind}: {each.what}", colour)
         if each.remedy:
             terminal.say(f"do: {each.remedy}", indent=1)
+    terminal.say_unverified(store)
     records = words.count(verdict.records, "record")
     gone = f", and {verdict.pruned} pruned" if verdict.pruned else ""
     if verdict.problems:

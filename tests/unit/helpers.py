@@ -15,6 +15,7 @@ from pyinfra.api.state import StateStage
 import configs
 from configs.secrets import Needed, Secret, random_value
 from facts.hardware import HardwareData, parse
+from state.signing import RecordKey
 from tasks.effects import Effect
 from tests.unit.keys import PRIVATE_KEY
 from tests.unit.test_hardware import SMALL_DEBIAN_13
@@ -105,6 +106,10 @@ class Operation:
     removes: tuple[tuple[str, str, str], ...] = ()
     alone: bool = False
     effects: tuple[Effect, ...] = ()
+
+
+# The key that signs the records of tests.
+KEY = RecordKey("a key of the tests")
 
 
 @dataclass

@@ -15,7 +15,7 @@ from state import copies
 from state.record import Target
 from state.store import Store
 from state.syncing import sync
-from tests.unit.helpers import fake_state
+from tests.unit.helpers import KEY, fake_state
 from tests.unit.test_record import record
 
 ONE, TWO, THREE = (f"2026010{day}-000000-aaaaaa" for day in (1, 2, 3))
@@ -58,7 +58,7 @@ def targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Targets:
 
 def filled(folder: Path, **concerned: list[str]) -> Store:
     """A history: day → the targets that its deployment concerned."""
-    store = Store(folder)
+    store = Store(folder, key=KEY)
     for day, names in concerned.items():
         at: dict[str, Any] = {f"@fake/{n}": Target(role="r", address="a") for n in names}
         store.save(record(f"202601{day[1:]}-000000-aaaaaa", status="completed", targets=at))
@@ -117,7 +117,7 @@ def test_two_histories_become_one(tmp_path: Path, targets: Targets) -> None:
 
 def test_what_was_pruned_on_purpose_does_not_come_back(tmp_path: Path, targets: Targets) -> None:
     sync(filled(tmp_path / "theirs", d01=["web"], d02=["web"]), targets.hosts.values())
-    mine = Store(tmp_path / "mine")
+    mine = Store(tmp_path / "mine", key=KEY)
     assert sync(mine, targets.hosts.values(), pruned=[ONE]).got.keys() == {TWO}
 
 
@@ -136,14 +136,15 @@ def test_a_copy_that_differs_is_told_and_neither_is_replaced(
 
 def test_a_copy_that_is_no_record_is_left_there(tmp_path: Path, targets: Targets) -> None:
     targets.records("web").mkdir(parents=True)
-    newer = record(TWO).model_dump_json().replace('"5.1"', '"9.9"')
-    for name, content in ((ONE, b"{half"), (TWO, newer.encode())):
+    newer = record(TWO).model_dump_json(exclude={"signature"}).replace('"5.2"', '"9.9"')
+    for name, text in ((ONE, '{"half": 1}\n'), (TWO, f"{newer}\n")):
+        content = KEY.sign(text).encode()
         copy = targets.records("web") / f"{name}.json.gz"
         copy.write_bytes(gzip.compress(content))
     (targets.records("web") / f"{THREE}.json.gz").write_bytes(b"no gzip")
-    store = Store(tmp_path / "s")
+    store = Store(tmp_path / "s", key=KEY)
     problems = sync(store, [targets.hosts["web"]]).problems
-    assert f"the copy of {ONE} on @fake/web: cut off, or no JSON" in problems[0]
+    assert f"the copy of {ONE} on @fake/web: no record: " in problems[0]
     assert f"the copy of {TWO} on @fake/web: written by a newer version" in problems[1]
     assert f"the copy of {THREE} on @fake/web: an empty file" in problems[2]
     assert store.ids() == []
@@ -160,6 +161,6 @@ def test_a_target_that_does_not_answer_keeps_no_other_waiting(
         return targets.run(host, *rest)
 
     monkeypatch.setattr(copies, "run_command", run)
-    done = sync(Store(tmp_path / "mine"), targets.hosts.values())
+    done = sync(Store(tmp_path / "mine", key=KEY), targets.hosts.values())
     assert done.problems == ["@fake/web did not tell which records it has: sudo: no"]
     assert done.got == {ONE: "@fake/db"}

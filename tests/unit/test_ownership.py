@@ -11,6 +11,7 @@ from state.pruning import prune
 from state.record import Component, Resource, Target
 from state.store import Store
 from state.syncing import sync
+from tests.unit.helpers import KEY
 from tests.unit.test_copies import ONE, TWO, Targets
 from tests.unit.test_record import record
 
@@ -33,7 +34,7 @@ def deployed(store: Store, deployment_id: str, path: str) -> None:
 def test_what_others_created_is_ours_as_soon_as_it_is_learnt(
     tmp_path: Path, targets: Targets
 ) -> None:
-    theirs, mine = Store(tmp_path / "theirs"), Store(tmp_path / "mine")
+    theirs, mine = Store(tmp_path / "theirs", key=KEY), Store(tmp_path / "mine", key=KEY)
     deployed(mine, ONE, "/etc/one")
     deployed(theirs, TWO, "/etc/two")
     host = targets.hosts["web"]
@@ -57,7 +58,7 @@ def test_a_copy_that_cannot_be_read_is_told(tmp_path: Path, targets: Targets) ->
 
 
 def test_a_new_checkout_knows_what_it_deployed_before(tmp_path: Path, targets: Targets) -> None:
-    old, new = Store(tmp_path / "old"), Store(tmp_path / "new")
+    old, new = Store(tmp_path / "old", key=KEY), Store(tmp_path / "new", key=KEY)
     deployed(old, ONE, "/etc/one")
     sync(old, [targets.hosts["web"]])
     ownership = Ownership(new)

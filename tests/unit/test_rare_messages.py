@@ -35,7 +35,7 @@ from tasks.stacks import STACKS
 from tasks.teardown.request import plans
 from tasks.verification import verify
 from tasks.verification.check import settle
-from tests.unit.helpers import configuration, fake_state, hardware
+from tests.unit.helpers import KEY, configuration, fake_state, hardware
 from tests.unit.histories import Commands, deployed
 from tests.unit.test_checkout_lock import HOLDS
 from tests.unit.test_migrate import OLD
@@ -277,6 +277,7 @@ def test_a_list_of_what_was_pruned_that_is_broken(
     deployed(store, 2)
     (store.folder / FILE).write_text("{")
     monkeypatch.setattr("state.commands.remote.targets", lambda names: nullcontext(([], [])))
+    monkeypatch.setattr("state.record_key.required", lambda: KEY)
     said = Commands(store, capsys)(*command, code=1)
     assert "expected: the list of what was pruned before" in said
 
