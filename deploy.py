@@ -46,6 +46,8 @@ def prepare(target: Target) -> None:
         if run.selection.whole:
             left = leftovers(run.owned_resources(target.name), steps, order_of(target.role))
             steps += remove_leftovers(left, site)
+            for problem in left.refused:
+                run.note(host, f"left alone, although a record says it is ours: {problem}")
             if left.every and left.kept:
                 run.note(host, f"no longer declared, and kept as data: {names_of(left.kept)}")
         run.plan(host, target.role, steps, addresses(site), lambda: verify(site))

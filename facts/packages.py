@@ -64,10 +64,10 @@ class Packages(FactBase[PackagesData]):
     """
 
     def command(self, names: list[str]) -> StringCommand:
-        wanted = " ".join(names)
+        wanted = shlex.quote(" ".join(names))
         return StringCommand(
             "dpkg-query -W -f='${db:Status-Abbrev}|${Package}|${Version}\\n' 2>/dev/null"
-            f" | awk -F'|' -v names='{wanted}'"
+            f" | awk -F'|' -v names={wanted}"
             ' \'BEGIN {split(names, n, " "); for (i in n) want[n[i]] = 1}'
             " $1 ~ /^.[FUHWt]/ {unfinished = 1}"
             # One that an operator holds is installed as well.

@@ -1,6 +1,10 @@
 """Which PHP versions on a host are ours."""
 
+import re
+
 from pyinfra.api import FactBase
+
+_VERSION = re.compile(r"[0-9]+\.[0-9]+")
 
 
 class OurVersions(FactBase[list[str]]):
@@ -15,4 +19,4 @@ class OurVersions(FactBase[list[str]]):
         )
 
     def process(self, output: list[str]) -> list[str]:
-        return output
+        return [line for line in output if _VERSION.fullmatch(line)]

@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
+from facts.shell import sh
+
 STARTED_WITH = "/run/chom"
 # Locked for as long as an apt transaction of ours is under way on a host.
 APT_LOCK = f"{STARTED_WITH}/apt.lock"
@@ -56,8 +58,8 @@ def hash_command(files: list[str]) -> str:
 def as_written(files: list[str], stamp: str) -> str:
     """A shell command that succeeds when ``stamp`` holds the hashes of ``files``."""
     if files:
-        return f"{hash_command(files)} | cmp -s - {stamp}"
-    return f"[ -f {stamp} ] && [ ! -s {stamp} ]"
+        return f"{hash_command(files)} | cmp -s - {shlex.quote(stamp)}"
+    return sh("[ -f {stamp} ] && [ ! -s {stamp} ]", stamp=stamp)
 
 
 def condition_fails(unit: str) -> str:

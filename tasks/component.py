@@ -16,6 +16,7 @@ from pyinfra import host
 from configs import Target
 from configs.secrets import Needed, Secret
 from facts.hardware import HardwareData
+from facts.resource_names import check
 from facts.versions import of_package
 from tasks.artifacts import Artifact
 from tasks.effects import Effect, listening
@@ -273,9 +274,12 @@ def noted(
     """Note the pyinfra operation that the block calls as one of the current component's.
 
     ``creates``: what it may create for this component, kind and name; ``shared``: for others, with
-    their names. Yields the operation's full name, ``component | label``.
+    their names. Yields the operation's full name, ``component | label``. Raises ValueError for a
+    name that no such resource can have.
     """
     here = stage()
+    for kind, resource, *_ in (*creates, *shared, *removes):
+        check(kind, resource)
     here.put()
     host.loop_position.append(len(here.step.operations))
     try:

@@ -73,6 +73,11 @@ def sql(value: str) -> str:
     return "'" + _replaced(value, {"'": "''", "\\": r"\\"}) + "'"
 
 
+def sql_name(value: str) -> str:
+    """The name of a database or the like in MariaDB ("Identifier Names")."""
+    return "`" + _replaced(value, {"`": "``"}) + "`"
+
+
 def redis(value: str) -> str:
     """An argument in ``redis.conf``, and in a line that ``redis-cli`` reads."""
     return _in_double_quotes(value, _LIKE_C)

@@ -1,5 +1,7 @@
 """Excerpts of a unit's journal that say why the unit does not run."""
 
+from facts.shell import sh
+
 # How much of a unit's journal is searched for why it failed. A panic of a Go program may print
 # hundreds of lines of stacks behind the one that says why.
 JOURNAL_LINES = 1000
@@ -43,5 +45,8 @@ def explained(unit: str, command: str) -> str:
 
 def explanation(unit: str, problem: str) -> str:
     """Shell commands that print ``problem`` and an excerpt of the unit's journal, and exit 1."""
-    journal = f"journalctl -u {unit} -S {SINCE} -n {JOURNAL_LINES} --no-pager -o cat | {EXCERPT}"
-    return f'echo "{unit}: {problem}; its journal says:" >&2; {journal} >&2; exit 1;'
+    # The problem is a text of ours, in which the shell may have something to fill in.
+    told = sh("echo {unit}", unit=f"{unit}:") + f' "{problem}; its journal says:"'
+    journal = sh("journalctl -u {unit} -S", unit=unit)
+    journal += f" {SINCE} -n {JOURNAL_LINES} --no-pager -o cat | {EXCERPT}"
+    return f"{told} >&2; {journal} >&2; exit 1;"

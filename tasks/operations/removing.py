@@ -1,6 +1,8 @@
-"""Taking one thing away again: each asks one fact, and does nothing where there is nothing."""
+"""Taking one thing away again: each asks one fact, and does nothing where there is nothing.
 
-import shlex
+Names come from records: they reach a shell by ``sh`` alone, which quotes them.
+"""
+
 from pathlib import PurePosixPath
 
 from pyinfra import host
@@ -9,11 +11,13 @@ from pyinfra.api.exceptions import OperationError
 
 from facts.conditions import Condition
 from facts.firewall import ENABLE, SSH_PORTS, rule_exists
+from facts.resource_names import check as check_name
+from facts.shell import sh
 from tasks.operations.commands import Commands
 from tasks.operations.journal import explained
 from tasks.operations.originals import FOLDER, kept_at, put_back
 from tasks.places import SYSTEM_FOLDERS
-from tasks.quoting import sql
+from tasks.quoting import sql, sql_name
 
 _UNITS = "/etc/systemd/system/"
 
@@ -21,22 +25,31 @@ _UNITS = "/etc/systemd/system/"
 @operation()
 def remove_service(unit: str) -> Commands:
     """Have a unit neither run, nor start by itself, nor be remembered as failed."""
-    asked = f"systemctl -q is-active {unit} || systemctl -q is-failed {unit}"
-    asked += f" || systemctl -q is-enabled {unit}"
+    asked = sh(
+        "systemctl -q is-active {unit} || systemctl -q is-failed {unit}"
+        " || systemctl -q is-enabled {unit}",
+        unit=unit,
+    )
     if host.get_fact(Condition, shell=asked):
         yield StringCommand(
-            f"systemctl -q disable {unit} 2>/dev/null; {explained(unit, f'systemctl stop {unit}')};"
-            f" systemctl reset-failed {unit} 2>/dev/null; true"
+            sh("systemctl -q disable {unit} 2>/dev/null; ", unit=unit)
+            + explained(unit, sh("systemctl stop {unit}", unit=unit))
+            + sh("; systemctl reset-failed {unit} 2>/dev/null; true", unit=unit)
         )
 
 
 @operation()
 def restart_service(unit: str) -> Commands:
     """Have a service that was there before us run without what we told it, if it runs at all."""
-    asked = f"systemctl -q is-active {unit} && [ -e /run/chom/{unit}.runs ]"
+    asked = sh(
+        "systemctl -q is-active {unit} && [ -e {stamp} ]",
+        unit=unit,
+        stamp=f"/run/chom/{unit}.runs",
+    )
     if host.get_fact(Condition, shell=asked):
-        restart = explained(unit, f"systemctl restart {unit}")
-        yield StringCommand(f"{restart}; rm -f /run/chom/{unit}.*")
+        restart = explained(unit, sh("systemctl restart {unit}", unit=unit))
+        stamps = [f"/run/chom/{unit}.{kind}" for kind in ("runs", "reads")]
+        yield StringCommand(f"{restart}; {sh('rm -f {stamps}', stamps=stamps)}")
 
 
 @operation()
@@ -58,18 +71,18 @@ def settle_services() -> Commands:
 @operation()
 def remove_file(path: str) -> Commands:
     """Have no file of ours at ``path``: the original that stood there, or none."""
-    there, copy = shlex.quote(path), shlex.quote(kept_at(path))
-    kept = f"[ -e {copy} ] || [ -L {copy} ]"
-    if host.get_fact(Condition, shell=f"[ -e {there} ] || [ -L {there} ] || {kept}"):
-        steps = f"if {kept}; then {put_back(path)}; else rm -f {there}; fi"
+    kept = sh("[ -e {copy} ] || [ -L {copy} ]", copy=kept_at(path))
+    there = sh("[ -e {path} ] || [ -L {path} ]", path=path)
+    if host.get_fact(Condition, shell=f"{there} || {kept}"):
+        removal = sh("rm -f {path}", path=path)
+        steps = f"if {kept}; then {put_back(path)}; else {removal}; fi"
         yield StringCommand(f"{steps} && {_read_again(path)}")
 
 
 @operation()
 def restore_original(path: str) -> Commands:
     """Have the original at ``path`` again, where one was kept."""
-    copy = shlex.quote(kept_at(path))
-    if host.get_fact(Condition, shell=f"[ -e {copy} ] || [ -L {copy} ]"):
+    if host.get_fact(Condition, shell=sh("[ -e {copy} ] || [ -L {copy} ]", copy=kept_at(path))):
         yield StringCommand(f"{put_back(path)} && {_read_again(path)}")
 
 
@@ -82,11 +95,11 @@ def remove_folders(paths: list[str]) -> Commands:
     """Have none of these folders that is empty; the inner ones come first."""
     for path in paths:
         guard(path, levels=1)
-    listed = shlex.join(paths)
+    loop = sh("for f in {paths}; do", paths=paths)
     empty = '[ -d "$f" ] && [ ! -L "$f" ] && [ -z "$(ls -A "$f")" ]'
-    any_empty = f"( for f in {listed}; do {{ {empty}; }} && exit 0; done; exit 1 )"
+    any_empty = f"( {loop} {{ {empty}; }} && exit 0; done; exit 1 )"
     if host.get_fact(Condition, shell=any_empty):
-        yield StringCommand(f'for f in {listed}; do {empty} && rmdir "$f"; done; true')
+        yield StringCommand(f'{loop} {empty} && rmdir "$f"; done; true')
 
 
 @operation()
@@ -96,50 +109,55 @@ def remove_tree(path: str) -> Commands:
     Raises OperationError for a path that is not ours by any means.
     """
     guard(path)
-    there = shlex.quote(path)
-    if host.get_fact(Condition, shell=f"[ -e {there} ] || [ -L {there} ]"):
+    if host.get_fact(Condition, shell=sh("[ -e {path} ] || [ -L {path} ]", path=path)):
         yield StringCommand(tree_script(path))
 
 
 def tree_script(path: str) -> str:
     """A shell script that follows no link: neither to the path, nor below it."""
-    there, folder = shlex.quote(path), shlex.quote(str(PurePosixPath(path).parent))
-    return (
-        f'[ "$(readlink -f {folder})" = {folder} ] || {{ echo "{path} was left alone: a link leads'
-        ' there; remove what it leads to by hand" >&2; exit 1; }; '
-        f"if mountpoint -q {there}; then find {there} -xdev -mindepth 1 -delete;"
-        f" else rm -rf --one-file-system {there}; fi"
+    return sh(
+        '[ "$(readlink -f {folder})" = {folder} ] || { echo {complaint} >&2; exit 1; }; '
+        "if mountpoint -q {path}; then find {path} -xdev -mindepth 1 -delete;"
+        " else rm -rf --one-file-system {path}; fi",
+        path=path,
+        folder=str(PurePosixPath(path).parent),
+        complaint=f"{path} was left alone: a link leads there; remove what it leads to by hand",
     )
 
 
 @operation()
 def remove_user(user: str) -> Commands:
     """Have no user and no group of this name; nothing may run as that user any more."""
-    if host.get_fact(Condition, shell=f"getent passwd {user} || getent group {user}"):
+    asked = sh("getent passwd {user} || getent group {user}", user=user)
+    if host.get_fact(Condition, shell=asked):
         yield StringCommand(
-            f"n=0; while pgrep -u {user} >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt 20 ] ||"
-            f' {{ echo "{user} still has processes: $(pgrep -lu {user} | xargs)" >&2; exit 1; }};'
-            " sleep 0.5; done;"
-            f" {{ ! getent passwd {user} >/dev/null || userdel {user}; }} &&"
-            f" {{ ! getent group {user} >/dev/null || groupdel {user}; }}"
+            sh(
+                "n=0; while pgrep -u {user} >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt 20 ] ||"
+                ' { echo {complaint} "$(pgrep -lu {user} | xargs)" >&2; exit 1; };'
+                " sleep 0.5; done;"
+                " { ! getent passwd {user} >/dev/null || userdel {user}; } &&"
+                " { ! getent group {user} >/dev/null || groupdel {user}; }",
+                user=user,
+                complaint=f"{user} still has processes:",
+            )
         )
 
 
 @operation()
 def remove_database(database: str) -> Commands:
     """Have neither the database nor the user that it was made for."""
-    there = f"[ -d /var/lib/mysql/{shlex.quote(database)} ]"
+    there = sh("[ -d {folder} ]", folder=f"/var/lib/mysql/{database}")
     if host.get_fact(Condition, shell=there):
-        user = f"{sql(database)}@'localhost'"
-        text = f"drop database if exists `{database}`;\ndrop user if exists {user};\n"
+        user, name = f"{sql(database)}@'localhost'", sql_name(database)
+        text = f"drop database if exists {name};\ndrop user if exists {user};\n"
         yield StringCommand("mariadb", _stdin=text)
 
 
 @operation()
 def remove_database_user(user: str) -> Commands:
     """Have no MariaDB user of this name; where MariaDB does not run, nobody can come by it."""
-    query = shlex.quote(f"select 1 from mysql.global_priv where user = {sql(user)}")
-    found = f"mariadb -NBe {query}"
+    query = f"select 1 from mysql.global_priv where user = {sql(user)}"
+    found = sh("mariadb -NBe {query}", query=query)
     if host.get_fact(Condition, shell=f"{found} | grep -q 1"):
         yield StringCommand("mariadb", _stdin=f"drop user if exists {sql(user)}@'localhost';\n")
 
@@ -154,11 +172,13 @@ def remove_rule(rule: str) -> Commands:
         if host.get_fact(Condition, shell=rule_exists(rule)):
             yield StringCommand("ufw --force disable >/dev/null")
         return
+    check_name("firewall_rules", rule)
     words = rule.split()
     port = words[words.index("port") + 1] if "port" in words else words[2].removesuffix("/tcp")
-    needed = f"{{ {rule_exists(ENABLE)} && {{ {SSH_PORTS}; }} | grep -qx {port}; }}"
+    listens = sh("grep -qx {port}", port=port)
+    needed = f"{{ {rule_exists(ENABLE)} && {{ {SSH_PORTS}; }} | {listens}; }}"
     if host.get_fact(Condition, shell=f"{rule_exists(rule)} && ! {needed}"):
-        yield StringCommand(f"{rule.replace('ufw ', 'ufw delete ', 1)} >/dev/null")
+        yield StringCommand(sh("ufw delete {words} >/dev/null", words=words[1:]))
 
 
 @operation()
@@ -167,7 +187,7 @@ def remove_traces(originals: list[str], purge: bool) -> Commands:
 
     ``originals``: the paths of those that are still to be put back.
     """
-    spared = " ".join(f"! -path {shlex.quote(kept_at(path))}" for path in originals)
+    spared = " ".join(sh("! -path {path}", path=kept_at(path)) for path in originals)
     stamps = " ".join(
         f"/run/chom/{name}"
         for name in ("*.runs", "*.reads", "releases-*.lock", "log-*", "apt.lock", "apt.status")

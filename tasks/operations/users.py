@@ -1,10 +1,9 @@
 """System users. pyinfra's own operation asks for every user and group: 0.3 s a host, measured."""
 
-import shlex
-
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
+from facts.shell import sh
 from facts.users import User
 from tasks.operations.commands import Commands
 
@@ -15,11 +14,17 @@ SHELL = "/usr/sbin/nologin"
 def make_system_user(user: str, home: str) -> Commands:
     """A system user with a group of the same name, who cannot log in; ``home`` is not made."""
     found = host.get_fact(User, user=user)
-    folder = shlex.quote(home)
     if found is None:
         yield StringCommand(
-            f"useradd --system --user-group --no-create-home --home-dir {folder}"
-            f" --shell {SHELL} {user}"
+            sh(
+                "useradd --system --user-group --no-create-home --home-dir {home}"
+                " --shell {shell} {user}",
+                home=home,
+                shell=SHELL,
+                user=user,
+            )
         )
     elif (found["home"], found["shell"]) != (home, SHELL):
-        yield StringCommand(f"usermod --home {folder} --shell {SHELL} {user}")
+        yield StringCommand(
+            sh("usermod --home {home} --shell {shell} {user}", home=home, shell=SHELL, user=user)
+        )

@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from facts.resource_names import check, problem_of
+
 # What outlives its component, and is removed only by who asks for it.
 DATA = ("data", "databases", "remains")
 # What goes for all components together, after them.
@@ -25,11 +27,17 @@ class Resource(Protocol):
 
 @dataclass(frozen=True)
 class Item:
-    """One thing that is removed or kept. ``owners``: the components that it is taken from."""
+    """One thing that is removed or kept. ``owners``: the components that it is taken from.
+
+    Raises ValueError for a name that no such thing can have.
+    """
 
     kind: str
     name: str
     owners: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        check(self.kind, self.name)
 
     @property
     def component(self) -> str:
@@ -47,7 +55,8 @@ class Plan:
     """``removed``, in this order; then ``purged`` and ``bared`` packages: with and without their
     configuration; then ``trees``, the data that are purged, ``originals``, which a package might
     take along, and ``folders``. ``kept``: data, and the users that they belong to. ``whole``:
-    nothing of ours is left out.
+    nothing of ours is left out. ``refused``: what the records name as nothing can be named, which
+    is left alone.
     """
 
     removed: Sequence[Item]
@@ -59,6 +68,7 @@ class Plan:
     kept: Sequence[Item]
     purge: bool = False
     whole: bool = False
+    refused: Sequence[str] = ()
 
     @property
     def packages(self) -> Sequence[Item]:
@@ -103,7 +113,9 @@ def plan(
     ``order``: the components as they need each other; those that are not there any more go first.
     ``only``: components; what belongs to any other one as well, stays. ``purge``: data go, too.
     """
-    every = _items(owned, only)
+    there = list(owned)
+    refused = [problem for each in there if (problem := problem_of(each.kind, each.name))]
+    every = _items([each for each in there if not problem_of(each.kind, each.name)], only)
     chosen = [item for item in every if not only or (item.owners and {*item.owners} <= {*only})]
     place = {name: position for position, name in enumerate(order)}
     # One that is in no stack any more comes before all, and by itself.
@@ -132,6 +144,7 @@ def plan(
         kept=kept,
         purge=purge,
         whole=len(chosen) == len(every),
+        refused=refused,
     )
 
 

@@ -34,6 +34,9 @@ def _shown(name: str, found: Plan, stack: Sequence[Component]) -> list[str]:
             lines += _wrapped(f"{kind.replace('_', ' ')}: ", ", ".join(it.name for it in items), 6)
     if found.kept:
         lines += _wrapped(f"kept ({PURGE} removes it, for ever): ", names_of(found.kept), 4)
+    if found.refused:
+        label = "left alone, as nothing can have such a name (who wrote that into a record?): "
+        lines += _wrapped(label, "; ".join(found.refused), 4)
     if needed := _still_needed(found, stack):
         lines += _wrapped("note: needed by what stays: ", needed, 4)
     return lines
