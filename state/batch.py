@@ -23,6 +23,7 @@ from pyinfra.connectors.util import OutputLine
 
 from state.combining import Combined, combined
 from state.connection import start_command
+from state.output_limit import MAX_LINES
 from state.questions import Question, Way, by_way
 
 LIMIT_S = 20
@@ -166,11 +167,14 @@ def answers(mark: bytes, questions: Sequence[Question], said: bytes) -> dict[Que
     *frames, last = _frames(said[len(mark) :]) or [b""]
     if last != mark or len(frames) != len(questions):
         raise Broken("not all answers came")
-    found = {}
+    found, lines = {}, 0
     for frame in frames:
         if len(frame) < 6:
             raise Broken("an answer is cut off")
         number, status = struct.unpack(">IH", frame[:6])
+        lines += 0 if status else frame.count(b"\n")
+        if lines > MAX_LINES:
+            raise Broken("the answers have too many lines")
         if number >= len(questions) or questions[number] in found:
             raise Broken("an answer is to nothing that was asked")
         found[questions[number]] = _answer(status, frame[6:])
@@ -204,9 +208,11 @@ def _framed(data: bytes) -> bytes:
 
 
 def _frames(data: bytes) -> list[bytes]:
-    found = []
+    found: list[bytes] = []
     at = 0
     while at < len(data):
+        if len(found) > MAX_LINES:
+            raise Broken("an answer comes in too many pieces")
         (size,) = struct.unpack(">I", data[at : at + 4].ljust(4, b"\xff"))
         if at + 4 + size > len(data):
             raise Broken("an answer is cut off")

@@ -54,7 +54,7 @@ def read_holder(text: str) -> Holder | None:
     try:
         found = json.loads(text)
         return Holder(**{each.name: found[each.name] for each in fields(Holder)})
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -22,9 +22,12 @@ from state.connection import start_command
 from state.copies import PUT
 from state.held import Held
 from state.holder import Holder, read_holder
+from state.output_limit import Budget
 
 LEASE_S = 60
 ANSWER_S = 30
+# The names of 100,000 records have 2 MB.
+MAX_SAID_BYTES = 4_000_000
 
 # Reads for how long to wait, and the id and the words of who wants it. Prints who holds it, once,
 # if it must wait; then `taken` and the mark of whoever had it before, the names of the records that
@@ -217,7 +220,7 @@ class TargetLock:
     def _read_answer(
         self, channel: Channel, wait_s: float, waits: Callable[[Held], None], grace_s: float
     ) -> None:
-        lines = _Lines(channel)
+        lines = _Lines(channel, self.host.name)
         held = None
         first = lines.next()
         if first.startswith("held "):
@@ -244,7 +247,7 @@ class TargetLock:
 
     def _watch(self, channel: Channel) -> None:
         """Wait for the end of the process there: ours, or by somebody who takes our place."""
-        lines = _Lines(channel)
+        lines = _Lines(channel, self.host.name)
         try:
             while line := lines.next():
                 if line.startswith("robbed"):
@@ -265,17 +268,22 @@ class TargetLock:
 
 
 class _Lines:
-    """What comes out of a channel, line by line; an empty one at its end."""
+    """What comes out of a channel, line by line; an empty one at its end.
 
-    def __init__(self, channel: Channel) -> None:
+    Raises TooMuchOutput where more comes than any lock has to say.
+    """
+
+    def __init__(self, channel: Channel, target: str) -> None:
         self._channel = channel
         self._rest = b""
+        self._budget = Budget(target, MAX_SAID_BYTES)
 
     def next(self) -> str:
         while b"\n" not in self._rest:
             more = self._channel.recv(65536)
             if not more:
                 return ""
+            self._budget.spend(len(more), more.count(b"\n"))
             self._rest += more
         line, self._rest = self._rest.split(b"\n", 1)
         return line.decode(errors="replace").strip() or " "
@@ -289,7 +297,7 @@ def rob(host: Host, by: str) -> tuple[bool, Holder | None]:
     command = f"exec bash -c {shlex.quote(_ROB)} chom-unlock {shlex.join([FOLDER, by])}"
     channel = start_command(host, command)
     channel.settimeout(ANSWER_S)
-    lines = _Lines(channel)
+    lines = _Lines(channel, host.name)
     try:
         first = lines.next()
         if first == "free":
