@@ -8,6 +8,9 @@ class Condition(FactBase[bool]):
 
     default = bool
 
+    # A command: it is never kept, nor asked again from a file.
+    command_arguments = ("shell",)
+
     def command(self, shell: str) -> StringCommand:
         return StringCommand(f"{{ {shell}; }} >/dev/null 2>&1 && echo yes; true")
 
@@ -25,6 +28,9 @@ class Choice(FactBase[list[str]]):
     """What a read-only shell command prints: a line; if it fails, nothing, and its own words."""
 
     default = list
+
+    # A command: it is never kept, nor asked again from a file.
+    command_arguments = ("shell",)
 
     def command(self, shell: str) -> StringCommand:
         return StringCommand(f"{{ {shell}; }} 2>&1 || echo failed")

@@ -14,6 +14,9 @@ class Report(FactBase[list[dict[str, Any]]]):
 
     default = list
 
+    # A command: it is never kept, nor asked again from a file.
+    command_arguments = ("shell",)
+
     def command(self, shell: str) -> StringCommand:
         return StringCommand(f"{{ {shell}; }} 2>/dev/null; true")
 

@@ -94,6 +94,9 @@ class ServiceState(FactBase[ServiceData]):
     ``ExecStartPre`` of its drop-in), so the answer survives whatever interrupted an earlier run.
     """
 
+    # A command: it is never kept, nor asked again from a file.
+    command_arguments = ("ready",)
+
     def command(
         self, unit: str, runs: list[str], reads: list[str], ready: str | None
     ) -> StringCommand:

@@ -36,6 +36,9 @@ class Versions(FactBase[dict[str, str]]):
 
     default = dict
 
+    # A command: it is never kept, nor asked again from a file.
+    command_arguments = ("commands",)
+
     def command(self, commands: Mapping[str, str]) -> StringCommand:
         names = sorted({name for each in commands.values() for name in _PACKAGE.findall(each)})
         packages = _ALL.format(names=" ".join(names)) + _ONE if names else ""

@@ -9,15 +9,15 @@ has had his turn since, and if so, what operations ask is asked anew.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property, partial
 from typing import Any
 
 import gevent
 from gevent.event import Event
 from gevent.local import local
 from pyinfra import logger
-from pyinfra.api import FactBase, Host, StringCommand
+from pyinfra.api import FactBase, Host, ShortFactBase, StringCommand
 from pyinfra.api.output import echo, format_text
 from pyinfra.connectors.util import (
     CommandOutput,
@@ -30,6 +30,7 @@ from facts.turns import last_turn
 from state.batch import Answer, ask_in_turn
 from state.connection import has_connection, usual_arguments
 from state.questions import Question, Questions, question_of, united
+from state.remembered import MAX_FACTS, Asked, Remembered, asked_of, fact_of, takes_command
 
 # For how long an answer is as good as a new one, counted from when it was asked.
 FRESH_S = 30
@@ -74,6 +75,10 @@ class Breath:
         self._during: dict[Question, None] = {}
         # What is asked in this greenlet; another one of the same host may change it meanwhile.
         self._asking = local()
+        # What to keep of a question; those of facts that take commands have operations instead.
+        self.origins: dict[Question, Asked] = {}
+        self.operations: dict[str, None] = {}
+        self._later: gevent.Greenlet | None = None
         self._get_fact = host.get_fact
         self._run_shell_command = host.connector.run_shell_command
         self._install()
@@ -118,8 +123,9 @@ class Breath:
         if not self._kept or self._coming is None or is_old:
             self.forget()
             self._spawn([self.remembered.during])
-        if self._coming is not None:
-            self._coming.get()
+        for coming in (self._coming, self._later):
+            if coming is not None:
+                coming.get()
 
     def keep(self, turn: str | None) -> None:
         """Let what was asked serve the operations, if nobody has had his turn on the host since.
@@ -155,7 +161,7 @@ class Breath:
     def forget(self) -> None:
         """Take no answer from memory any more, nor those that are on their way."""
         self._answers = {}
-        self._coming = None
+        self._coming = self._later = None
         self._changes += 1
 
     def questions(self, completed: bool) -> Questions:
@@ -167,12 +173,73 @@ class Breath:
 
     def get_fact(self, fact: type[FactBase[Any]], *args: Any, **kwargs: Any) -> Any:
         """In the place of the host's own: whatever it runs first is a question."""
-        outer = getattr(self._asking, "fact", None)
-        self._asking.fact = fact
+        nothing: Any = ((), {})
+        outer = getattr(self._asking, "fact", None), getattr(self._asking, "given", nothing)
+        self._asking.fact, self._asking.given = fact, (args, kwargs)
         try:
             return self._get_fact(fact, *args, **kwargs)
         finally:
-            self._asking.fact = outer
+            self._asking.fact, self._asking.given = outer
+
+    def remind(self, remembered: Remembered) -> None:
+        """Have what the last run asked; its commands are made here and now."""
+        self.operations = dict.fromkeys(remembered.operations)
+        before, during = (self._questions_of(its) for its in (remembered.before, remembered.during))
+        self.remembered = Questions(before=united(before, ()), during=united(during, ()))
+
+    def _questions_of(self, asked: Iterable[Asked]) -> Iterator[Question]:
+        for each in asked:
+            fact = fact_of(each.fact)
+            try:
+                given = each.given()
+            except ValueError:
+                continue
+            if fact is None or takes_command(fact, given) or _is_asked_alone(fact):
+                continue
+            for question in self._foreseen(partial(self.get_fact, fact, **given)):
+                self.origins[question] = each
+                yield question
+
+    def ask_later(
+        self,
+        hashes: Iterable[str],
+        asked: Iterable[tuple[type[FactBase[Any]], Mapping[str, Any]]],
+    ) -> None:
+        """Ask at once what declared operations, and who reports of them, ask by commands.
+
+        + hashes: of the operations; only those that did so in the last run are looked at
+        + asked: facts with their arguments
+        """
+        found: dict[Question, None] = {}
+        for fact, arguments in asked:
+            found |= dict.fromkeys(self._foreseen(partial(self.get_fact, fact, **arguments)))
+        for each in hashes:
+            if each in self.operations:
+                data = self.host.state.get_op_data_for_host(self.host, each)
+                found |= dict.fromkeys(self._foreseen(partial(_begin, data)))
+        questions = [each for each in found if each not in self.remembered.during]
+        if questions and has_connection(self.host):
+            self._later = gevent.spawn(self._fetch, [questions])
+            gevent.sleep(0)
+
+    def _foreseen(self, begin: Callable[[], Any]) -> list[Question]:
+        """Return what would be asked first; what is known already is answered."""
+        found: list[Question] = []
+        outer = getattr(self._asking, "foreseen", None)
+        self._asking.foreseen = found
+        # pyinfra notes that there is a connection only after it has told us so.
+        was_connected, self.host.connected = self.host.connected, True
+        try:
+            begin()
+        except _Foreseen:
+            pass
+        except Exception as error:
+            # What goes wrong here goes wrong again where it matters.
+            logger.debug("%s: a question was not foreseen: %s", self.host.name, error)
+        finally:
+            self._asking.foreseen = outer
+            self.host.connected = was_connected
+        return found
 
     def run_shell_command(
         self,
@@ -183,13 +250,21 @@ class Breath:
     ) -> tuple[bool, CommandOutput]:
         """In the place of the connector's own."""
         fact, self._asking.fact = getattr(self._asking, "fact", None), None
+        foreseen = getattr(self._asking, "foreseen", None)
+        if foreseen is not None:
+            asked = question_of(command, arguments, self._usual)
+            if fact and asked and not _is_asked_alone(fact):
+                if answer := self._answers.get(asked):
+                    return True, CommandOutput(list(answer.lines))
+                foreseen.append(asked)
+            raise _Foreseen
         if fact is None:
             self._before_change()
             self.forget()
         elif not _is_asked_alone(fact) and (
             question := question_of(command, arguments, self._usual)
         ):
-            self._remember(question)
+            self._remember(question, fact)
             if answer := self._answer(question):
                 self._print(command, answer, print_output, print_input, arguments)
                 return True, CommandOutput(list(answer.lines))
@@ -202,12 +277,29 @@ class Breath:
             self.forget()
         return self._answers.get(question)
 
-    def _remember(self, question: Question) -> None:
+    def _remember(self, question: Question, fact: type[FactBase[Any]]) -> None:
         said = [question.text, *(value for _, value in question.become if isinstance(value, str))]
         if any(self._scrub(each) != each for each in said):
             return
         during = self.host.state.is_executing or self.host.in_op
         (self._during if during else self._before)[question] = None
+        args, kwargs = self._asking.given
+        if args or question.become or issubclass(fact, ShortFactBase):
+            return
+        if takes_command(fact, kwargs):
+            if self.host.current_op_hash:
+                self.operations[self.host.current_op_hash] = None
+        elif asked := asked_of(fact, kwargs):
+            self.origins.setdefault(question, asked)
+
+    def to_remember(self, completed: bool) -> Remembered:
+        """Return what to keep for the next run: as `questions`, without any command."""
+        asked = self.questions(completed)
+        return Remembered(
+            before=[self.origins[each] for each in asked.before if each in self.origins],
+            during=[self.origins[each] for each in asked.during if each in self.origins],
+            operations=sorted(self.operations)[:MAX_FACTS],
+        )
 
     def _print(
         self,
@@ -225,6 +317,19 @@ class Breath:
             echo(f"{prefix}>>> {whole}", err=True)
         for line in answer.lines if print_output else ():
             echo(f"{prefix}{_coloured(line)}", err=True)
+
+
+class _Foreseen(Exception):
+    """A question was noted that has no answer yet."""
+
+
+def _begin(data: Any) -> None:
+    """Run an operation up to its first command, which is not run."""
+    commands = data.command_generator()
+    try:
+        next(commands, None)
+    finally:
+        commands.close()
 
 
 def _coloured(line: OutputLine) -> str:

@@ -1,15 +1,20 @@
 """The breaths of a run: one for each host, drawn when its work begins, remembered at its end."""
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pyinfra import logger
-from pyinfra.api import Host
+from pyinfra.api import FactBase, Host
 
+from facts.reports import Report
+from facts.versions import Versions
 from state.breath import Breath
-from state.lanes import Lane, Observer
-from state.questions import load, save
+from state.lanes import Lane, Observer, Step
+from state.questions import Questions
+from state.remembered import load, save
+from state.signing import RecordKey
 
 # Every question is asked alone where it says so: for comparing, and should it ever be in the way.
 VARIABLE, ALONE = "CHOM_FACTS", "alone"
@@ -27,7 +32,9 @@ class Breaths(Observer):
         folder: Path,
         scrub: Callable[[str], str],
         environ: Mapping[str, str] = os.environ,
+        key: RecordKey | None = None,
     ) -> None:
+        self._key = key
         self.folder = folder
         self._scrub = scrub
         self.before_change: Callable[[], None] = lambda: None
@@ -42,15 +49,28 @@ class Breaths(Observer):
     def attach(self, host: Host) -> None:
         """Let what a host is asked from now on pass here."""
         if self._wanted and host.name not in self._breaths:
-            last = load(self._path(host.name))
-            self._breaths[host.name] = Breath(
-                host, last, self._scrub, before_change=lambda: self.before_change()
+            breath = Breath(
+                host, Questions(), self._scrub, before_change=lambda: self.before_change()
             )
+            breath.remind(load(self._path(host.name), self._key))
+            self._breaths[host.name] = breath
 
     def begin(self, host: Host) -> None:
         """Ask a host at once what its part of the run is going to ask; waits for nothing."""
         if breath := self._breaths.get(host.name):
             breath.begin()
+
+    def declared(self, host: Host, steps: Sequence[Step]) -> None:
+        """Ask what the declared operations of a host ask by commands; waits for nothing."""
+        if (breath := self._breaths.get(host.name)) and not host.state.should_check_for_changes():
+            versions = {step.component: step.version for step in steps if step.version}
+            asked: list[tuple[type[FactBase[Any]], Mapping[str, Any]]] = [
+                (Report, {"shell": step.report}) for step in steps if step.report
+            ]
+            if versions:
+                asked.append((Versions, {"commands": versions}))
+            hashes = [each.hash for step in steps for each in step.operations]
+            breath.ask_later(hashes, asked)
 
     def draw(self, host: Host) -> None:
         """Have its answers."""
@@ -69,7 +89,7 @@ class Breaths(Observer):
         """Keep for the next run what this one asked; ``completed``: those that asked all."""
         for name, breath in self._breaths.items():
             try:
-                save(self._path(name), breath.questions(name in completed))
+                save(self._path(name), breath.to_remember(name in completed), self._key)
             except OSError as error:
                 logger.debug("what %s was asked is not remembered: %s", name, error)
 

@@ -1,19 +1,15 @@
-"""What a host was asked: questions that can be asked again, all at once, and the file of them."""
+"""What a host is asked: questions that can be asked all at once."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pyinfra.api import StringCommand
 from pyinfra.connectors.util import make_unix_command
 
-from state.writing import write_atomically
-
 # More than ten times of what both stacks ask.
 MOST = 2000
 LONGEST = 30_000
-LARGEST_FILE = 1_000_000
 
 # What has one of these is asked alone: its answer is more than what a command prints, or another
 # program, a login shell for one, would read the batch itself in its own way.
@@ -88,23 +84,6 @@ def question_of(
         )
     except ValidationError:
         return None
-
-
-def load(path: Path) -> Questions:
-    """The questions of a file; none where it is missing, or is not what was written."""
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            return Questions()
-        return Questions.model_validate_json(path.read_bytes())
-    except (OSError, ValueError):
-        return Questions()
-
-
-def save(path: Path, questions: Questions) -> None:
-    """Write them for the next run, unless that would change nothing. Raises OSError."""
-    text = questions.model_dump_json(indent=1, exclude_defaults=True) + "\n"
-    if questions != load(path) and len(text.encode()) <= LARGEST_FILE:
-        write_atomically(path, text)
 
 
 def united(first: Iterable[Question], second: Iterable[Question]) -> list[Question]:

@@ -75,7 +75,7 @@ class Run(BaseStateCallback):
         self.secrets = secrets
         self.scrubber = scrubber
         self.store = Store(root / FOLDER, scrubber, key)
-        self.breaths = Breaths(self.store.folder / "questions", scrubber.scrub)
+        self.breaths = Breaths(self.store.folder / "questions", scrubber.scrub, key=key)
         self.locks = Locks(self.store.folder, options.lock_wait_s, console.print_wait)
         self.connected: dict[str, float] = {}
         self.found = Preflight(self.targets, self.store, brief=options.action != "deploy")
@@ -281,6 +281,7 @@ class Run(BaseStateCallback):
         """Take what deploy.py declared for one target; ``verify`` proves that it works."""
         lane = Lane(_itself(host), role, steps)
         self.lanes.append(lane)
+        self.breaths.declared(_itself(host), steps)
         if self.options.makes_plan:
             self.plans[host.name] = components_of(host.state, lane)
         self.urls[host.name] = urls

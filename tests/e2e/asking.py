@@ -20,9 +20,12 @@ from pyinfra.connectors.util import CommandOutput, OutputLine
 
 import configs
 from state.batch import Answer, ask
+from state.breath import Breath
 from state.connection import usual_arguments
-from state.questions import Question, load, question_of
+from state.questions import Question, Questions, question_of
 from state.reaching import reached
+from state.record_key import required
+from state.remembered import load
 
 WAYS: list[dict[str, Any]] = [
     {},
@@ -75,7 +78,9 @@ def _unlike(host: Host, way: Mapping[str, Any]) -> Iterator[str]:
 
 def _unlike_a_deploys(host: Host, folder: Path) -> Iterator[str]:
     """The same of what a deploy asked, but for what differs from one moment to the next."""
-    asked = load(folder / f"{host.name}.json")
+    asking = Breath(host, Questions(), str, lambda: None)
+    asking.remind(load(folder / f"{host.name}.json", required()))
+    asked = asking.remembered
     questions = [each for each in (*asked.before, *asked.during) if not each.become]
     found = ask(host, questions)
     for each in questions:

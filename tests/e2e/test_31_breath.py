@@ -1,8 +1,8 @@
 """Facts in one breath lie never: with and without it the same is done, whatever has happened."""
 
 import fcntl
-import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -25,9 +25,10 @@ from tests.e2e.states import state_of, unlike
 from tests.lab import Lab
 from tests.lab.paths import PROJECT
 
-# Of a run that has nothing to do, with -y: sudo is tried, all is asked at once, the lock held, by
-# whose channel a copy of the record goes, too.
-MOST_CHANNELS = 3
+# Of a run that has nothing to do, with -y: sudo is tried, all is asked at once, what is asked by
+# commands of operations once these are declared, and the lock held, by whose channel a copy of the
+# record goes, too.
+MOST_CHANNELS = 4
 # A question that takes so long can only be one of a test's.
 SLEEP = "sleep 3.0625"
 
@@ -156,23 +157,26 @@ def test_what_was_remembered_may_be_spoilt(deployed: Platform) -> None:
 
 
 @contextmanager
-def asked_besides(platform: Platform, machine: str, text: str) -> Iterator[None]:
-    """Let one question more be remembered of a machine."""
-    path = remembered(platform, machine)
-    whole = path.read_text()
-    found = json.loads(whole)
-    found["during"].insert(0, {"text": text})
-    path.write_text(json.dumps(found))
+def slowed(platform: Platform, machine: str, text: str) -> Iterator[None]:
+    """Let one of the facts that a machine is asked for run this command first."""
+    program = "/usr/sbin/iptables"
+    wrapper = f'#!/bin/sh\n{text}\nexec /usr/sbin/iptables-nft "$@"\n'
+    answer(
+        platform.lab,
+        machine,
+        f"mv {program} {program}.away && printf %s {shlex.quote(wrapper)} > {program}"
+        f" && chmod 755 {program}",
+    )
     try:
         yield
     finally:
-        path.write_text(whole)
+        answer(platform.lab, machine, f"mv -f {program}.away {program}")
 
 
 def test_a_batch_that_is_killed_on_the_machine_costs_nothing_but_time(deployed: Platform) -> None:
     nothing_done(deployed)
     lab = deployed.lab
-    with asked_besides(deployed, "vpsmanager", SLEEP):
+    with slowed(deployed, "vpsmanager", SLEEP):
         command = deployed.project.start(*DEPLOY, "-y", "--debug")
         wait_for(
             "the question",
@@ -228,7 +232,7 @@ def test_nothing_of_a_batch_goes_on_when_the_run_is_killed(deployed: Platform) -
     nothing_done(deployed)
     lab = deployed.lab
     before = _temporary(lab)
-    with asked_besides(deployed, "vpsmanager", "sleep 600.0625"):
+    with slowed(deployed, "vpsmanager", "sleep 600.0625"):
         command = deployed.project.start(*DEPLOY, "-y")
         running = "pgrep -fx 'sleep 600.0625'"
         wait_for("the question", lambda: lab.run("vpsmanager", running, check=False).stdout)

@@ -22,8 +22,9 @@ from state.breaths import Breaths
 from state.connection import run_command
 from state.lanes import Lane
 from state.links import Links
-from state.questions import Question, Questions, load
-from tests.unit.helpers import fake_state
+from state.questions import Question, Questions
+from state.remembered import load
+from tests.unit.helpers import KEY, fake_state
 from tests.unit.test_run import FakeRun
 
 SECRET = "only I know"
@@ -375,13 +376,13 @@ def test_a_run_remembers_and_a_dry_run_of_a_bare_project_does_not(fake: FakeRun)
     assert fake("-y").returncode == 0
     folder = fake.folder / ".deploy-state" / "questions" / "@fake"
     assert {each.name for each in folder.iterdir()} == {"observability.json", "vpsmanager.json"}
-    asked = load(folder / "vpsmanager.json").during
-    assert len(asked) == 2  # what stood before, and the versions
+    asked = load(folder / "vpsmanager.json", KEY).during
+    assert len(asked) == 1  # what stood before; the versions are asked by a command
     (folder / "vpsmanager.json").write_text("{")
     assert fake("--dry").returncode == 0
     assert fake("-y").returncode == 0
     # What stood before is known by now.
-    assert load(folder / "vpsmanager.json").during == asked[1:]
+    assert load(folder / "vpsmanager.json", KEY).during == asked[1:]
 
 
 def test_what_may_change_the_host_is_told_before_it_is_run(world: World) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from state.record import Record, Resource
 from state.store import Store
+from tests.unit.helpers import KEY
 from tests.unit.test_run import FakeRun
 
 VPS = "@fake/vpsmanager"
@@ -36,7 +37,7 @@ def removed(record: Record) -> dict[str, list[tuple[str, str]]]:
 
 
 def owned(fake: FakeRun) -> list[tuple[str, str]]:
-    store = Store(fake.folder / ".deploy-state")
+    store = Store(fake.folder / ".deploy-state", key=KEY)
     return [(each.kind, each.name) for each in store.owned(VPS)]
 
 
@@ -93,7 +94,7 @@ def test_what_somebody_needs_is_still_ours_but_no_folder_with_others_things(
     fake: FakeRun,
 ) -> None:
     fake("-y")
-    store = Store(fake.folder / ".deploy-state")
+    store = Store(fake.folder / ".deploy-state", key=KEY)
     record = fake.records[-1]
     rule = Resource(kind="firewall_rules", name="ufw allow 22/tcp")
     record.targets[VPS].components["ground"].created.append(rule)
@@ -171,7 +172,7 @@ def test_what_our_packages_left_there_is_no_original(fake: FakeRun) -> None:
     """After a teardown that kept data, their configuration still stands where ours comes to."""
     fake("-y")
     tear_down(fake, responses=THERE)
-    store = Store(fake.folder / ".deploy-state")
+    store = Store(fake.folder / ".deploy-state", key=KEY)
     record = fake.records[-1]
     record.targets[VPS].components["ground"].created.append(
         Resource(kind="remains", name="a-package")

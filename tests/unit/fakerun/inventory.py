@@ -14,7 +14,7 @@ from state import confirming, options, run, seam, selecting
 from state.scrubbing import Scrubber
 from tasks.teardown.request import plans
 from tests.unit.fakerun.stacks import STACKS
-from tests.unit.helpers import configuration, made_secrets
+from tests.unit.helpers import KEY, configuration, made_secrets
 
 _folder = Path(os.environ["FAKE_FOLDER"])
 _settings = configuration(_folder)
@@ -32,7 +32,7 @@ _scrubber = Scrubber({name: secret.reveal() for name, secret in _secrets.items()
 _scrubber.guard_streams()
 _settings = replace(_settings, targets=_targets)
 _options = options.read()
-_run = run.Run(_settings, _options, _folder, {}, _secrets, _scrubber)
+_run = run.Run(_settings, _options, _folder, {}, _secrets, _scrubber, KEY)
 if _options.action == "deploy":
     _run.selection = selecting.select(STACKS, _options.only, _options.skip)
 _run.settings_from = os.environ.get("FAKE_FROM")
