@@ -16,9 +16,8 @@ from tasks.vendors import grafana, pinned
 CONFIG = "/etc/loki/config.yml"
 DATA = "/var/lib/loki"
 PUSH = "/loki/api/v1/push"
+# Loki's own name for the tenant of an installation that has one.
 SHARED = "fake"
-
-
 # Where Loki itself listens: whoever asks there names the tenants himself.
 ITSELF = "127.0.0.1:13100"
 # Pushes of one machine; what exceeds them waits, then is refused, and sent again by the shipper.
@@ -33,9 +32,8 @@ def address(site: Site) -> str:
 def tenants(site: Site) -> Mapping[str, str]:
     """Tenant of each user that pushes.
 
-    A target's lines are stored under its name, by which it has logged in. What was stored before
-    targets had logins of their own, by one user, is under the name that Loki gives to a single
-    tenant.
+    A target logs in by its name, and its lines are stored under it. Those of earlier versions, in
+    which all targets logged in as one user, are stored under ``SHARED``.
     """
     return {**{target.name: target.name for target in site.targets}, logs.SHARED_USER: SHARED}
 
