@@ -28,8 +28,8 @@ def logging(site: Site) -> None:
         f"Loki has logs of {', '.join(names)}",
         series_found(
             f"http://{address(site)}/loki/api/v1/query",
-            f'sum by (__tenant_id__) (count_over_time({{job="journal"}}[{RECENT_MINUTES}m]))',
-            [{"__tenant_id__": name} for name in names],
+            f'sum by (target) (count_over_time({{job="journal"}}[{RECENT_MINUTES}m]))',
+            [{"target": name} for name in names],
             missing="no logs of",
         ),
         limit_s=60,

@@ -389,10 +389,19 @@ def test_several_tenants_are_asked_together_where_that_is_enabled(tmp_path: Path
         return [each["metric"].get("__tenant_id__", "") for each in found]
 
     assert tenants('{job="a"}', "one|two|three") == ["one", "two"]
-    assert tenants('{job="a",__tenant_id__=~"two|fake"}', "one|two") == ["two"]
-    # The real one has no such label where a single tenant is asked.
-    assert tenants('{job="a",__tenant_id__="one"}', "one") == []
+    # The real one counts nothing where the tenant is selected.
+    assert tenants('{job="a",__tenant_id__=~"two|fake"}', "one|two") == []
     assert tenants('{job="a"}', "one") == [""]
+
+    def senders(selector: str, asking: str) -> list[str]:
+        headers, query = {"x-scope-orgid": asking}, {"query": [selector]}
+        given = server.answer(Request("GET", "/loki/api/v1/query_range", query, headers, b""))
+        found = json.loads(given.body)["data"]["result"]
+        return [each["stream"].get("__tenant_id__", "") for each in found]
+
+    assert senders('{job="a"}', "one|two") == ["one", "two"]
+    assert senders('{job="a",__tenant_id__=~"two|fake"}', "one|two") == ["two"]
+    assert senders('{job="a",__tenant_id__="one"}', "one") == []
 
 
 def test_it_is_ready_after_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,8 @@ WIDTH = 24
 # All that has the label at all: Loki wants a pattern that matches one letter at least.
 ALL = ".+"
 
-# The tenant that Loki has stored a line for is the target that logged in to send it.
+# The tenant that Loki has stored a line for is the target that logged in to send it. Only for
+# lines: where Loki counts, it cannot select by the tenant, but group by it.
 SENDER = f'__tenant_id__=~"$target|{SHARED}"'
 
 EVERYTHING = VariableOption(selected=True, text=["All"], value=["$__all"])
@@ -199,7 +200,12 @@ def bars(title: str, expression: str, *, span: int = 8, about: str = "") -> barg
 
 
 def lines(title: str, expression: str, *, span: int = WIDTH, height: int = 12) -> logs.Panel:
-    """Log lines, the newest first."""
+    """Log lines, the newest first.
+
+    Lines that name a target count as its own only if they were sent with its login, or before
+    targets had logins of their own.
+    """
+    expression = expression.replace("{target=", f"{{{SENDER},target=")
     return (
         logs.Panel()
         .title(title)
@@ -215,12 +221,7 @@ def lines(title: str, expression: str, *, span: int = WIDTH, height: int = 12) -
 
 
 def counted(expression: str, legend: str = "") -> loki.Dataquery:
-    """What Loki is asked: for lines, or how many there are.
-
-    Lines that name a target count as its own only if they were sent with its login, or before
-    targets had logins of their own.
-    """
-    expression = expression.replace("{target=", f"{{{SENDER},target=")
+    """What Loki is asked: for lines, or how many there are."""
     return loki.Dataquery().expr(expression).legend_format(legend).query_type("range").ref_id("A")
 
 

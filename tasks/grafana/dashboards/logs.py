@@ -16,6 +16,9 @@ from tasks.grafana.dashboards.building import (
 )
 
 JOBS = ("laravel", "nginx", "php-fpm", "mariadb", "redis", "journal")
+SELECTED = '{target=~"$target",job=~"$job"}'
+# By sender as well: a line's label may name another target than the one that sent it.
+COUNTED = "sum by (job, __tenant_id__)"
 FOUND = '|~ "(?i)$search"'
 WRONG = '|~ "(?i)(error|critical|alert|emergency|exception|fatal|panic)"'
 
@@ -31,21 +34,19 @@ def build() -> dashboard.Dashboard:
         .with_panel(
             _volume(
                 "Lines",
-                f'sum by (job) (count_over_time({{target=~"$target",job=~"$job"}} {FOUND}'
-                " [$__auto]))",
+                f"{COUNTED} (count_over_time({SELECTED} {FOUND} [$__auto]))",
             )
         )
         .with_panel(
             _volume(
                 "Lines that tell of errors",
-                f'sum by (job) (count_over_time({{target=~"$target",job=~"$job"}} {WRONG} {FOUND}'
-                " [$__auto]))",
+                f"{COUNTED} (count_over_time({SELECTED} {WRONG} {FOUND} [$__auto]))",
             )
         )
         .with_panel(
             lines("Laravel", f'{{target=~"$target",app=~"$app",job="laravel"}} {FOUND}', height=10)
         )
-        .with_panel(lines("All", f'{{target=~"$target",job=~"$job"}} {FOUND}', height=16))
+        .with_panel(lines("All", f"{SELECTED} {FOUND}", height=16))
     )
 
 
@@ -71,5 +72,5 @@ def _volume(title: str, expression: str) -> timeseries.Panel:
         .draw_style(GraphDrawStyle.BARS)
         .fill_opacity(60)
         .stacking(common.StackingConfig().mode(StackingMode.NORMAL))
-        .with_target(counted(expression, "{{job}}"))
+        .with_target(counted(expression, "{{job}} from {{__tenant_id__}}"))
     )

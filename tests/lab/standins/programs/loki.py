@@ -22,7 +22,7 @@ from .durations import prometheus_seconds
 from .logql import Constant, Labels, LogQLError, LogQuery, MetricQuery, parse
 from .loki_config import block
 from .loki_push import pushed
-from .loki_store import Asked, Line, Store, Together
+from .loki_store import TENANT, Asked, Line, Store, Together
 from .strict import ConfigError, expand
 from .web import JSON, Answer, Metrics, Request, log, serve
 
@@ -261,6 +261,9 @@ def _streams(
 def _values(store: Asked, query: MetricQuery | Constant, moment: int) -> dict[Labels, str]:
     if isinstance(query, Constant):
         return {(): f"{query.value:g}"}
+    if any(each.name == TENANT for each in query.logs.matchers):
+        # As the real one, whose index has no such label.
+        return {}
     groups: dict[Labels, list[str]] = {}
     # A range ends with its moment; `find` leaves its own end out.
     start = moment - int(query.range_s * SECOND) + 1
