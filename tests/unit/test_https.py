@@ -24,7 +24,7 @@ from tests.unit.test_stacks import Declaration, spy_on_texts
 NAMES = ("shop.example.org", "10.9.0.21", "fd00::21")
 APP = "/etc/nginx/sites-enabled/apps.conf"
 PORTAL = "/etc/nginx/sites-enabled/portal.conf"
-TARGETS = "/etc/prometheus-server/targets/blackbox.yml"
+TARGETS = "/etc/prometheus-server/targets/blackbox_exporter.yml"
 LETSENCRYPT = (
     "tls: {mode: letsencrypt, email: ops@example.org}, "
     "apps: {laravel: {domain: shop.example.org www.example.org}}, "
