@@ -11,7 +11,14 @@ ACCESS_LOG = f"{LOGS}/access.log"
 # The kernel's limit of connections for each client: a unit, and a table of nftables.
 CONNECTIONS = "chom-connections"
 RULES = "/etc/chom/connections.nft"
-NFT_SANDBOX = Sandbox(extra=("CapabilityBoundingSet=CAP_NET_ADMIN", "ProtectProc=invisible"))
+NFT_SANDBOX = Sandbox(
+    extra=(
+        "CapabilityBoundingSet=CAP_NET_ADMIN",
+        "SystemCallFilter=@system-service",
+        "IPAddressDeny=any",
+        "UMask=0077",
+    )
+)
 
 
 @component(needs=["base"], packages=["nginx"], data=[LOGS])

@@ -78,8 +78,8 @@ def test_a_slow_upload_arrives(shop: Shop) -> None:
     """It takes longer than a header may, and pauses as a bad line does."""
     address = shop.platform.address(MACHINE)
     with socket.create_connection((address, 80), 60) as connection:
-        head = f"POST /upload HTTP/1.1\r\nHost: {DOMAIN}\r\nContent-Length: 500\r\n"
-        connection.sendall(f"{head}Connection: close\r\n\r\n".encode())
+        head = f"POST /upload HTTP/1.0\r\nHost: {DOMAIN}\r\nContent-Length: 500\r\n"
+        connection.sendall(f"{head}\r\n".encode())
         for _ in range(5):
             time.sleep(5)
             connection.sendall(b"x" * 100)
@@ -155,6 +155,21 @@ def test_one_client_does_not_take_a_server_off_the_air(
             for exporter in _behind_nginx(platform, machine):
                 assert scrape(platform.lab, machine, exporter, password) in (200, 404)
             time.sleep(1)
+
+
+@pytest.mark.parametrize("machine", ["observability", MACHINE])
+def test_nginx_may_open_a_file_for_each_connection(shop: Shop, machine: str) -> None:
+    limits = (
+        "for p in $(pgrep -u www-data -x nginx); do grep 'Max open files' /proc/$p/limits; done"
+    )
+    found = answer(shop.platform.lab, machine, limits).splitlines()
+    connections = answer(
+        shop.platform.lab,
+        machine,
+        r"sed -n 's/.*worker_connections \(.*\);/\1/p' /etc/nginx/nginx.conf",
+    )
+    assert found and int(connections) >= 4096
+    assert {int(line.split()[3]) for line in found} == {2 * int(connections)}
 
 
 def _behind_nginx(platform: Platform, machine: str) -> list[int]:

@@ -241,7 +241,7 @@ def test_php_never_mixes_two_releases(folder: Path) -> None:
 def test_one_client_has_a_share_of_the_connections(folder: Path) -> None:
     texts = declared(folder, "nginx: {connections_per_client: 99, worker_connections: 500}")[1]
     nginx = texts["/etc/nginx/nginx.conf"]
-    assert "worker_rlimit_nofile 1500;" in nginx
+    assert "worker_rlimit_nofile 1000;" in nginx
     clients = texts[CLIENTS]
     assert "limit_conn connections 99;" in clients
     assert re.findall(r"limit_(?:conn|req)_zone (\S+)", clients) == ["$client", "$client"]
