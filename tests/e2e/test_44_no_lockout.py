@@ -134,8 +134,8 @@ def without_ipv6(opened: Platform) -> Iterator[Platform]:
     """A machine with an IPv6 address, whose ufw is told to leave IPv6 alone."""
     lab = opened.lab
     answer(lab, MACHINE, "ip -6 address add fd00:c40::21/64 dev eth0 nodad")
-    answer(lab, MACHINE, "sed -i s/^IPV6=.*/IPV6=no/ /etc/default/ufw")
-    answer(lab, MACHINE, "ufw delete allow 22/tcp; ufw allow 22/tcp")
+    answer(lab, MACHINE, "ufw delete allow 22/tcp")
+    answer(lab, MACHINE, "sed -i s/^IPV6=.*/IPV6=no/ /etc/default/ufw; ufw allow 22/tcp")
     yield opened
     answer(lab, MACHINE, "ip -6 address delete fd00:c40::21/64 dev eth0")
     answer(lab, MACHINE, "sed -i s/^IPV6=.*/IPV6=yes/ /etc/default/ufw")
