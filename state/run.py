@@ -23,6 +23,7 @@ from state.deployer import identify
 from state.diagnosis import diagnose
 from state.held import Held
 from state.holder import holder_of
+from state.ids import is_id
 from state.lanes import GRACE_S, Lane, Lanes, Step
 from state.links import Links
 from state.locks import Locks
@@ -240,7 +241,8 @@ class Run(BaseStateCallback):
         If not, the target is left out: what is ours there would not be known.
         """
         self.ownership.machines[host.name] = machine
-        unknown = sorted({*ids} - {*self.store.effects()} - {*self.store.ids()})
+        said = {each for each in ids if is_id(each)}
+        unknown = sorted(said - {*self.store.effects()} - {*self.store.ids()})
         if unknown:
             message = f"it tells of {_counted(unknown)} that this history lacks: {unknown[-1]} last"
             remedy = (

@@ -1,7 +1,7 @@
 """Brings a checkout's history and the copies on its targets together."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pyinfra.api import Host
@@ -84,14 +84,33 @@ def get_missing(
             f" alone; find out who put them into {FOLDER} there"
         )
     missing = sorted({each for each in said if is_id(each)} - {*store.ids()} - {*pruned})
+    unsigned_ones = []
     for name, content in get_copies(host, missing):
-        if problem := _refusal(store, host, name, content):
+        if content and store.judge(content) == "unsigned":
+            unsigned_ones.append(name)
+        elif problem := _refusal(store, host, name, content):
             problems.append(problem)
         elif content:
             if keep:
                 write_atomically(store.path_of(name), content.decode())
             got.append(name)
+    if unsigned_ones:
+        problems.append(_not_signed(host, unsigned_ones))
     return got, problems
+
+
+def _not_signed(host: Host, names: Sequence[str]) -> str:
+    """Name the copies without a signature: a target may have many, of before there were any."""
+    shown = ", ".join(names[-_SHOWN:])
+    more = f" and {len(names) - _SHOWN} older ones" if len(names) > _SHOWN else ""
+    is_one = len(names) == 1
+    return (
+        f"the {'copy' if is_one else 'copies'} of {shown}{more} on {host.name}"
+        f" {'is not signed: it is' if is_one else 'are not signed: they are'} left alone, as"
+        f" anybody may have written {'it' if is_one else 'them'} there; if this is history of"
+        " before records were signed, deploy or sync from the checkout that has it; otherwise"
+        f" {ACCEPT} {names[-1]} --from {host.name} shows what it says, and signs it if you say so"
+    )
 
 
 def _refusal(store: Store, host: Host, name: str, content: bytes | None) -> str:
@@ -109,9 +128,9 @@ def _refusal(store: Store, host: Host, name: str, content: bytes | None) -> str:
     if trust is None:
         return f"{copy} is left alone: there is no key to tell who wrote it"
     if trust != "signed":
-        said = {"unsigned": "is not signed", "altered": "was altered after it was signed"}
+        said = "was altered after it was signed" if trust == "altered" else f"is {trust}"
         return (
-            f"{copy} {said.get(trust, f'is {trust}')}: it is left alone, as anybody may have"
+            f"{copy} {said}: it is left alone, as anybody may have"
             f" written it there; {ACCEPT} {name} --from {host.name} shows it, and signs it if you"
             " say so"
         )

@@ -129,7 +129,11 @@ def _read(
         except Unreadable as error:
             raise Refusal(f"{name}: {error.found}", "a record", error.remedy) from None
         if record.deployment_id != name:
-            raise Refusal(f"{name}, which is of {record.deployment_id}", "its record", _REMEDY)
+            raise Refusal(
+                f"{name}, which is of {record.deployment_id}",
+                "the record of that deployment",
+                _REMEDY,
+            )
         if target and target not in record.targets:
             about = ", ".join(record.targets) or "no target"
             expected = f"a record of a deployment to {target}"

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from configs import ConfigurationError
 from configs.secrets import Secret
+from configs.secrets.initialising import initialise
 from state import copies, record_key, restoring
 from state.integrity import verify
 from state.ownership import Ownership
 from state.pruning import prune, read_pruned
+from state.reaching import Unreachable
 from state.reading import parse
 from state.record import Component, Record, Resource, Target
 from state.refusing import Refusal
@@ -121,7 +123,7 @@ def test_what_root_on_a_target_wrote_is_named_and_goes_nowhere(
     done = sync(store, targets.hosts.values())
     [problem] = done.problems
     assert f"the copy of {FUTURE} on {WEB} is not signed: it is left alone" in problem
-    assert f"python -m state accept {FUTURE} --from {WEB} shows it" in problem
+    assert f"python -m state accept {FUTURE} --from {WEB} shows what" in problem
     assert store.ids() == [ONE] and store.current() == ONE and done.got == {}
     assert FUTURE not in targets.held("db") if targets.records("db").exists() else True
     ownership = Ownership(store)
@@ -144,6 +146,17 @@ def test_a_copy_that_was_altered_or_signed_by_others_is_not_taken(
     assert got == [] and store.ids() == []
     assert f"the copy of {ONE} on {WEB} is signed with another key: it is left" in problems[0]
     assert f"the copy of {TWO} on {WEB} was altered after it was signed: it" in problems[1]
+
+
+def test_many_copies_without_a_signature_are_named_together(
+    tmp_path: Path, targets: Targets
+) -> None:
+    ids = [f"2026010{day}-000000-aaaaaa" for day in range(1, 7)]
+    for each in ids:
+        plant(targets, "web", each, forged(each, WEB))
+    got, [problem] = get_missing(Store(tmp_path, key=KEY), targets.hosts["web"], ids)
+    shown = ", ".join(ids[-3:])
+    assert got == [] and f"the copies of {shown} and 3 older ones on {WEB} are not" in problem
 
 
 def test_a_target_speaks_for_itself_alone(tmp_path: Path, targets: Targets) -> None:
@@ -288,6 +301,25 @@ def test_settings_of_a_record_that_nobody_signed_are_refused(tmp_path: Path) -> 
     assert "look at it, and sign it if it is right: python -m state accept" in problem.remedy
 
 
+def test_secrets_that_cannot_be_opened_are_said_to_be(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    environ = {
+        "CHOM_SECRETS_FILE": str(tmp_path / "secrets.env"),
+        "CHOM_SECRETS_KEY_FILE": str(key),
+    }
+    initialise(tmp_path / "secrets.env", environ)
+    assert record_key.load(environ)[1].endswith("secrets.env has no RECORDS_KEY yet")
+    key.unlink()
+    assert "no such file" in record_key.load(environ)[1]
+    with pytest.raises(Refusal) as refused:
+        record_key.required(environ)
+    assert "open the secrets first: python -m configs secrets check" in str(refused.value)
+    sealed = tmp_path / "passphrase.env"
+    environ = {"CHOM_SECRETS_FILE": str(sealed)}
+    initialise(sealed, environ, passphrase=True, ask=lambda _: "correct horse battery")
+    assert record_key.load(environ) == (None, "the secrets are sealed with a passphrase")
+
+
 class Keys:
     """Which key the commands find."""
 
@@ -349,6 +381,26 @@ def test_a_record_is_signed_once_somebody_has_looked_at_it(
     assert run.store.distrusted() == {}
 
 
+def test_a_target_that_hands_out_no_copy(run: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[Any] = [[], [Unreachable("db", "it is off", "switch it on")]]
+
+    @contextmanager
+    def reached(names: list[str]) -> Any:
+        yield found
+
+    def silent(*_: Any) -> Any:
+        raise OSError("it sent too much")
+
+    monkeypatch.setattr("state.commands.remote.targets", reached)
+    said = run("accept", THREE, "--from", "db", code=1)
+    assert "found: db: it is off\nexpected: a target that answers\ndo: switch it on" in said
+    found[:] = [[None], []]
+    monkeypatch.setattr(copies, "run_command", silent)
+    said = run("accept", THREE, "--from", "db", code=1)
+    assert "found: db: it sent too much\nexpected: copies of these records" in said
+    assert "python -m state sync db names the copies that it has" in said
+
+
 def test_all_records_are_signed_with_a_new_key(run: Commands, keys: Keys) -> None:
     keys.key = OTHER
     assert run.json("accept", "--all", "--yes")["accepted"] == [ONE, TWO]
@@ -369,6 +421,10 @@ def test_a_copy_of_before_is_taken_from_a_target(
     plant(targets, "db", FUTURE, forged(FUTURE, WEB))
     said = run("accept", FUTURE, "--from", "db", "--yes", code=1)
     assert f"{FUTURE} on db, which is about {WEB}" in said
+    plant(targets, "web", THREE, forged(ONE, "web"))
+    said = run("accept", THREE, "--from", "web", "--yes", code=1)
+    assert f"{THREE}, which is of {ONE}\nexpected: the record of that deployment" in said
+    assert "do: take the record from another copy of the history, or leave it" in said
     plant(targets, "web", THREE, forged(THREE, "web"))
     assert "signed 1 record\n" in run("accept", THREE, "--from", "web", "--yes")
     assert KEY.judge(run.store.path_of(THREE).read_bytes()) == "signed"
