@@ -40,7 +40,8 @@ class Databases(FactBase[list[str]]):
         )
 
     def process(self, output: list[str]) -> list[str]:
-        return output
+        # The client's batch mode doubles a backslash, which patterns in grants have.
+        return [line.replace("\\\\", "\\") for line in output]
 
 
 class Login(FactBase[bool]):

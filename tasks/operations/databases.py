@@ -1,5 +1,6 @@
 """Databases, and who may use them."""
 
+import re
 from collections.abc import Sequence
 from hashlib import sha1
 
@@ -63,33 +64,60 @@ def make_database(
     password, by which it is seen whether they are right. ``upcoming``: the operation that writes
     it; before it ran, a plan asks it.
     """
-    grant = f"grant/{user} {database} {', '.join(PRIVILEGES)}"
+    pattern = grant_pattern(database)
+    grant = f"grant/{user} {pattern} {', '.join(PRIVILEGES)}"
     wanted = [f"database/{database}", f"user/{user}", grant]
     found = host.get_fact(Databases)
     mine = {item for item in found if item.startswith(f"grant/{user} ")}
     everywhere = {item for item in found if item.startswith(f"privileges/{user} ")}
-    wider = bool(mine - {grant} or everywhere - {f"privileges/{user} USAGE"})
-    right = all(item in found for item in wanted) and not wider
+    others = {item.split(" ")[1] for item in mine} - {pattern}
+    more = {item for item in mine if item.split(" ")[1] == pattern} - {grant}
+    wider = bool(more or everywhere - {f"privileges/{user} USAGE"})
+    right = all(item in found for item in wanted) and not wider and not others
     right = right and host.get_fact(Login, option_file=login)
     if not right or (not state.is_executing and upcoming.will_change):
-        yield StringCommand("mariadb", _stdin=database_sql(database, user, password, wider))
+        text = database_sql(database, user, password, wider, sorted(others))
+        yield StringCommand("mariadb", _stdin=text)
 
 
-def database_sql(database: str, user: str, password: Secret, wider: bool) -> str:
+def grant_pattern(database: str) -> str:
+    """The pattern that matches this database alone where ``GRANT`` expects a pattern.
+
+    There ``_`` is any character and ``%`` any number of them, unless a backslash precedes.
+    """
+    return re.sub(r"[_%\\]", lambda found: f"\\{found[0]}", database)
+
+
+def database_sql(
+    database: str, user: str, password: Secret, wider: bool, others: Sequence[str] = ()
+) -> str:
     """The statements; the server never sees the password, only what it keeps of it.
 
-    ``wider``: whether the user may do more than it should, which is taken away. For that moment
-    it may do nothing, so this is not done without need.
+    + wider: whether the user may do more than it should, which is taken away. For that moment it
+      may do nothing, so this is not done without need.
+    + others: patterns of other databases, on which the user loses its rights
     """
     who = f"{sql(user)}@'localhost'"
+    lost = (
+        ""
+        if wider
+        else "".join(
+            f"revoke all privileges on {_identifier(each)}.* from {who};\n" for each in others
+        )
+    )
     return (
         f"create database if not exists `{database}` character set utf8mb4;\n"
         f"create user if not exists {who};\n"
         f"alter user {who} identified via unix_socket or mysql_native_password"
         f" using {sql(native_hash(password.reveal()))};\n"
         + (f"revoke all privileges, grant option from {who};\n" if wider else "")
-        + f"grant {', '.join(PRIVILEGES)} on `{database}`.* to {who};\n"
+        + f"grant {', '.join(PRIVILEGES)} on {_identifier(grant_pattern(database))}.* to {who};\n"
+        + lost
     )
+
+
+def _identifier(name: str) -> str:
+    return f"`{name.replace('`', '``')}`"
 
 
 @operation()
