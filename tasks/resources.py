@@ -18,6 +18,7 @@ from pyinfra.operations import files as pyinfra_files
 from configs.secrets import Needed, Secret
 from facts.files import FileState
 from facts.firewall import DEFAULTS, ENABLE, allow_command
+from facts.folders import Folder
 from facts.services import STARTED_WITH, answers, hash_command
 from tasks import archives
 from tasks.artifacts import Artifact
@@ -37,6 +38,7 @@ from tasks.operations import (
     waiting,
 )
 from tasks.operations import firewall as firewalls
+from tasks.operations import folders as folder_operations
 from tasks.places import SYSTEM_FOLDERS
 from tasks.quoting import option_file, systemd_unit
 from tasks.repositories import Repository
@@ -52,7 +54,10 @@ TIMER_LIMIT_S = 10
 def user(name: str, home: str = "/nonexistent") -> None:
     """A system user and group of its own, without a login shell."""
     with noted(f"User {name}", ("users", name)) as label:
-        users.make_system_user(name=label, user=name, home=home)
+        owned = stage().site.owned
+        users.make_system_user(
+            name=label, user=name, home=home, is_another=lambda: ("users", name) not in owned
+        )
 
 
 def directory(
@@ -65,6 +70,15 @@ def directory(
     """A directory with its owner and mode. ``kind``: ``artifacts`` where programs fill it."""
     with noted(f"Directory {path}", *_folders(path, kind)) as label:
         pyinfra_files.directory(name=label, path=path, user=owner, group=group or owner, mode=mode)
+
+
+def user_folders(base: str, owner: str, folders: Mapping[str, Folder]) -> None:
+    """Folders of a user's below ``base``, which that user may change; each by its path below it.
+
+    No link is followed, and what the user has made a link or given away is left alone.
+    """
+    with noted(f"Folders in {base}") as label:
+        folder_operations.make_user_folders(name=label, base=base, owner=owner, folders=folders)
 
 
 def log_file(path: str, *, mode: str = "640", owner: str = "root", group: str = "adm") -> None:
@@ -418,6 +432,15 @@ def timer(name: str, runs: str | None = None, makes: Sequence[str] = ()) -> None
     stage().awaited.append(readiness.Awaited(f"{name}.timer", None, TIMER_LIMIT_S, done))
 
 
+def socket_unit(name: str, runs: str) -> None:
+    """A systemd socket: enabled and listening, as it says in our file ``runs``."""
+    with noted(f"Socket {name}", ("services", f"{name}.socket")) as label:
+        done = services.run_socket(
+            name=label, unit=f"{name}.socket", upcoming=stage().written[runs]
+        )
+    stage().awaited.append(readiness.Awaited(f"{name}.socket", None, TIMER_LIMIT_S, done))
+
+
 def no_service(name: str) -> None:
     """No systemd service of this name, neither now nor after a reboot."""
     unit = f"{name}.service"
@@ -477,10 +500,15 @@ def secured_databases() -> None:
         databases.secure_server(name=label)
 
 
+def database_login(owner: str) -> str:
+    """The option file by which root's commands log in to MariaDB as the owner of a database."""
+    return f"/etc/chom/mariadb/{owner}.cnf"
+
+
 def database(name: str, owner: str, password: Secret) -> None:
     """A MariaDB database and the user that owns it: that system user, or who has the password."""
     login = f"[client]\nuser={option_file(owner)}\npassword={option_file(password.reveal())}\n"
-    option_path = secret_text(f"/etc/chom/mariadb/{owner}.cnf", login)
+    option_path = secret_text(database_login(owner), login)
     with noted(f"Database {name}", ("databases", name)) as label:
         databases.make_database(
             name=label,

@@ -84,6 +84,23 @@ def run_timer(unit: str, upcoming: Upcoming | None = None) -> Commands:
 
 
 @operation()
+def run_socket(unit: str, upcoming: Upcoming) -> Commands:
+    """Have the socket ``unit`` enabled and listening, as its file says.
+
+    systemd lets a socket start only while its service does not run, so that is ended before; who
+    starts it again is ``run_service``. ``upcoming``: the operation that writes the unit.
+    """
+    found = host.get_fact(ServiceState, unit=unit, runs=[], reads=[], ready=None)
+    planned = not state.is_executing and upcoming.will_change
+    in_order = found["enabled"] and found["active"] and not found["stale_unit"]
+    if planned or not in_order:
+        tell("start", unit)
+        service = f"{unit.removesuffix('.socket')}.service"
+        steps = f"systemctl -q enable {unit} && systemctl -q stop {service} && "
+        yield StringCommand(explained(unit, f"{steps}systemctl restart {unit}"))
+
+
+@operation()
 def stop_service(unit: str) -> Commands:
     """Have ``unit`` neither run nor start by itself; one that is not there needs nothing."""
     found = host.get_fact(ServiceState, unit=unit, runs=[], reads=[], ready=None)
