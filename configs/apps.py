@@ -22,6 +22,9 @@ _SCP = r"[a-z_][a-z0-9_-]*@[A-Za-z0-9.-]+:(?!/)[A-Za-z0-9._~/-]+"
 _URL = r"(ssh://([a-z_][a-z0-9_-]*@)?|https?://|git://)[A-Za-z0-9.\[\]:-]+/[A-Za-z0-9._~/-]+"
 _REPOSITORY = re.compile(rf"{_SCP}|{_URL}")
 REPOSITORY = "a repository such as git@github.com:acme/shop.git, without a password"
+# Where folders of an operator's own are; systemd would take a blank for the end of a path.
+_WRITABLE_PATH = r"^/(mnt|media|srv|opt|data)(/[A-Za-z0-9_][A-Za-z0-9._-]*)+$"
+WRITABLE_PATHS = "paths of folders below /mnt, /media, /srv, /opt or /data, without blanks"
 ENVIRONMENT = (
     "NAME: value, each name of capital letters, digits and underscores, each value on one line"
 )
@@ -54,6 +57,7 @@ EnvironmentValue = Annotated[
     BeforeValidator(_as_text, json_schema_input_type=_OneLine | bool | int | float),
 ]
 UrlPath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~/-]*$", max_length=255)]
+WritablePath = Annotated[str, Field(pattern=_WRITABLE_PATH, max_length=255)]
 Queues = Annotated[str, Field(pattern=r"^[A-Za-z0-9_:-]+(,[A-Za-z0-9_:-]+)*$", max_length=255)]
 
 
@@ -162,6 +166,14 @@ class App(Model):
         strict=False,
         expected="a list of paths such as /login",
         remedy="write each path as the form has it",
+    )
+    writable_paths: tuple[WritablePath, ...] = setting(
+        "Further folders of the server that it may write to, beside its storage.",
+        default=(),
+        strict=False,
+        expected=WRITABLE_PATHS,
+        remedy="write the folder's path, such as /mnt/uploads, and give it to the application's "
+        "user on the server",
     )
     maintenance: bool = setting(
         "Whether visitors get a page that says so (503) instead of the application.", default=False

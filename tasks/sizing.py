@@ -21,9 +21,25 @@ def fpm_children(hardware: HardwareData, child_memory_mb: int) -> int:
     return max(2, int(hardware["memory_mb"] * 3 / 8) // child_memory_mb)
 
 
-def opcache_mb(hardware: HardwareData, versions: int) -> int:
-    """A thirty-second of the memory, shared by the PHP versions, at least 64 MB for each."""
-    return _steps(hardware["memory_mb"] / 32 / versions, 16, 64)
+def opcache_mb(hardware: HardwareData, apps: int) -> int:
+    """A thirty-second of the memory, shared by the applications, at least 64 MB for each.
+
+    Only what is used of it takes memory.
+    """
+    return _steps(hardware["memory_mb"] / 32 / max(1, apps), 16, 64)
+
+
+def fpm_memory_mb(hardware: HardwareData, children: int, child_memory_mb: int, opcache: int) -> int:
+    """The most memory of an application's PHP: each child may take twice what is counted for it.
+
+    Never more than nine tenths of the machine's.
+    """
+    return min(hardware["memory_mb"] * 9 // 10, 2 * children * child_memory_mb + opcache + 64)
+
+
+def command_memory_mb(hardware: HardwareData) -> int:
+    """The most memory of a command of an application, such as composer: three quarters."""
+    return _steps(hardware["memory_mb"] * 3 / 4, 64, 256)
 
 
 def redis_memory_mb(hardware: HardwareData) -> int:

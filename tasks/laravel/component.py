@@ -3,29 +3,37 @@
 from typing import Any
 
 from configs import App, Page
+from facts.folders import Folder
 from facts.versions import of_package
-from tasks import sizing
 from tasks.component import Site, component
 from tasks.laravel import secrets
 from tasks.laravel.environment import environment
 from tasks.laravel.places import (
     BACKUPS,
-    STATUS_PATH,
+    build_user,
     dumps,
+    fpm_log,
+    fpm_logs,
     logs,
     root,
     slow_log,
     socket,
-    status_socket,
+    storage,
 )
 from tasks.nginx.sites import public_sites
-from tasks.php.component import checker as php_checker
-from tasks.php.component import log as fpm_log
-from tasks.resources import database, directory, file, log_file, secret, secret_file, user
+from tasks.resources import (
+    database,
+    directory,
+    file,
+    log_file,
+    secret,
+    secret_file,
+    user,
+    user_folders,
+)
 
 # Beside the releases; a release itself is never written to.
-STORAGE = ("app", "app/public", "framework", "framework/cache", "framework/sessions")
-VIEWS = "framework/views"
+STORAGE = ("framework", "framework/cache", "framework/sessions", "framework/views")
 # Of each client, for each application.
 LOGIN_TRIES = "10r/m"
 # Names of source code, as a pattern of Nginx that ignores case: what some PHP executes or includes,
@@ -49,9 +57,7 @@ def laravel(site: Site) -> None:
     for name, app in site.target.apps.items():
         _folders(name)
         _settings(site, name, app)
-        _pool(site, name, app)
-    for version in site.settings.php.versions:
-        log_file(fpm_log(version))
+        _logs(name)
     # One that is no longer wanted is not served any more; what it holds stays.
     public_sites("apps", "site.conf.j2", _pages(site))
 
@@ -65,25 +71,34 @@ def _packages(site: Site) -> list[str]:
 def _data(site: Site) -> list[str]:
     """What the applications have written, and what PHP-FPM says of them."""
     return [
-        *(f"{root(name)}/shared/storage" for name in site.target.apps),
+        *(storage(name) for name in site.target.apps),
         *(dumps(name) for name in site.target.apps),
-        *(slow_log(name) for name in site.target.apps),
-        *(fpm_log(version) for version in site.settings.php.versions),
+        *(path(name) for name in site.target.apps for path in (fpm_log, slow_log)),
     ]
 
 
 def _folders(name: str) -> None:
     base = root(name)
     user(name, home=base)
+    user(build_user(name))
     directory(base)
-    # Nginx reads them, and the application itself; other applications do not.
-    directory(f"{base}/releases", owner=name, group="www-data", mode="550", kind="artifacts")
+    # Who knows a release's name may pass; the release says who reads what of it.
+    directory(f"{base}/releases", mode="711", kind="artifacts")
     directory(f"{base}/shared")
     # Those who read logs may pass, and whatever is made there is theirs to read.
-    directory(f"{base}/shared/storage", owner=name, mode="751")
-    for folder in (*STORAGE, VIEWS):
-        directory(f"{base}/shared/storage/{folder}", owner=name, mode="750")
-    directory(f"{base}/shared/storage/logs", owner=name, group="adm", mode="2750")
+    directory(storage(name), owner=name, mode="751")
+    user_folders(storage(name), owner=name, folders=_storage(name))
+
+
+def _storage(name: str) -> dict[str, Folder]:
+    own = Folder(group=name, mode="750")
+    # Nginx may pass to what is public and read it; the group is also that of what is made there.
+    public = {
+        "app": Folder(group="www-data", mode="710"),
+        "app/public": Folder(group="www-data", mode="2750"),
+    }
+    # Who reads logs may read what is made there, also after a rotation.
+    return {**public, **dict.fromkeys(STORAGE, own), "logs": Folder(group="adm", mode="2750")}
 
 
 def _settings(site: Site, name: str, app: App) -> None:
@@ -103,23 +118,17 @@ def _settings(site: Site, name: str, app: App) -> None:
     database(name, owner=name, password=secret(secrets.database_password(name)))
 
 
-def _pool(site: Site, name: str, app: App) -> None:
-    version, settings = site.target.php_of(app), site.settings.php
-    file(f"/etc/logrotate.d/php-{name}", "slow_log.j2", slow_log=slow_log(name))
-    together = settings.children or sizing.fpm_children(site.hardware, settings.child_memory_mb)
+def _logs(name: str) -> None:
+    """The logs of its PHP: files of the application's in a folder of root's."""
+    directory(fpm_logs(name))
+    for path in (fpm_log(name), slow_log(name)):
+        log_file(path, owner=name)
     file(
-        f"/etc/php/{version}/fpm/pool.d/chom-{name}.conf",
-        "pool.conf.j2",
-        check=php_checker(version),
+        f"/etc/logrotate.d/php-{name}",
+        "php_logs.j2",
+        check=f"logrotate -d /etc/logrotate.d/php-{name}",
         name=name,
-        base=root(name),
-        socket=socket(name, version),
-        status_path=STATUS_PATH,
-        status_socket=status_socket(name, version),
-        children=app.children or max(2, together // len(site.target.apps)),
-        slow_log=slow_log(name),
-        # What is slow to the rules, which count them, is slow here.
-        slow_s=site.of_role("observability")[0].settings.alerting.slow_s,
+        paths=[fpm_log(name), slow_log(name)],
     )
 
 

@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tasks.component import Site
-from tasks.laravel.places import logs
+from tasks.laravel.places import fpm_log, logs
 from tasks.mariadb import component as mariadb
-from tasks.php.component import log as fpm_log
 from tasks.redis.instances import LOGS as REDIS_LOGS
 
 
@@ -70,15 +69,15 @@ def sources(site: Site) -> Sequence[Source]:
         return [nginx]
     return [
         nginx,
-        *(_fpm(version) for version in site.settings.php.versions),
+        *(_fpm(name, site.target.php_of(app)) for name, app in site.target.apps.items()),
         Source("redis", REDIS_LOGS),
         Source("mariadb", mariadb.SLOW_LOG, first="^# User@Host:", without="^# Time:"),
         *(_laravel(name) for name in site.target.apps),
     ]
 
 
-def _fpm(version: str) -> Source:
-    return Source("php-fpm", fpm_log(version), {"php": version})
+def _fpm(name: str, version: str) -> Source:
+    return Source("php-fpm", fpm_log(name), {"app": name, "php": version})
 
 
 def _laravel(name: str) -> Source:

@@ -2,18 +2,21 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from configs import App
 from configs.paths import resolved
 from tasks import archives
 from tasks.component import Site, component
-from tasks.laravel.places import root
+from tasks.laravel import confinement
+from tasks.laravel.places import build_user, fpm_unit, root
 from tasks.laravel.secrets import deploy_key, deploy_keys
 from tasks.operations.releases import PROGRAM, PROGRAMS
 from tasks.redis.instances import HOST, QUEUE_PORT
 from tasks.redis.users import ADMINISTRATOR, PASSWORD_FILE
 from tasks.resources import (
     app_release,
+    database_login,
     directory,
     file,
     folder_of_files,
@@ -22,6 +25,7 @@ from tasks.resources import (
     secret_text,
     text_file,
 )
+from tasks.sandbox import Sandbox
 from tasks.workers.units import worker_units
 
 HERE = Path(__file__).parent
@@ -97,9 +101,12 @@ def _description(
     described = {
         "name": name,
         "owner": name,
+        "database_login": database_login(name),
+        "build": _user(build_user(name), confinement.build(name, site.hardware)),
+        "runtime": _user(name, confinement.command(name, app, site.hardware)),
         "base": root(name),
         "php": f"/usr/bin/php{version}",
-        "fpm": f"php{version}-fpm.service",
+        "fpm": f"{fpm_unit(name, version)}.service",
         "repository": app.repository,
         "branch": app.branch,
         "revision": files.sha256 if files else app.revision,
@@ -113,3 +120,8 @@ def _description(
         "keep_dumps": app.keep_dumps,
     }
     return json.dumps(described, indent=2)
+
+
+def _user(user: str, sandbox: Sandbox) -> dict[str, Any]:
+    """A user of the application and the sandbox for its commands, as the program reads them."""
+    return {"user": user, "properties": sandbox.lines()}

@@ -4,14 +4,18 @@ from typing import Any
 
 from configs import App
 from tasks.component import Site, component, noted
+from tasks.laravel import confinement
 from tasks.laravel.places import root
 from tasks.operations.units import remove_units
 from tasks.resources import file, service, timer
-from tasks.sandbox import Sandbox
 from tasks.workers.units import scheduler, worker_units
 
 # By it our units are known from those of others.
 MARK = "# an application's unit, written by chom; changes are overwritten"
+
+
+# Visitors go before; what a job starts is bounded as well.
+LIMITS = ("TasksMax=128", "CPUWeight=50")
 
 
 @component(needs=["releases"])
@@ -39,7 +43,7 @@ def _worker(site: Site, name: str, app: App, unit: str) -> None:
         base=root(name),
         php=site.target.php_of(app),
         workers=app.workers,
-        sandbox=_sandbox(name),
+        sandbox=confinement.runtime(name, app, *LIMITS),
     )
     service(
         unit.removesuffix(".service"),
@@ -54,7 +58,7 @@ def _scheduler(site: Site, name: str, app: App) -> None:
         "mark": MARK,
         "name": name,
         "base": root(name),
-        "sandbox": _sandbox(name),
+        "sandbox": confinement.runtime(name, app, *LIMITS),
     }
     file(
         f"/etc/systemd/system/{unit}.service",
@@ -65,12 +69,3 @@ def _scheduler(site: Site, name: str, app: App) -> None:
     )
     path = file(f"/etc/systemd/system/{unit}.timer", "scheduler.timer.j2", **values)
     timer(unit, runs=path)
-
-
-def _sandbox(name: str) -> Sandbox:
-    # PCRE compiles regular expressions to machine code, so memory must be executable.
-    return Sandbox(
-        writes=(f"{root(name)}/shared/storage",),
-        jit=True,
-        system_calls=("@resources",),
-    )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import deploying, metrics, rolling_back, serving
 from .app import App, Unknown
-from .commands import Failed
+from .commands import Failed, stop_leftovers
 from .history import History
 
 LOCKS = Path("/run/chom")
@@ -45,6 +45,7 @@ def act(command: str, app: App, more: list[str]) -> int:
             print(json.dumps(tell(app)))
             return 0
         with _alone(app):
+            stop_leftovers(app)
             if command == "deploy":
                 deploying.deploy(app)
             elif command == "rollback":

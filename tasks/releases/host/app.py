@@ -13,6 +13,17 @@ class Unknown(Exception):
 
 
 @dataclass(frozen=True)
+class Confinement:
+    """A user of an application and the systemd sandbox in which it runs commands.
+
+    properties: lines of a unit's ``[Service]`` section, among them the user.
+    """
+
+    user: str
+    properties: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class App:
     """What is known of an application before anything of it is released.
 
@@ -20,10 +31,15 @@ class App:
     newest commit of ``branch``. url: the page that answers 200 if it works; fpm and workers:
     systemd units. queues: of its jobs; redis: how redis-cli reaches them, and at last the file of
     the password. owner: the system user that runs it, whose database has the same name.
+    database_login: the option file by which the ``mariadb`` client logs in as that user.
+    build: who makes releases; runtime: who serves them.
     """
 
     name: str
     owner: str
+    database_login: str
+    build: Confinement
+    runtime: Confinement
     base: Path
     php: str
     fpm: str
@@ -51,7 +67,11 @@ class App:
     def _read(cls, path: Path) -> "App":
         written = json.loads(path.read_text())
         lists = {key: tuple(each) for key, each in written.items() if isinstance(each, list)}
-        return cls(**{**written, **lists, "base": Path(written["base"])})
+        users = {
+            key: Confinement(written[key]["user"], tuple(written[key]["properties"]))
+            for key in ("build", "runtime")
+        }
+        return cls(**{**written, **lists, **users, "base": Path(written["base"])})
 
     @classmethod
     def all(cls, folder: Path = DESCRIPTIONS) -> "list[App]":
@@ -81,9 +101,19 @@ class App:
         return self.base / "shared"
 
     @property
+    def storage(self) -> Path:
+        """The only folder of the application that it may write to: root stays out of it."""
+        return self.shared / "storage"
+
+    @property
     def views(self) -> Path:
         """Compiled views, a folder for each release: two releases must not share them."""
-        return self.shared / "storage/framework/views"
+        return self.storage / "framework/views"
+
+    @property
+    def mirror(self) -> Path:
+        """The copy of the git repository; it belongs to the build user."""
+        return self.base / "repository.git"
 
     @property
     def dumps(self) -> Path:
@@ -91,5 +121,5 @@ class App:
 
     @property
     def cache(self) -> Path:
-        """What composer keeps from one release to the next."""
+        """The build user's folders: ``composer`` (its cache) and ``storage`` (a scratch one)."""
         return Path("/var/cache/chom") / self.name

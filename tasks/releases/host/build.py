@@ -1,14 +1,25 @@
-"""From files to a release that could serve: each step by its name, none of them public."""
+"""Build a release: each step by its name, none of them public.
+
+The build user makes it and owns it meanwhile. Nothing of that user's runs when a step has ended,
+so root may then take the folder over. The application's own user sees it sealed, and owns none of
+it: root works in no folder that this user can change.
+"""
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 from .app import App
-from .commands import Failed, artisan, run
+from .commands import Failed, artisan, run, run_confined
 
 SPARE_MB = 100
-CACHES = ("config:cache", "route:cache", "view:cache", "event:cache")
+# Beside view:cache, which writes to the application's storage.
+CACHES = ("config:cache", "route:cache", "event:cache")
+# How a program of ours is run by its path, with nothing of anybody's else in its way.
+CONTENTS = (sys.executable, "-I", str(Path(__file__).with_name("contents.py")))
+# Everybody may pass, which Nginx must; only what is in ``public`` is readable to it.
+_SEALED_MODE = 0o751
 
 
 def check_room(app: App) -> None:
@@ -27,64 +38,114 @@ def check_room(app: App) -> None:
         )
 
 
+def prepare(app: App, release: Path) -> None:
+    """Make the folder of a release and those in which it is built, for the build user."""
+    app.cache.parent.mkdir(exist_ok=True)
+    if app.cache.is_dir() and app.cache.lstat().st_uid != os.geteuid():
+        # The application's own user may have put anything there.
+        shutil.rmtree(app.cache)
+    app.cache.mkdir(exist_ok=True)
+    for folder in (app.cache / "composer", app.cache / "storage", release):
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700)
+        shutil.chown(folder, app.build.user, app.build.user)
+
+
 def furnish(app: App, release: Path) -> None:
-    """Give a release what all have in common; until it is sealed, its user may write to it."""
-    shutil.rmtree(release / "storage", ignore_errors=True)
-    (release / "storage").unlink(missing_ok=True)
-    (release / "storage").symlink_to(app.shared / "storage")
-    (release / ".env").unlink(missing_ok=True)
-    (release / ".env").symlink_to(app.shared / ".env")
-    (release / "bootstrap/cache").mkdir(parents=True, exist_ok=True)
-    # What was cached elsewhere would hide the settings of this place.
-    for cached in (release / "bootstrap/cache").glob("*.php"):
-        cached.unlink()
-    (release / ".release").write_text(f"{release.name}\n")
-    run("files", ["chown", "-Rh", f"{app.owner}:{app.owner}", str(release)])
-    for folder in (app.views, app.views / release.name):
-        folder.mkdir(mode=0o750, exist_ok=True)
-        shutil.chown(folder, app.owner, app.owner)
+    """Give a release what all releases of the application have in common."""
+    scratch = app.cache / "storage"
+    command = [*CONTENTS, "furnish", str(release), str(app.shared), str(scratch)]
+    run_confined("files", app, app.build, command, writes=[release, scratch])
 
 
 def install(app: App, release: Path) -> None:
-    """What composer.json asks for, without what is for development."""
+    """Install what composer.json asks for, without what is for development."""
     if not (release / "composer.json").exists():
         return
-    app.cache.mkdir(parents=True, exist_ok=True, mode=0o755)
-    shutil.chown(app.cache, app.owner, app.owner)
+    composer = app.cache / "composer"
     options = ["--no-dev", "--no-interaction", "--prefer-dist", "--optimize-autoloader"]
-    run(
+    run_confined(
         "composer",
+        app,
+        app.build,
         [app.php, "/usr/bin/composer", "install", *options, "--no-progress", "--no-ansi"],
         cwd=release,
-        env={"HOME": str(app.cache), "COMPOSER_HOME": str(app.cache)},
-        user=app.owner,
+        env={"HOME": str(composer), "COMPOSER_HOME": str(composer)},
+        writes=[release, composer],
+        binds=_scratch(app),
     )
 
 
-def link_storage(app: App, release: Path) -> None:
-    artisan(app, release, "storage:link", "storage:link", "--force")
+def cache(app: App, release: Path) -> None:
+    """Write Laravel's caches into a release, and link what it publishes of its storage.
+
+    It is also the first step that sees a mistake in what every page needs.
+    """
+    for command in (("storage:link", "--force"), *((each,) for each in CACHES)):
+        artisan(app, app.build, release, *command, writes=[release], binds=_scratch(app))
 
 
-def fill_caches(app: App, release: Path) -> None:
-    """Also the first that sees a mistake in what every page needs: the database is untouched."""
-    for command in CACHES:
-        artisan(app, release, command, command)
+def compile_views(app: App, release: Path) -> None:
+    """Compile the views of a sealed release, as its user: they are in the storage."""
+    folder = str(app.views / release.name)
+    run_confined("view:cache", app, app.runtime, ["mkdir", "-p", "-m", "750", folder])
+    artisan(app, app.runtime, release, "view:cache")
 
 
 def seal(app: App, release: Path) -> None:
-    """From here on nobody but root changes the code that visitors get."""
+    """Give a release to root: from here on nobody else changes the code that visitors get.
+
+    The application's group reads it, and everybody what is public. No command follows a link.
+    """
+    public = release / "public"
+    run("seal", ["chown", "-Rh", f"root:{app.owner}", str(release)])
+    run("seal", ["chmod", "-R", "u=rwX,g=rX,o=", str(release)])
+    everything = ["find", "-P", str(public), "(", "-type", "d", "-o", "-type", "f", ")"]
+    if public.is_dir() and not public.is_symlink():
+        run("seal", [*everything, "-exec", "chmod", "o+rX", "{}", "+"])
+    release.chmod(_SEALED_MODE)
+
+
+def close(release: Path) -> None:
+    """Give a release that failed to root alone: it stays for a look, and never serves."""
     run("seal", ["chown", "-Rh", "root:root", str(release)])
-    cached = release / "bootstrap/cache/config.php"
-    if cached.exists():  # with every secret of .env in it
-        run("seal", ["chown", f"root:{app.owner}", str(cached)])
-        cached.chmod(0o640)
+    release.chmod(0o700)
+
+
+def is_sealed(app: App, release: Path) -> bool:
+    """Whether a release was sealed in this way, and not by an earlier version of this program."""
+    found = release.lstat()
+    return (found.st_uid, found.st_mode & 0o7777) == (os.geteuid(), _SEALED_MODE)
+
+
+def seal_earlier(app: App, release: Path) -> bool:
+    """Seal a release that an earlier version of this program made.
+
+    False if not all of it belongs to root: another user may have made it, and it must not serve.
+    """
+    others = ["find", "-P", str(release), "!", "-user", "root", "-print", "-quit"]
+    if release.is_symlink() or run("seal", others):
+        return False
+    seal(app, release)
+    return True
 
 
 def refresh(app: App, release: Path) -> None:
-    """Cache the settings of a sealed release anew: they may have changed since it was made."""
+    """Cache the settings of a sealed release again: they may have changed since it was made."""
     folder = release / "bootstrap/cache"
-    run("seal", ["chown", "-Rh", f"{app.owner}:{app.owner}", str(folder)])
+    run("seal", ["chown", "-Rh", f"{app.build.user}:{app.build.user}", str(folder)])
     try:
-        artisan(app, release, CACHES[0], CACHES[0])
+        artisan(app, app.build, release, CACHES[0], writes=[folder], binds=_scratch(app))
     finally:
         seal(app, release)
+
+
+def _scratch(app: App) -> dict[Path, Path]:
+    """A build sees a storage of its own in place of the application's."""
+    return {app.storage: app.cache / "storage"}
+
+
+def remove_views(app: App, release: str) -> None:
+    """Remove the compiled views of a release, as the user whom they belong to."""
+    folder = str(app.views / release)
+    run_confined("views", app, app.runtime, ["rm", "-rf", "--", folder])

@@ -22,7 +22,7 @@ def migrate(app: App, release: Path) -> str:
         return ""
     path = "" if _is_empty(app) else str(_dump(app, release.name))
     try:
-        artisan(app, release, "migrate", "migrate", "--force")
+        artisan(app, app.runtime, release, "migrate", "--force")
     except Failed as failure:
         failure.dump = path
         if path:
@@ -38,13 +38,23 @@ def restore_command(app: App, dump: str) -> str:
 
 def _is_pending(app: App, release: Path) -> bool:
     try:
-        return bool(_PENDING.search(artisan(app, release, "migrate:status", "migrate:status")))
+        return bool(_PENDING.search(artisan(app, app.runtime, release, "migrate:status")))
     except Failed:
         return True  # there is no table of migrations yet
 
 
 def _is_empty(app: App) -> bool:
-    return not run("dump", ["mariadb", "-NBe", "show tables", app.owner]).strip()
+    return not query(app, "dump", "show tables").strip()
+
+
+def query(app: App, step: str, statement: str, timeout_s: int = 60) -> str:
+    """Ask the application's database as its own user; the rows, separated by tabs.
+
+    Never as root: a view or a function of the application's could run with the rights of the one
+    who asks. Raises Failed.
+    """
+    login = f"--defaults-file={app.database_login}"
+    return run(step, ["mariadb", login, "-NBe", statement, app.owner], timeout_s=timeout_s)
 
 
 def _dump(app: App, name: str) -> Path:

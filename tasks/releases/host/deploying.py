@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from . import build, database, serving, source
 from .app import App
 from .commands import Failed
 from .history import History
+
+# How a release lies on the disk: where that changes, each application gets a new one.
+LAYOUT = 2
 
 
 def is_live(app: App) -> bool:
@@ -32,14 +36,14 @@ def deploy(app: App) -> None:
     try:
         _say(f"release {release.name} of {app.name}")
         build.check_room(app)
-        release.mkdir(mode=0o755)
+        build.prepare(app, release)
         source.unpack(app, revision, release)
         build.furnish(app, release)
         build.install(app, release)
-        build.link_storage(app, release)
-        build.fill_caches(app, release)
-        dump = database.migrate(app, release)
+        build.cache(app, release)
         build.seal(app, release)
+        build.compile_views(app, release)
+        dump = database.migrate(app, release)
         serving.try_out(app, release)
         made = {"revision": revision, "inputs": inputs, "dump": dump}
         history.note(release.name, "made", **made)
@@ -68,9 +72,10 @@ def settle(app: App, history: History) -> None:
     if release and (last is None or last.event != "live"):
         _finish(app, history, release)
     live, good = serving.live(app), history.good()
-    for folder in app.releases.iterdir():
+    for folder in _folders(app):
         if folder != live and folder.name not in good:
             _remove(app, folder)
+    _seal_earlier(app)
 
 
 def _finish(app: App, history: History, release: Path) -> None:
@@ -106,8 +111,11 @@ def _note_bad(history: History, release: Path, failure: Failed, **details: str) 
 
 def _discard(app: App, release: Path) -> None:
     """Leave what failed until the next deployment, for a look at it, unless room is short."""
+    if release.exists():
+        with suppress(Failed):
+            build.close(release)
     usage = shutil.disk_usage(app.base)
-    if usage.free < usage.total / 10:
+    if release.exists() and usage.free < usage.total / 10:
         _remove(app, release)
 
 
@@ -115,14 +123,33 @@ def _prune(app: App, history: History) -> None:
     """Leave the newest good releases; what failed is not counted."""
     live = serving.live(app)
     kept = history.good()[-app.keep_releases :]
-    for folder in app.releases.iterdir():
+    for folder in _folders(app):
         if folder.name not in kept and folder != live:
             _remove(app, folder)
+    _seal_earlier(app)
+
+
+def _seal_earlier(app: App) -> None:
+    """Seal what earlier versions of this program made, but for what visitors get meanwhile."""
+    live = serving.live(app)
+    for folder in _folders(app):
+        if folder == live or build.is_sealed(app, folder) or build.seal_earlier(app, folder):
+            continue
+        _say(f"{folder.name} is removed: not all of it belongs to root, so it must never serve")
+        _remove(app, folder)
+
+
+def _folders(app: App) -> list[Path]:
+    return sorted(app.releases.iterdir()) if app.releases.is_dir() else []
 
 
 def _remove(app: App, folder: Path) -> None:
-    shutil.rmtree(app.views / folder.name, ignore_errors=True)
-    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(Failed):
+        build.remove_views(app, folder.name)
+    if folder.is_symlink():
+        folder.unlink()
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _serves(app: App, inputs: str) -> bool:
@@ -134,7 +161,7 @@ def _serves(app: App, inputs: str) -> bool:
 def _inputs(app: App, revision: str) -> str:
     """The hash of all that a release is made from: other secrets or another PHP are a new one."""
     settings = (app.shared / ".env").read_bytes()
-    return hashlib.sha256(f"{revision} {app.php} ".encode() + settings).hexdigest()
+    return hashlib.sha256(f"{LAYOUT} {revision} {app.php} ".encode() + settings).hexdigest()
 
 
 def _say(text: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from . import serving
 from .app import App
 from .commands import PATH, Failed, run
+from .database import query
 from .history import History
 
 # What Laravel calls the parts of a queue, and what is asked of Redis for each.
@@ -86,7 +87,7 @@ def _failed(app: App) -> int | None:
     """None where MariaDB does not answer; 0 where there is no table of them."""
 
     def ask(question: str) -> str:
-        return run("metrics", ["mariadb", "-NBe", question, app.owner], limit_s=10).strip()
+        return query(app, "metrics", question, timeout_s=10).strip()
 
     try:
         table = ask("show tables like 'failed_jobs'")

@@ -35,6 +35,9 @@ def roll_back(app: App, name: str | None) -> None:
     chosen = choose(app, history, name)
     before = serving.live(app)
     assert before is not None
+    earlier = app.releases / chosen
+    if not build.is_sealed(app, earlier) and not build.seal_earlier(app, earlier):
+        raise Failed("seal", f"not all of {chosen} belongs to root, so it must never serve")
     try:
         build.refresh(app, app.releases / chosen)
         serving.try_out(app, app.releases / chosen)

@@ -1,16 +1,17 @@
 """Where the files of a release come from: a git repository, or whoever deploys."""
 
 import base64
-import io
 import shlex
+import shutil
 import sys
-import tarfile
 from pathlib import Path
 
 from .app import App
-from .commands import Failed, run
+from .build import CONTENTS
+from .commands import Failed, run_confined
 
 STEP = "fetch"
+_GIT = {"GIT_TERMINAL_PROMPT": "0", "HOME": "/nonexistent"}
 
 
 def wanted(app: App) -> str:
@@ -30,45 +31,50 @@ def wanted(app: App) -> str:
 
 
 def unpack(app: App, revision: str, folder: Path) -> None:
-    """Put the files of a revision into an empty folder. Raises Failed."""
+    """Put the files of a revision into an empty folder of the build user's. Raises Failed."""
     if app.repository:
         _check_out(app, revision, folder)
     else:
-        _take(folder)
+        _take(app, folder)
 
 
 def _check_out(app: App, revision: str, folder: Path) -> None:
-    mirror = app.base / "repository.git"
-    if not (mirror / "HEAD").exists():
-        run(STEP, ["git", "init", "--quiet", "--bare", str(mirror)])
-        mirror.chmod(0o700)
+    _own_mirror(app)
+    here = ["--git-dir", str(app.mirror)]
+    if not (app.mirror / "HEAD").exists():
+        _git(app, *here, "init", "--quiet", "--bare")
     everything = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
     arguments = ["fetch", "--quiet", "--prune", "--no-write-fetch-head", "--"]
-    _git(app, "--git-dir", str(mirror), *arguments, str(app.repository), *everything)
-    archive = folder / ".archive.tar"
-    _git(app, "--git-dir", str(mirror), "archive", "-o", str(archive), revision)
-    try:
-        with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="data")
-    except tarfile.TarError as error:
-        raise Failed(STEP, f"the repository has what no release may have: {error}") from None
-    finally:
-        archive.unlink(missing_ok=True)
+    _git(app, *here, *arguments, str(app.repository), *everything)
+    pipe = 'set -o pipefail; git --git-dir "$1" archive "$2" | "${@:3}"'
+    unpack = [*CONTENTS, "unpack", str(folder)]
+    command = ["bash", "-c", pipe, "unpack", str(app.mirror), revision, *unpack]
+    run_confined(STEP, app, app.build, command, writes=[folder])
 
 
-def _take(folder: Path) -> None:
+def _own_mirror(app: App) -> None:
+    """Have a folder for the copy of the repository that belongs to the build user."""
+    mirror = app.mirror
+    if mirror.is_dir() and mirror.owner() != app.build.user:
+        # Of an earlier version of this program, and root's: it is fetched again.
+        shutil.rmtree(mirror)
+    if not mirror.is_dir():
+        mirror.mkdir(mode=0o700)
+        shutil.chown(mirror, app.build.user, app.build.user)
+
+
+def _take(app: App, folder: Path) -> None:
     """The files as they come: a tarball in base64."""
     try:
         packed = base64.b64decode(sys.stdin.buffer.read())
-        with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as tar:
-            tar.extractall(folder, filter="data")
-    except tarfile.FilterError as error:
-        raise Failed(STEP, f"the files have what no release may have: {error}") from None
-    except (ValueError, EOFError, OSError, tarfile.TarError) as error:
+    except ValueError as error:
         raise Failed(STEP, f"the files did not arrive whole: {error}") from None
+    command = [*CONTENTS, "unpack", str(folder)]
+    run_confined(STEP, app, app.build, command, writes=[folder], stdin=packed)
 
 
 def _git(app: App, *arguments: str) -> str:
+    """What git said, which sees the key of the repository and nothing else of root's."""
     options = {
         "BatchMode": "yes",
         "ConnectTimeout": "15",
@@ -77,10 +83,22 @@ def _git(app: App, *arguments: str) -> str:
         "UserKnownHostsFile": app.known_hosts,
     }
     ssh = ["ssh", *(part for name, value in options.items() for part in ("-o", f"{name}={value}"))]
+    command = ["git", *arguments]
     if app.deploy_key:
-        ssh += ["-o", "IdentitiesOnly=yes", "-i", app.deploy_key]
-    env = {"GIT_SSH_COMMAND": shlex.join(ssh), "GIT_TERMINAL_PROMPT": "0", "HOME": "/root"}
-    return run(STEP, ["git", *arguments], env=env, limit_s=600)
+        # Where systemd puts it, git is told by the shell that starts it.
+        ssh += ["-o", "IdentitiesOnly=yes", "-i"]
+        start = 'GIT_SSH_COMMAND="$GIT_SSH_COMMAND $CREDENTIALS_DIRECTORY/deploy_key" exec "$@"'
+        command = ["sh", "-c", start, "git", *command]
+    return run_confined(
+        STEP,
+        app,
+        app.build,
+        command,
+        env={**_GIT, "GIT_SSH_COMMAND": shlex.join(ssh)},
+        writes=[app.mirror] if app.mirror.exists() else [],
+        credentials={"deploy_key": app.deploy_key} if app.deploy_key else {},
+        timeout_s=600,
+    )
 
 
 def _pairs(told: str) -> list[tuple[str, str]]:
