@@ -4,6 +4,7 @@ from tasks.component import Site, component
 from tasks.node_exporter.component import TEXTFILES
 from tasks.operations.releases import PROGRAM
 from tasks.resources import directory, file, timer
+from tasks.sandbox import Sandbox
 
 
 @component(needs=["node_exporter", "redis", "mariadb", "releases"])
@@ -16,6 +17,8 @@ def app_metrics(site: Site) -> None:
         "metrics.service.j2",
         program=PROGRAM,
         written=written,
+        # Root's, for the passwords that it reads, but without any of root's powers.
+        sandbox=Sandbox(writes=(TEXTFILES,)),
     )
     path = file("/etc/systemd/system/chom-app-metrics.timer", "metrics.timer.j2")
     timer("chom-app-metrics", runs=path, makes=[written])
