@@ -15,6 +15,7 @@ from facts.health import Health
 from state.run import current
 from tasks.availability import check_packages
 from tasks.component import Site, declare
+from tasks.laravel.preflight import check_names
 from tasks.preflight import check
 from tasks.prometheus.preflight import check_step_back
 from tasks.stacks import STACKS, addresses, announcements, order_of
@@ -40,6 +41,7 @@ def prepare(target: Target) -> None:
         stack = stacks[target.role]
         findings += check_packages(site, stack, health, load_versions(), dry=run.options.dry)
         findings += check_step_back(target)
+        findings += check_names(target, owned)
     if run.checked(host, hardware, findings) and site:
         run.learn(host, health["records"])
         steps = declare(stacks, site)

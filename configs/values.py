@@ -16,6 +16,13 @@ RESERVED_NAMES = frozenset({
     "backup", "list", "irc", "nobody", "sshd", "messagebus", "mysql", "mariadb", "redis", "nginx",
     "prometheus", "alertmanager", "grafana", "loki", "promtail", "alloy", "information_schema",
     "performance_schema", "test",
+    # Groups of Debian's, accounts of its images, and users of other components.
+    "adm", "admin", "audio", "cdrom", "crontab", "debian", "dialout", "dip", "disk", "fax",
+    "floppy", "git", "input", "kmem", "kvm", "mtail", "netdev", "nogroup", "operator", "plugdev",
+    "polkitd", "postfix", "postgres", "render", "sasl", "sgx", "shadow", "shipper", "src", "ssh",
+    "staff", "statd", "sudo", "tape", "tcpdump", "tty", "ubuntu", "users", "utmp", "uuidd",
+    "vagrant", "video", "voice", "www", "blackbox_exporter", "log_shipper", "mysqld_exporter",
+    "nginx_exporter", "node_exporter", "redis_exporter", "request_metrics",
     # Debian's packages have a file by this name in logrotate.d.
     "alternatives", "apt", "btmp", "certbot", "dpkg", "rsyslog", "ufw", "wtmp",
     # A pool of PHP-FPM by this name is ours, or is none; secrets by these names are ours.

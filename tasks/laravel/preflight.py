@@ -1,0 +1,64 @@
+"""Preflight check of applications: their names and folders belong to nobody else."""
+
+from collections.abc import Container
+
+from pyinfra import host
+
+from configs import Target
+from configs.findings import Finding
+from facts.users import TakenNames
+from tasks.laravel.places import build_user, root
+from tasks.operations.users import SHELL
+
+# Accounts of persons begin here, by Debian's policy.
+_FIRST_PERSON = 1000
+
+
+def check_names(target: Target, owned: Container[tuple[str, str]]) -> list[Finding]:
+    """Refuse an application whose account, group or folder is there and not ours.
+
+    + owned: what is ours by the records, kind and name
+
+    An account that looks exactly as we make it counts as ours, also where no record tells of it.
+    """
+    apps = list(target.apps) if target.role == "vpsmanager" else []
+    if not apps:
+        return []
+    accounts = {name: root(name) for name in apps}
+    accounts |= {build_user(name): "/nonexistent" for name in apps}
+    paths = [root(name) for name in apps]
+    taken = host.get_fact(TakenNames, names=list(accounts), paths=paths)
+    users = {
+        line.removeprefix("user/").split(" ", 1)[0]: line
+        for line in taken
+        if line.startswith("user/")
+    }
+    findings = []
+    for name, home in accounts.items():
+        app = name.removeprefix("_")
+        if ("users", name) in owned:
+            continue
+        if name in users and not _is_made_by_us(users[name], home):
+            _, home_found, shell, uid = users[name].split(" ")
+            found = f"an account {name} (uid {uid}, home {home_found}, shell {shell})"
+            findings.append(_refused(app, found))
+        elif name not in users and f"group/{name}" in taken:
+            findings.append(_refused(app, f"a group {name}"))
+        elif name not in users and f"path/{home}" in taken:
+            findings.append(_refused(app, f"a folder {home}"))
+    return findings
+
+
+def _is_made_by_us(line: str, home: str) -> bool:
+    _, found, shell, uid = line.split(" ")
+    return (found, shell) == (home, SHELL) and int(uid) < _FIRST_PERSON
+
+
+def _refused(app: str, found: str) -> Finding:
+    return Finding(
+        f"application {app}",
+        f"{found}, which no deploy made",
+        "a name that nothing on the server has yet: it would be taken over",
+        "give the application another name under `apps:`, or rename what is there; if it is of an"
+        " earlier deploy whose records are lost, fetch them: python -m state sync",
+    )
