@@ -63,7 +63,10 @@ FAULTS = {
         on_machine(f"rm {DISK}/zeros"),
         prepare=on_machine(f"mkdir {DISK} && mount -t tmpfs -o size=64m drill {DISK} && sleep 15"),
     ),
-    "PHP-FPM dies": killed("php8.4-fpm", "PhpFpmDown", "AppDown", "NginxServerErrors"),
+    # Its sockets alone would start it at the next request.
+    "PHP-FPM is stopped": stopped(
+        "laravel-php8.4.socket laravel-php8.4", "PhpFpmDown", "AppDown", "NginxServerErrors"
+    ),
     "Nginx dies": killed(
         "nginx", "NginxDown", "PhpFpmDown", "LogShipperDown", "ExporterDown", "AppDown"
     ),

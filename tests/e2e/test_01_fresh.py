@@ -40,7 +40,7 @@ SECURED = [
     ("vpsmanager", "mariadb"),
     ("vpsmanager", "redis-server"),
     ("vpsmanager", "redis-server@cache"),
-    ("vpsmanager", "php8.4-fpm"),
+    ("vpsmanager", "laravel-php8.4"),
     ("vpsmanager", "nginx"),
 ]
 # What serves requests, and the one user that may do so; root is never one of them.
@@ -62,6 +62,7 @@ RUNS_AS = [
     ("vpsmanager", "/etc/alloy/config.alloy", "alloy"),
     ("vpsmanager", "mariadbd", "mysql"),
     ("vpsmanager", "redis-server", "redis"),
+    ("vpsmanager", "php-fpm: master", "laravel"),
     ("vpsmanager", "php-fpm: pool", "laravel"),
     ("vpsmanager", "nginx: worker", "www-data"),
 ]
@@ -209,9 +210,9 @@ def test_sizes_follow_the_hardware(first: First) -> None:
     pool = answer(lab, "vpsmanager", "mariadb -NBe 'select @@innodb_buffer_pool_size'")
     assert int(pool) == 1024 * 1024 * 1024
     assert int(redis(lab, "vpsmanager", "config get maxmemory")) == 256 * 1024 * 1024
-    children = answer(lab, "vpsmanager", "php-fpm8.4 -tt 2>&1 | grep pm.max_children")
-    # The pool that is there before any application serves nothing but its own status.
-    assert sorted(line.split()[-1] for line in children.splitlines()) == ["1", "24"]
+    config = "/etc/chom/php/laravel-8.4.conf"
+    children = answer(lab, "vpsmanager", f"grep pm.max_children {config}")
+    assert children == "pm.max_children = 24"
 
 
 @pytest.mark.parametrize(("machine", "vcpus"), [("observability", 1), ("vpsmanager", 2)])

@@ -69,9 +69,12 @@ def test_hardware_is_the_machines(first: First, machine: str) -> None:
 def test_resources_created_names_what_is_new(first: First) -> None:
     created = first.record.targets["vpsmanager"].resources_created
     assert {"laravel", "node_exporter"} <= set(created.users)
-    assert {"mariadb.service", "redis-server.service", "php8.4-fpm.service", "nginx.service"} <= (
-        set(created.services)
-    )
+    assert {
+        "mariadb.service",
+        "redis-server.service",
+        "laravel-php8.4.service",
+        "nginx.service",
+    } <= (set(created.services))
     assert {"ufw allow 80/tcp", "ufw allow 22/tcp"} <= set(created.firewall_rules)
     assert {"mariadb-server", "redis-server", "nginx", "ufw"} <= set(created.packages)
     assert {"/var/www/laravel", "/var/www/laravel/shared"} <= set(created.directories)

@@ -31,7 +31,7 @@ CHECKPOINT_S = 75
 LATER = "503"
 # Loki's own answer to a push without lines: the password was right.
 TAKEN = "422"
-ROTATIONS = ("nginx", "mariadb", "php8.4-fpm", "laravel")
+ROTATIONS = ("nginx", "mariadb", "php-laravel", "laravel")
 
 
 def logged(platform: Platform, query: str) -> list[str]:
@@ -74,7 +74,7 @@ def reloads(platform: Platform) -> list[str]:
 def reload_php(platform: Platform) -> None:
     """Reload PHP-FPM, and wait until its words on that arrive."""
     before = len(reloads(platform))
-    answer(platform.lab, "vpsmanager", "systemctl reload php8.4-fpm")
+    answer(platform.lab, "vpsmanager", "systemctl reload laravel-php8.4")
     wait_for("PHP-FPM's reload", lambda: len(reloads(platform)) > before, SOON_S, every_s=0.5)
 
 

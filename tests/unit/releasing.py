@@ -9,7 +9,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,8 +19,16 @@ from typing import Any
 import pytest
 
 from tasks import archives
-from tasks.releases.host import build, deploying, history, rolling_back, serving
-from tasks.releases.host.app import App
+from tasks.releases.host import (
+    build,
+    commands,
+    contents,
+    deploying,
+    history,
+    rolling_back,
+    serving,
+)
+from tasks.releases.host.app import App, Confinement
 from tasks.releases.host.commands import Failed
 from tasks.releases.host.history import Event, History
 
@@ -27,6 +36,14 @@ NAME = "shop"
 FULL = SimpleNamespace(total=100 << 30, used=95 << 30, free=5 << 30)
 ROOMY = SimpleNamespace(total=100 << 30, used=50 << 30, free=50 << 30)
 Health = Callable[[str, bool], str]
+CONFINED = "confined"
+
+
+def confined(
+    unit: str, properties: Sequence[str], command: Sequence[str], cwd: Path, env: Mapping[str, str]
+) -> list[str]:
+    """The command line of a confined command on a machine that has no systemd."""
+    return [CONFINED, str(cwd), *command]
 
 
 class Clock:
@@ -58,7 +75,10 @@ class Machine:
         self.files = folder / "files"
         self._furnish()
         self.app = self.described()
+        self._really_run = subprocess.run
         patch.setattr(subprocess, "run", self._run)
+        patch.setattr(commands, "confined_command", confined)
+        patch.setattr(os, "geteuid", lambda: os.stat(folder).st_uid)
         patch.setattr(time, "sleep", lambda _: None)
         patch.setattr(shutil, "chown", lambda *_: None)
         patch.setattr(shutil, "disk_usage", lambda _: self.usage)
@@ -85,6 +105,9 @@ class Machine:
         described: dict[str, Any] = {
             "name": NAME,
             "owner": NAME,
+            "database_login": "/etc/chom/mariadb/shop.cnf",
+            "build": Confinement(f"_{NAME}", ("User=_shop",)),
+            "runtime": Confinement(NAME, ("User=shop",)),
             "base": self.folder / NAME,
             "php": "/usr/bin/php8.4",
             "fpm": "php8.4-fpm.service",
@@ -167,20 +190,36 @@ class Machine:
     # What the commands do
 
     def _run(self, command: Sequence[str], **options: Any) -> "subprocess.CompletedProcess[Any]":
+        here = self.folder
+        if command[0] == CONFINED:
+            here, command = Path(command[1]), command[2:]
         name = _name(command)
         self.before(name)
         self.commands.append(name)
         said = self.says.get(name, "")
         code = 1 if name in self.fails else 0
         if not code:
-            said = self._do(name, command, options) or said
+            try:
+                said = self._do(name, command, here, options) or said
+            except contents.Refused as error:
+                said, code = str(error), 1
         output: str | bytes = said if options.get("text") else said.encode()
         return subprocess.CompletedProcess(list(command), code, output, output)
 
-    def _do(self, name: str, command: Sequence[str], options: dict[str, Any]) -> str:
-        here = Path(options.get("cwd") or self.folder)
+    def _do(self, name: str, command: Sequence[str], here: Path, options: dict[str, Any]) -> str:
         database = self.folder / "database"
-        if name == "composer install":
+        if name == "unpack":
+            with patched_stdin(options["input"]):
+                contents.unpack(Path(command[-1]))
+        elif name == "furnish":
+            contents.furnish(*map(Path, command[-3:]))
+        elif name in ("chmod", "find"):
+            return self._really_run(command, capture_output=True, text=True, check=True).stdout
+        elif name == "mkdir":
+            Path(command[-1]).mkdir(parents=True, exist_ok=True)
+        elif name == "rm":
+            shutil.rmtree(command[-1], ignore_errors=True)
+        elif name == "composer install":
             (here / "vendor").mkdir()
             (here / "vendor/autoload.php").write_text("<?php")
         elif name == "artisan config:cache":
@@ -214,10 +253,22 @@ class Machine:
 def _name(command: Sequence[str]) -> str:
     """A command by what it does."""
     program, *words = command
+    if program == sys.executable:
+        return words[2]
     if program.startswith("/usr/bin/php"):
         return f"{os.path.basename(words[0])} {words[1]}"
     if program == "bash":
         return "dump"
     if program == "mariadb":
-        return f"mariadb {words[1]}"
+        return f"mariadb {words[2]}"
     return f"{program} {words[0]}" if program in ("systemctl", "git") else program
+
+
+@contextmanager
+def patched_stdin(content: bytes) -> Iterator[None]:
+    """Standard input with these bytes, for code that a process of its own would run."""
+    before, sys.stdin = sys.stdin, SimpleNamespace(buffer=io.BytesIO(content))
+    try:
+        yield
+    finally:
+        sys.stdin = before

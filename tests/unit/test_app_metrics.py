@@ -38,7 +38,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     def run(command: Sequence[str], **options: Any) -> Any:
         words = [command[0]]
         if command[0] == "mariadb":
-            words.append(command[2].split()[0])
+            words.append(command[3].split()[0])
         if command[0] == "redis-cli":
             assert "the password" not in command
             assert options["env"]["REDISCLI_AUTH"] == "the password"

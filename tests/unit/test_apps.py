@@ -347,7 +347,7 @@ def test_a_server_of_ones_own_is_known_once_its_key_is_written(tmp_path: Path) -
     [
         ("logs_password", "secrets: [WEB]", "LOGS_PASSWORD_WEB"),
         ("metrics_tls", "secrets: [KEY_WEB]", "METRICS_TLS_KEY_WEB"),
-        ("redis_exporter", "secrets: [PASSWORD_WEB]", "REDIS_EXPORTER_PASSWORD_WEB"),
+        ("redis_exporter_password", "secrets: [WEB]", "REDIS_EXPORTER_PASSWORD_WEB"),
     ],
 )
 def test_no_application_can_have_the_secret_of_a_target(

@@ -47,7 +47,8 @@ def pool(text: str) -> dict[str, str]:
     """The settings of the one pool of a file."""
     parser = ConfigParser(interpolation=None, delimiters=["="])
     parser.read_string(text)
-    [name] = parser.sections()
+    [common, name] = parser.sections()
+    assert common == "global"
     return dict(parser[name])
 
 
@@ -73,8 +74,9 @@ def env(text: str) -> dict[str, Any]:
 
 
 def test_every_pool_is_one_that_php_fpm_takes() -> None:
-    template = templates.get_template("laravel/pool.conf.j2")
-    names = ("name", "base", "socket", "status_path", "status_socket", "slow_log", "slow_s")
+    template = templates.get_template("php/pool.conf.j2")
+    names = ("name", "socket", "status_path", "status_socket", "log", "slow_log", "slow_s")
+    names += ("sessions", "opcache_mb")
     for children in (*range(1, 300), 4096):
         found = pool(template.render(children=children, **dict.fromkeys(names, "x")))
         most, start, least_spare, most_spare = (
@@ -97,18 +99,26 @@ def test_every_pool_is_one_that_php_fpm_takes() -> None:
 )
 def test_applications_share_the_memory(folder: Path, apps: str, children: list[int]) -> None:
     _, texts = declared(folder, apps)
-    pools = [text for path, text in texts.items() if "/pool.d/chom-" in path]
+    pools = [text for path, text in texts.items() if path.startswith("/etc/chom/php/")]
     assert [int(pool(text)["pm.max_children"]) for text in pools] == children
 
 
 def test_each_pool_is_of_its_user_and_its_php(texts: Texts) -> None:
     for version, name in (("8.4", "shop"), ("8.3", "blog"), ("8.4", "own_page")):
-        found = pool(texts[f"/etc/php/{version}/fpm/pool.d/chom-{name}.conf"])
-        assert (found["user"], found["group"]) == (name, name)
-        assert found["listen"] == f"/run/php/{name}-{version}.sock"
-        assert found["listen.mode"] == "0660" and found["listen.group"] == "www-data"
-        limited = found["php_admin_value[open_basedir]"].split(":")
-        assert [each for each in limited if each.startswith("/var/www")] == [f"/var/www/{name}/"]
+        found = pool(texts[f"/etc/chom/php/{name}-{version}.conf"])
+        # systemd starts it as its user, and makes the socket for Nginx.
+        assert "user" not in found and "listen.owner" not in found
+        assert found["listen"] == f"/run/chom-php/{name}-{version}.sock"
+        service = texts[f"/etc/systemd/system/{name}-php{version}.service.d/chom.conf"].splitlines()
+        assert {f"User={name}", f"Group={name}", f"BindReadOnlyPaths=/var/www/{name}"} <= {*service}
+        assert f"ReadWritePaths=-/var/www/{name}/shared/storage" in service
+        started = unit(texts[f"/etc/systemd/system/{name}-php{version}.service"])["Service"]
+        sockets = started["Environment"].removeprefix("FPM_SOCKETS=").split(",")
+        assert [each.rpartition("=")[2] for each in sockets] == ["3", "4"]
+        opened = texts[f"/etc/systemd/system/{name}-php{version}.socket"]
+        listens = re.findall("^ListenStream=(.+)$", opened, re.MULTILINE)
+        assert [each.rpartition("=")[0] for each in sockets] == listens
+        assert "SocketUser=www-data" in opened and "SocketMode=0600" in opened
 
 
 def test_every_version_has_its_packages_and_service(made: tuple[Declaration, Texts]) -> None:
@@ -119,7 +129,7 @@ def test_every_version_has_its_packages_and_service(made: tuple[Declaration, Tex
     }  # fmt: skip
     for version in ("8.3", "8.4"):
         assert {f"php{version}-fpm", f"php{version}-cli", f"php{version}-redis"} <= installed
-        assert f"Service php{version}-fpm" in labels(declaration, "php")
+        assert f"Service php{version}-fpm" in labels(declaration, "php_leftovers")
         assert f"/etc/php/{version}/fpm/conf.d/90-chom.ini" in texts
     assert "php is PHP 8.4" in labels(declaration, "php")
 
@@ -198,7 +208,7 @@ def test_the_program_reads_what_was_described(texts: Texts, tmp_path: Path) -> N
     assert shop.deploy_key == "/etc/chom/apps/shop.key"
     assert shop.workers == ("shop-worker-1.service", "shop-worker-2.service")
     assert shop.queues == ("high", "low") and shop.base == Path("/var/www/shop")
-    assert (blog.php, blog.fpm) == ("/usr/bin/php8.3", "php8.3-fpm.service")
+    assert (blog.php, blog.fpm) == ("/usr/bin/php8.3", "blog-php8.3.service")
     assert (shop.url, blog.url) == ("http://shop.org/up", "http://blog.org/health")
     for handed_over in (blog, page):
         assert handed_over.repository is None and handed_over.deploy_key is None
@@ -287,6 +297,7 @@ def test_who_wants_no_workers_has_none(made: tuple[Declaration, Texts]) -> None:
 
 def test_our_units_are_known_by_their_first_line(texts: Texts) -> None:
     ours = [p for p in texts if "/shop-" in p and p.startswith(UNITS) and ".d/" not in p]
+    ours = [path for path in ours if "/shop-php" not in path]
     firsts = {texts[path].splitlines()[0] for path in ours}
     assert len(ours) == 4 and len(firsts) == 1
 
@@ -313,13 +324,13 @@ def test_each_pools_metrics_are_at_a_place_of_its_own(texts: Texts) -> None:
     site = texts["/etc/nginx/sites-enabled/phpfpm_exporter.conf"]
     found = re.findall(r"location = (\S+) \{.*?fastcgi_pass unix:(\S+);", site, flags=re.S)
     assert found == [
-        ("/metrics/shop", "/run/php/shop-8.4-status.sock"),
-        ("/metrics/blog", "/run/php/blog-8.3-status.sock"),
-        ("/metrics/own_page", "/run/php/own_page-8.4-status.sock"),
+        ("/metrics/shop", "/run/chom-php/shop-8.4-status.sock"),
+        ("/metrics/blog", "/run/chom-php/blog-8.3-status.sock"),
+        ("/metrics/own_page", "/run/chom-php/own_page-8.4-status.sock"),
     ]
     for name, version in (("shop", "8.4"), ("blog", "8.3")):
-        told = pool(texts[f"/etc/php/{version}/fpm/pool.d/chom-{name}.conf"])
-        assert told["pm.status_listen"] == f"/run/php/{name}-{version}-status.sock"
+        told = pool(texts[f"/etc/chom/php/{name}-{version}.conf"])
+        assert told["pm.status_listen"] == f"/run/chom-php/{name}-{version}-status.sock"
 
 
 def test_logs_have_names_of_their_own(made: tuple[Declaration, Texts]) -> None:
@@ -340,7 +351,7 @@ def test_what_rotates_logs_is_each_ones_own(texts: Texts) -> None:
         for line in text.splitlines() if line.endswith("{")
     ]  # fmt: skip
     assert len(rotated) == len(set(rotated))
-    assert {f"/var/log/php-{name}.slow.log" for name in ("shop", "blog", "own_page")} <= {*rotated}
+    assert {f"/var/log/chom/{name}/php.log" for name in ("shop", "blog", "own_page")} <= {*rotated}
 
 
 def test_each_application_is_proven_to_serve(made: tuple[Declaration, Texts]) -> None:

@@ -3,22 +3,29 @@
 import base64
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from tasks.releases.host import deploying
+from tasks.releases.host import build, commands, deploying, source
+from tasks.releases.host.app import App, Confinement
 from tests.unit.releasing import FULL, Machine
 
 # Every command of a deployment with a migration, before anybody else gets the release, and the
 # step that is named when it fails.
 STEPS = {
-    "chown": "files",
+    "unpack": "fetch",
+    "furnish": "files",
     "composer install": "composer",
     "artisan storage:link": "storage:link",
     "artisan config:cache": "config:cache",
     "artisan route:cache": "route:cache",
-    "artisan view:cache": "view:cache",
     "artisan event:cache": "event:cache",
+    "chown": "seal",
+    "chmod": "seal",
+    "find": "seal",
+    "mkdir": "view:cache",
+    "artisan view:cache": "view:cache",
     "mariadb show tables": "dump",
     "dump": "dump",
     "artisan migrate": "migrate",
@@ -92,22 +99,25 @@ def test_cached_secrets_are_for_the_application_alone(machine: Machine) -> None:
     assert cached.stat().st_mode & 0o777 == 0o640
 
 
-def test_it_is_built_by_its_user_and_sealed_before_it_is_public(
+def test_it_is_built_by_its_build_user_and_sealed_before_its_own_user_sees_it(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ran: list[tuple[str, str | None]] = []
-    real = machine._run
+    ran: list[tuple[str, str]] = []
+    real = commands.run_confined
 
-    def spy(command: list[str], **options: object) -> object:
-        ran.append((" ".join(command[:3]), options.get("user")))  # type: ignore[arg-type]
-        return real(command, **options)
+    def spy(step: str, app: App, who: Confinement, command: list[str], **options: Any) -> str:
+        ran.append((who.user, step))
+        return real(step, app, who, command, **options)
 
-    monkeypatch.setattr("subprocess.run", spy)
+    for module in (build, commands, source):
+        monkeypatch.setattr(module, "run_confined", spy)
     machine.deploy()
-    assert {user for command, user in ran if command.startswith("/usr/bin/php")} == {"shop"}
-    sealed = ran.index(("chown -Rh root:root", None))
-    assert all(not command.startswith("/usr/bin/php") for command, _ in ran[sealed:])
-    assert min(i for i, (command, _) in enumerate(ran) if command.startswith("curl")) > sealed
+    steps = ["fetch", "files", "composer", "storage:link", "config:cache", "route:cache"]
+    assert ran[:7] == [("_shop", step) for step in [*steps, "event:cache"]]
+    assert {user for user, _ in ran[7:]} == {"shop"}
+    sealed = machine.commands.index("chown")
+    assert machine.commands.index("artisan event:cache") < sealed
+    assert sealed < machine.commands.index("artisan view:cache") < machine.commands.index("curl")
 
 
 def test_an_application_without_composer_needs_none(machine: Machine) -> None:
@@ -130,8 +140,8 @@ def test_it_is_tried_out_before_and_watched_after_the_switch(machine: Machine) -
 
 def test_a_worker_that_does_not_run_is_left_alone(machine: Machine) -> None:
     real = machine._do
-    machine._do = lambda name, command, options: (  # type: ignore[method-assign]
-        "inactive\n" if name == "systemctl show" else real(name, command, options)
+    machine._do = lambda name, *how: (  # type: ignore[method-assign]
+        "inactive\n" if name == "systemctl show" else real(name, *how)
     )
     machine.deploy()
     assert "systemctl restart" not in machine.commands

@@ -1,12 +1,17 @@
 """Where a release's files come from: real git with a repository in a folder, and archives."""
 
+import os
+import pwd
+import shlex
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tasks.releases.host import commands, source
-from tasks.releases.host.app import App
+from tasks.releases.host.app import App, Confinement
 from tasks.releases.host.commands import Failed, run
 from tests.unit.releasing import NAME
 
@@ -38,14 +43,24 @@ class Repository:
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
     # Nobody's own settings change what git does here.
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    monkeypatch.setattr(commands, "confined_command", unconfined)
     made = Repository(tmp_path / "theirs")
     made.commit("artisan", "one")
     return made
 
 
+def unconfined(
+    unit: str, properties: Sequence[str], command: Sequence[str], cwd: Path, env: Mapping[str, str]
+) -> list[str]:
+    """The same command as whoever runs the tests."""
+    return ["env", *(f"{name}={value}" for name, value in env.items()), *command]
+
+
 def described(folder: Path, **changes: object) -> App:
     (folder / NAME).mkdir(exist_ok=True)
     common: dict[str, object] = dict.fromkeys(App.__dataclass_fields__, "")
+    user = pwd.getpwuid(os.getuid()).pw_name
+    common |= {"name": NAME, "build": Confinement(user, ())}
     common |= {"base": folder / NAME, "repository": str(folder / "theirs"), "branch": "main"}
     return App(**{**common, "revision": None, "known_hosts": "/known", **changes})  # type: ignore[arg-type]
 
@@ -125,10 +140,10 @@ def test_a_link_that_leads_out_is_refused(
     with pytest.raises(Failed) as failure:
         unpacked(described(tmp_path), tmp_path)
     assert failure.value.step == "fetch"
-    assert "the repository has what no release may have" in failure.value.output[0]
+    assert "there is what no release may have" in failure.value.output[0]
 
 
-def test_the_copy_of_the_repository_is_for_root_alone(
+def test_the_copy_of_the_repository_is_for_the_build_user_alone(
     repository: Repository, tmp_path: Path
 ) -> None:
     app = described(tmp_path)
@@ -141,18 +156,22 @@ def test_git_asks_nobody_and_knows_the_server_by_its_key(
 ) -> None:
     seen: dict[str, str] = {}
 
-    def spy(step: str, command: object, **options: dict[str, str]) -> str:
-        seen.update(options["env"])
+    def spy(step: str, app: App, who: Confinement, command: Sequence[str], **options: Any) -> str:
+        seen.update(options["env"], command=shlex.join(command), user=who.user)
+        seen.update(options["credentials"])
         return ""
 
-    monkeypatch.setattr(source, "run", spy)
+    monkeypatch.setattr(source, "run_confined", spy)
     app = described(tmp_path, repository="git@example.org:a/b", deploy_key="/etc/chom/apps/a.key")
     with pytest.raises(Failed):
         source.wanted(app)
     ssh = seen["GIT_SSH_COMMAND"]
     assert seen["GIT_TERMINAL_PROMPT"] == "0" and "-o BatchMode=yes" in ssh
     assert "-o StrictHostKeyChecking=yes" in ssh and "-o UserKnownHostsFile=/known" in ssh
-    assert ssh.endswith("-o IdentitiesOnly=yes -i /etc/chom/apps/a.key")
+    # The key itself stays root's; systemd hands it to this command alone.
+    assert seen["deploy_key"] == "/etc/chom/apps/a.key"
+    assert ssh.endswith("-o IdentitiesOnly=yes -i")
+    assert "$GIT_SSH_COMMAND $CREDENTIALS_DIRECTORY/deploy_key" in seen["command"]
 
 
 def test_the_hash_of_handed_over_files_is_what_is_wanted(tmp_path: Path) -> None:
@@ -173,7 +192,7 @@ def test_a_command_that_fails_says_what_it_printed_and_its_code() -> None:
 
 def test_a_command_that_takes_too_long_is_ended() -> None:
     with pytest.raises(Failed) as failure:
-        run("try", ["sh", "-c", "echo begun; exec sleep 60"], limit_s=0)
+        run("try", ["sh", "-c", "echo begun; exec sleep 60"], timeout_s=0)
     assert failure.value.output[-1] == "not done within 0 s"
 
 

@@ -57,7 +57,7 @@ def test_nobodys_name_is_answered_by_no_application(folder: Path) -> None:
 
 def test_nobodys_name_is_answered_by_who_answers_to_all(folder: Path) -> None:
     text = sites(folder, ONE_FOR_ALL)
-    assert "fastcgi_pass unix:/run/php/shop-8.4.sock;" in server(text, "_")
+    assert "fastcgi_pass unix:/run/chom-php/shop-8.4.sock;" in server(text, "_")
     assert len(servers(text)) == 2
 
 
@@ -100,7 +100,7 @@ def test_each_application_is_served_by_its_own_php_and_files(folder: Path) -> No
     ):
         block = server(text, name)
         assert f"root /var/www/{app}/${app}_release/public;" in block
-        assert re.findall(r"fastcgi_pass unix:(\S+);", block) == [f"/run/php/{socket}.sock"]
+        assert re.findall(r"fastcgi_pass unix:(\S+);", block) == [f"/run/chom-php/{socket}.sock"]
 
 
 def test_names_of_variables_and_zones_are_each_ones_own(folder: Path) -> None:

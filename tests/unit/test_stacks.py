@@ -173,7 +173,7 @@ def test_databases_and_caches_are_not_let_in(both: list[Declaration]) -> None:
 def test_files_follow_settings_and_hardware(both: list[Declaration], texts: dict[str, str]) -> None:
     assert "innodb_buffer_pool_size = 512M" in texts["/etc/mysql/mariadb.conf.d/60-chom.cnf"]
     assert "maxmemory 128mb" in texts["/etc/redis/redis.conf"]
-    assert "pm.max_children = 12" in texts["/etc/php/8.4/fpm/pool.d/chom-laravel.conf"]
+    assert "pm.max_children = 12" in texts["/etc/chom/php/laravel-8.4.conf"]
     unit = texts["/etc/systemd/system/prometheus.service"]
     assert "--storage.tsdb.retention" not in unit
     assert "      size: 51200MB\n" in texts[CONFIG_FILE]
@@ -413,7 +413,7 @@ def test_network_services_are_confined(texts: dict[str, str], both: Any) -> None
         f"prometheus-{each}-exporter" for each in ("node", "nginx", "mysqld", "redis", "blackbox")
     ]
     services = ("prometheus", "loki", "alloy", "grafana-server", "mtail")
-    for unit in ("nginx", "php8.4-fpm", "mariadb", *services, *exporters):
+    for unit in ("nginx", "laravel-php8.4", "mariadb", *services, *exporters):
         text = texts[f"/etc/systemd/system/{unit}.service.d/chom.conf"]
         assert "ProtectSystem=strict" in text and "NoNewPrivileges=yes" in text, unit
 
