@@ -272,7 +272,7 @@ def test_an_application_that_is_taken_out_is_served_no_more_and_keeps_its_data(s
     record = shop.platform.converge()
     lab = shop.platform.lab
     assert release_of(record, "laravel").release
-    assert "Laravel" in shop.ask("/")[1] and "Welcome" not in shop.ask("/")[1]
+    assert "<h1>laravel</h1>" in shop.ask("/")[1] and "Welcome" not in shop.ask("/")[1]
     assert answer(lab, MACHINE, "ls /etc/systemd/system | grep -c '^shop-' || true") == "0"
     assert answer(lab, MACHINE, "ls /run/chom-php | grep -c shop || true") == "0"
     assert answer(lab, MACHINE, "mariadb -NBe 'select count(*) from shop.orders'") != "0"
