@@ -78,6 +78,7 @@ class Breath:
         # What to keep of a question; those of facts that take commands have operations instead.
         self.origins: dict[Question, Asked] = {}
         self.operations: dict[str, None] = {}
+        self._last_operations: dict[str, None] = {}
         self._later: gevent.Greenlet | None = None
         self._get_fact = host.get_fact
         self._run_shell_command = host.connector.run_shell_command
@@ -183,7 +184,7 @@ class Breath:
 
     def remind(self, remembered: Remembered) -> None:
         """Have what the last run asked; its commands are made here and now."""
-        self.operations = dict.fromkeys(remembered.operations)
+        self._last_operations = dict.fromkeys(remembered.operations)
         before, during = (self._questions_of(its) for its in (remembered.before, remembered.during))
         self.remembered = Questions(before=united(before, ()), during=united(during, ()))
 
@@ -214,7 +215,7 @@ class Breath:
         for fact, arguments in asked:
             found |= dict.fromkeys(self._foreseen(partial(self.get_fact, fact, **arguments)))
         for each in hashes:
-            if each in self.operations:
+            if each in self._last_operations:
                 data = self.host.state.get_op_data_for_host(self.host, each)
                 found |= dict.fromkeys(self._foreseen(partial(_begin, data)))
         questions = [each for each in found if each not in self.remembered.during]
@@ -295,10 +296,11 @@ class Breath:
     def to_remember(self, completed: bool) -> Remembered:
         """Return what to keep for the next run: as `questions`, without any command."""
         asked = self.questions(completed)
+        operations = self.operations if completed else self._last_operations | self.operations
         return Remembered(
             before=[self.origins[each] for each in asked.before if each in self.origins],
             during=[self.origins[each] for each in asked.during if each in self.origins],
-            operations=sorted(self.operations)[:MAX_FACTS],
+            operations=sorted(operations)[:MAX_FACTS],
         )
 
     def _print(
