@@ -61,8 +61,14 @@ def settle_services() -> Commands:
         " || "
     )
     if host.get_fact(Condition, shell=f"( {stale} exit 0; done; exit 1 )"):
+        # What it has read now: a file that comes back as it was is a change, too.
+        read = (
+            'while read -r hash path; do [ -e "$path" ] && sha256sum "$path"; done < $f > $f.new;'
+            " mv $f.new $f"
+        )
         yield StringCommand(
-            f"{stale} {{ case $f in *.reads) systemctl reload $u ;; *) false ;; esac ||"
+            f"{stale} {{ case $f in *.reads) systemctl reload $u && {{ {read}; }} ;;"
+            " *) false ;; esac ||"
             " systemctl restart $u || { journalctl -u $u -n 20 --no-pager -o cat >&2; exit 1; };"
             " }; done"
         )
@@ -200,7 +206,7 @@ def remove_traces(originals: list[str], purge: bool) -> Commands:
             f" [ ! -d {FOLDER} ] || {{ find {FOLDER} ! -type d {spared} -delete;"
             f" find {FOLDER} -depth -type d -empty -delete; }};"
             " rmdir --ignore-fail-on-non-empty /var/lib/chom /run/chom/check /run/chom"
-            " 2>/dev/null; true"
+            " /run/chom-php 2>/dev/null; true"
         )
 
 
