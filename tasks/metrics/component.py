@@ -49,6 +49,12 @@ class Login:
         """PEM of the certificate that the exporters present."""
         return certificate(self.key.reveal(), self.server_name)
 
+    @property
+    def certificate_name(self) -> str:
+        """A file name for the certificate; another certificate has another name."""
+        target = self.server_name.removesuffix(f".{SHARED_SERVER_NAME}")
+        return f"{target}-{fingerprint(self.certificate)[:16]}.crt"
+
 
 def login_of(site: Site, target: Target) -> Login:
     """Login of a target's exporters; the component must have declared its secrets."""

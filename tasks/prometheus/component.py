@@ -26,6 +26,7 @@ from tasks.resources import (
     artifact,
     directory,
     file,
+    nothing_else,
     secret_text,
     service,
     text_file,
@@ -123,12 +124,18 @@ def prometheus(site: Site) -> None:
         sandbox=SANDBOX,
         hurry=scrapes_each_second(settings.scrape_interval_s),
     )
+    names = [metrics.login_of(site, each).certificate_name for each in site.targets]
+    nothing_else(LOGINS, "*.crt", names)
 
 
 def _target(site: Site, target: Target) -> None:
-    """What is scraped from a target, and how; Prometheus reads these files by itself."""
+    """What is scraped from a target, and how; Prometheus reads these files by itself.
+
+    A certificate that it reads anew under the same name would cost it the password: it is refused
+    (401) until its configuration changes. So another certificate has another name.
+    """
     login = metrics.login_of(site, target)
-    text_file(f"{LOGINS}/{target.name}.crt", login.certificate)
+    text_file(f"{LOGINS}/{login.certificate_name}", login.certificate)
     secret_text(f"{LOGINS}/{target.name}.password", login.password.reveal(), mode="640", group=USER)
     file(f"{TARGETS}/{target.name}.yml", "targets.yml.j2", scraped=scraped_from(site, target))
 

@@ -121,7 +121,7 @@ def scrape(lab: Lab, machine: str, port: int, password: str | None = None) -> in
     """The HTTP status of an exporter's metrics as the observability target is answered."""
     name = f"{machine}.metrics.chom.internal"
     user = quoting.option_file(f"prometheus:{password}") if password else ""
-    login = f"-K - --cacert /etc/prometheus-server/logins/{machine}.crt"
+    login = f"-K - --cacert /etc/prometheus-server/logins/{machine}-*.crt"
     said = lab.run(
         "observability",
         f"curl -sS -m 5 -o /dev/null -w '%{{http_code}}' {login}"

@@ -80,7 +80,7 @@ def status_of(platform: Platform, machine: str, job: str, password: str | None) 
     path = PATHS.get(job, "/metrics")
     asking = platform.lab.run(
         machine,
-        f"curl -s -m 5 -o /dev/null -w '%{{http_code}}' -K - --cacert {LOGINS}/vpsmanager.crt"
+        f"curl -s -m 5 -o /dev/null -w '%{{http_code}}' -K - --cacert {LOGINS}/vpsmanager-*.crt"
         f" --resolve {place}:{platform.address('vpsmanager')} https://{place}{path}",
         input=login,
         check=False,

@@ -19,7 +19,7 @@ from configs.versions import load_versions
 from state.selecting import select
 from tasks.component import Component, Site, Step, declare
 from tasks.grafana.component import grafana
-from tasks.metrics.certificate import certificate
+from tasks.metrics.certificate import certificate, fingerprint
 from tasks.operations import files
 from tasks.prometheus.jobs import jobs
 from tasks.prometheus.places import CONFIG_FILE
@@ -231,8 +231,11 @@ def test_each_target_is_scraped_by_its_own_certificate_and_password(
         ("blackbox", "observability"),
     ]:
         assert found[scrape]["scheme"] == "https"
+        key = secrets[f"METRICS_TLS_KEY_{name.upper()}"].reveal()
+        text = certificate(key, f"{name}.metrics.chom.internal")
+        shown = fingerprint(text)[:16]
         assert found[scrape]["tls_config"] == {
-            "ca_file": f"{logins}/{name}.crt",
+            "ca_file": f"{logins}/{name}-{shown}.crt",
             "server_name": f"{name}.metrics.chom.internal",
         }
         assert found[scrape]["basic_auth"] == {
@@ -240,8 +243,7 @@ def test_each_target_is_scraped_by_its_own_certificate_and_password(
             "password_file": f"{logins}/{name}.password",
         }
         assert ("relabel_configs" in found[scrape]) == (scrape == "blackbox")
-        key = secrets[f"METRICS_TLS_KEY_{name.upper()}"].reveal()
-        assert texts[f"{logins}/{name}.crt"] == certificate(key, f"{name}.metrics.chom.internal")
+        assert texts[f"{logins}/{name}-{shown}.crt"] == text
 
 
 def test_scraping_is_proven_for_the_targets_of_the_run(both: list[Declaration]) -> None:
