@@ -45,7 +45,7 @@ COMMANDS = [
     "ls /proc/self/fd; readlink /proc/self/fd/[012] | sed 's/[0-9].*//'",
     "cat /proc/self/limits /proc/self/oom_score_adj; grep 'Sig[BIC]' /proc/self/status",
     "printf 'one\\r\\ntwo\\n\\n\\000three'; printf 'no end' >&2",
-    "seq 50000; seq 50000 >&2",
+    "seq 40000; seq 40000 >&2",
     f": {'x' * 6000}; env | sort",
     "echo 'first\nsecond'",
     "exit 3",

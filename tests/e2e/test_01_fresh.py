@@ -62,8 +62,7 @@ RUNS_AS = [
     ("vpsmanager", "/etc/alloy/config.alloy", "alloy"),
     ("vpsmanager", "mariadbd", "mysql"),
     ("vpsmanager", "redis-server", "redis"),
-    ("vpsmanager", "php-fpm: master", "laravel"),
-    ("vpsmanager", "php-fpm: pool", "laravel"),
+    ("vpsmanager", "php-fpm: ", "laravel"),
     ("vpsmanager", "nginx: worker", "www-data"),
 ]
 # sshd, sudo and systemd write down every login, whatever it is for.
@@ -181,7 +180,7 @@ def test_application_reached_mariadb_and_redis(first: First) -> None:
     address = first.platform.address("vpsmanager")
     status, text = page(f"http://{address}/")
     assert status == 200
-    assert re.search(r"<td>mariadb</td><td[^>]*>reached: [0-9.]+-MariaDB", text)
+    assert re.search(r"<td>mariadb</td><td[^>]*>reached", text)
     assert re.search(r"<td>redis</td><td[^>]*>reached: visit \d+", text)
     assert page(f"http://{address}/up")[0] == 200
 
@@ -199,10 +198,10 @@ def test_prometheus_sees_every_target_up(first: First) -> None:
     wait_for("every target to be up", lambda: down() == [])
 
 
-def test_observability_page_names_the_targets(first: First) -> None:
+def test_observability_page_names_no_targets_to_strangers(first: First) -> None:
     status, text = page(f"http://{first.platform.address('observability')}/")
     assert status == 200
-    assert all(machine in text for machine in MACHINES)
+    assert "vpsmanager" not in text and first.platform.address("vpsmanager") not in text
 
 
 def test_sizes_follow_the_hardware(first: First) -> None:

@@ -1,9 +1,9 @@
 """A run that has nothing to do does nothing."""
 
-import hashlib
 from itertools import pairwise
 
 from state.plan import Plan
+from state.signing import sha256_of
 from tests.e2e.machines import all_units
 from tests.e2e.platform import Platform
 from tests.e2e.project import changed
@@ -39,7 +39,7 @@ def test_each_record_holds_the_hash_of_the_one_before(deployed: Platform) -> Non
         content = (history / f"{older.deployment_id}.json").read_bytes()
         assert newer.previous is not None
         assert newer.previous.deployment_id == older.deployment_id
-        assert newer.previous.sha256 == hashlib.sha256(content).hexdigest()
+        assert newer.previous.sha256 == sha256_of(content)
 
 
 def test_dry_run_plans_nothing_and_writes_no_record(deployed: Platform) -> None:

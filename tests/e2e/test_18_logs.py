@@ -37,7 +37,7 @@ ROTATIONS = ("nginx", "mariadb", "php-laravel", "laravel")
 def logged(platform: Platform, query: str) -> list[str]:
     """The lines of the last hour that Loki has for a query; none while it does not answer."""
     url = f"http://127.0.0.1:3100/loki/api/v1/query_range?{urlencode({'query': query})}"
-    asking = platform.lab.run("observability", f"curl -s -m 5 '{url}&limit=1000'", check=False)
+    asking = platform.lab.run("observability", f"curl -sf -m 5 '{url}&limit=1000'", check=False)
     if asking.returncode:
         return []
     streams = json.loads(asking.stdout)["data"]["result"]

@@ -171,7 +171,7 @@ def test_a_key_that_the_server_does_not_know_is_refused(repository: Repository) 
 def test_the_key_is_roots_alone(repository: Repository) -> None:
     lab = repository.shop.platform.lab
     assert answer(lab, MACHINE, "stat -c '%U %a' /etc/chom/apps/shop.key") == "root 600"
-    assert answer(lab, MACHINE, "stat -c '%U %a' /var/www/shop/repository.git") == "root 700"
+    assert answer(lab, MACHINE, "stat -c '%U %a' /var/www/shop/repository.git") == "_shop 700"
 
 
 def test_a_server_whose_key_is_not_known_is_refused_before_any_connection(

@@ -80,7 +80,7 @@ def asked_by_prometheus(platform: Platform, port: int, path: str) -> tuple[str, 
     said = answer(
         platform.lab,
         "observability",
-        f"curl -s -m 20 -w '\\n%{{http_code}}' --cacert {LOGINS}/vpsmanager.crt"
+        f"curl -s -m 20 -w '\\n%{{http_code}}' --cacert {LOGINS}/vpsmanager-*.crt"
         f' -u "{METRICS_USER}:$(cat {LOGINS}/vpsmanager.password)"'
         f" --resolve {name}:{port}:{platform.address('vpsmanager')} 'https://{name}:{port}{path}'",
     )
@@ -138,10 +138,9 @@ def test_the_observer_is_told_no_key_of_redis(deployed: Platform) -> None:
     )
     status, text = asked_by_prometheus(deployed, 9121, path)
     assert status == "200" and "zz-canary-key" not in text
-    exporter = (
-        'REDISCLI_AUTH="$(sed \'s/.*6379": "\\([^"]*\\)".*/\\1/\' /etc/chom/redis_exporter.json)"'
-        " redis-cli --user chom-exporter"
-    )
+    read = "import json; found = json.load(open('/etc/chom/redis_exporter.json'));"
+    read += " print(*(found[each] for each in found if '6379' in each))"
+    exporter = f'REDISCLI_AUTH="$(python3 -c "{read}")" redis-cli --user chom-exporter'
     assert "redis_version" in answer(deployed.lab, "vpsmanager", f"{exporter} info server")
     for words in (
         "get zz-canary-key",
@@ -187,7 +186,7 @@ def test_a_server_cannot_pose_as_another_one_to_prometheus(deployed: Platform) -
             codes[machine] = answer(
                 lab,
                 "observability",
-                f"curl -s -m 5 -o /dev/null --cacert {LOGINS}/{machine}.crt"
+                f"curl -s -m 5 -o /dev/null --cacert {LOGINS}/{machine}-*.crt"
                 f" --resolve {name}:{port}:{deployed.address('vpsmanager')}"
                 f" https://{name}:{port}/; echo $?",
             )
@@ -257,7 +256,8 @@ def test_a_server_that_floods_loki_keeps_no_other_from_it(deployed: Platform) ->
         time.sleep(5)
         own = push("observability", {"job": "flood"}, "of another one")
         assert run_push(deployed, "observability", own) == "204"
-        assert flood.result() == "503"
+        # A shipper tries again after either.
+        assert flood.result() in ("429", "503")
 
 
 def test_loki_is_asked_on_its_own_machine_alone(deployed: Platform) -> None:

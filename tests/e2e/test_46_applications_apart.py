@@ -223,7 +223,15 @@ def owners(shop: Shop) -> str:
     return answer(shop.platform.lab, MACHINE, "stat -c '%n %U:%G %a' /etc /root /etc/cron.d")
 
 
-@pytest.mark.parametrize("folder", ["framework/views", "framework", "logs", "app"])
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "framework/views",
+        pytest.param("framework", marks=pytest.mark.drill),
+        pytest.param("logs", marks=pytest.mark.drill),
+        pytest.param("app", marks=pytest.mark.drill),
+    ],
+)
 def test_root_follows_no_link_below_the_storage(shop: Shop, folder: str) -> None:
     before = owners(shop)
     shop.edit()

@@ -75,8 +75,10 @@ def env(text: str) -> dict[str, Any]:
 
 def test_every_pool_is_one_that_php_fpm_takes() -> None:
     template = templates.get_template("php/pool.conf.j2")
-    names = ("name", "socket", "status_path", "status_socket", "log", "slow_log", "slow_s")
-    names += ("sessions", "opcache_mb")
+    names = [
+        *("name", "socket", "status_path", "status_socket", "log", "slow_log", "slow_s"),
+        *("sessions", "opcache_mb"),
+    ]
     for children in (*range(1, 300), 4096):
         found = pool(template.render(children=children, **dict.fromkeys(names, "x")))
         most, start, least_spare, most_spare = (
