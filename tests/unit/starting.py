@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import CodeType
 from typing import Any
 from unittest import mock
@@ -49,6 +50,10 @@ def start(arguments: Sequence[str], environ: Mapping[str, str]) -> Start:
         stack.enter_context(mock.patch.dict(os.environ, environ, clear=True))
         stack.enter_context(mock.patch.object(sys, "stdin", io.StringIO()))
         stack.enter_context(_no_network())
+        # This checkout may have a history, signed with another key than the one of a test.
+        folder = stack.enter_context(TemporaryDirectory())
+        for place in ("state.store.FOLDER", "state.run.FOLDER"):
+            stack.enter_context(mock.patch(place, f"{folder}/.deploy-state"))
         # What changes pyinfra and the streams of a whole process.
         stack.enter_context(mock.patch.object(seam, "install"))
         stack.enter_context(mock.patch.object(seam, "scrub_crash_report"))
