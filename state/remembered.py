@@ -7,13 +7,17 @@ the command from its own operation. The file is signed, so that it holds what a 
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pyinfra.api import FactBase
 from pyinfra.facts import files as pyinfra_files
 
+import facts
 from state.signing import RecordKey, unsigned
 from state.writing import write_atomically
 
@@ -78,12 +82,23 @@ def asked_of(fact: type[FactBase[Any]], arguments: Mapping[str, Any]) -> Asked |
 
 
 def fact_of(name: str) -> type[FactBase[Any]] | None:
-    """Return the fact of this name that exists in this process; nothing is imported for it."""
+    """Return the fact of this name, if it is one of ours or one of pyinfra's that we use.
+
+    No name is imported: what is looked up is among the modules of our own package.
+    """
+    _import_ours()
     for fact in _facts(FactBase):
         if name == f"{fact.__module__}.{fact.__qualname__}":
             is_ours = fact.__module__.partition(".")[0] in PACKAGES
             return fact if is_ours or fact in _PYINFRAS else None
     return None
+
+
+@cache
+def _import_ours() -> None:
+    """Import all our facts: some are imported only by files that are loaded later."""
+    for module in iter_modules(facts.__path__):
+        import_module(f"{facts.__name__}.{module.name}")
 
 
 def _facts(base: type[FactBase[Any]]) -> Iterator[type[FactBase[Any]]]:

@@ -328,6 +328,58 @@ def test_a_public_upload_is_served_and_no_other_file_of_the_storage(shop: Shop) 
     assert denied.count("Permission denied") == 2
 
 
+@pytest.mark.parametrize("secret", ["/var/log/nginx/access.log", "/etc/chom/metrics/htpasswd"])
+def test_nginx_shows_nothing_by_a_link_in_the_storage(shop: Shop, secret: str) -> None:
+    """It may read the logs of all sites and the hashes of passwords, which no application may."""
+    lab, public = shop.platform.lab, f"{STORAGE}/app/public"
+    content = answer(lab, MACHINE, f"tail -n 1 {secret}")
+    answer(lab, MACHINE, f"runuser -u shop -- ln -sfT {secret} {public}/link.txt")
+    answer(lab, MACHINE, f"runuser -u shop -- ln -sfT {secret.rpartition('/')[0]} {public}/folder")
+    answer(lab, MACHINE, f"runuser -u shop -- ln -f {public}/p.txt {public}/hard.txt")
+    name = secret.rpartition("/")[2]
+    for path in ("/storage/link.txt", f"/storage/folder/{name}", "/storage/../storage/link.txt"):
+        status, body = shop.ask(path)
+        assert status == 404 and content[-40:] not in body, path
+    assert shop.ask("/storage/hard.txt")[0] == 200
+    # The published folder itself, and the one above.
+    for folder in ("app/public", "app"):
+        answer(
+            lab,
+            MACHINE,
+            f"runuser -u shop -- sh -c 'mv {STORAGE}/{folder} {STORAGE}/away;"
+            f" ln -sT {secret.rpartition('/')[0]} {STORAGE}/{folder}'",
+        )
+        try:
+            status, body = shop.ask(f"/storage/{name}")
+            assert status == 404 and content[-40:] not in body
+        finally:
+            answer(
+                lab,
+                MACHINE,
+                f"runuser -u shop -- sh -c 'rm {STORAGE}/{folder};"
+                f" mv {STORAGE}/away {STORAGE}/{folder}'",
+            )
+    answer(lab, MACHINE, f"runuser -u shop -- rm -f {public}/link.txt {public}/folder")
+
+
+def test_nginx_shows_nothing_by_a_link_that_a_build_makes(shop: Shop) -> None:
+    composer = shop.folder / "composer.json"
+    before = composer.read_text()
+    changed = json.loads(before)
+    links = "ln -s /var/log/nginx public/logs; ln -s /etc/chom/metrics/htpasswd public/hash.css"
+    changed["scripts"] = {**changed.get("scripts", {}), "post-install-cmd": links}
+    composer.write_text(json.dumps(changed))
+    try:
+        outcome = deploy(shop)
+        assert outcome.code == 0, outcome
+        for path in ("/logs/access.log", "/hash.css"):
+            status, body = shop.ask(path)
+            assert status == 404 and "$2b$" not in body and "HTTP/1.1" not in body
+    finally:
+        composer.write_text(before)
+    assert deploy(shop).code == 0
+
+
 # Invariants of a deployed machine, whatever the examples above try
 
 

@@ -179,6 +179,14 @@ def test_a_folder_of_caches_that_is_a_link_becomes_a_folder(tmp_path: Path) -> N
     assert (elsewhere / "config.php").exists()
 
 
+def test_a_public_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    release = tmp_path / "release"
+    release.mkdir()
+    (release / "public").symlink_to("/var/log")
+    with pytest.raises(contents.Refused, match="public is a link: commit it as a folder"):
+        contents.furnish(release, tmp_path / "shared", tmp_path / "scratch")
+
+
 def test_a_bootstrap_that_is_a_link_is_refused(machine: Machine) -> None:
     machine.deploy()
     cached = machine.files / "bootstrap/cache/services.php"

@@ -40,16 +40,18 @@ def unpack(folder: Path) -> None:
 def furnish(release: Path, shared: Path, scratch: Path) -> None:
     """Link the shared storage and settings into a release, and mark it with its name.
 
-    Raises Refused if the folder of Laravel's caches would not be one of the release's own.
+    Raises Refused if ``bootstrap`` or ``public`` would not be a folder of the release's own.
     """
     for name in ("storage", ".env"):
         _remove(release / name)
         (release / name).symlink_to(shared / name)
+    # Nginx follows no link, and Laravel's caches belong into the release.
+    for name in ("bootstrap", "public"):
+        if (release / name).is_symlink():
+            raise Refused(f"{name} is a link: commit it as a folder")
     caches = release / "bootstrap/cache"
     if caches.is_symlink():
         caches.unlink()
-    if caches.parent.is_symlink():
-        raise Refused("bootstrap is a link: commit it as a folder")
     caches.mkdir(parents=True, exist_ok=True)
     # What was cached elsewhere would hide the settings of this place.
     for cached in caches.glob("*.php"):

@@ -146,7 +146,7 @@ def _folders(app: App) -> list[Path]:
 def _remove(app: App, folder: Path) -> None:
     with suppress(Failed):
         build.remove_views(app, folder.name)
-    if folder.is_symlink():
+    if folder.is_symlink() or folder.is_file():
         folder.unlink()
     else:
         shutil.rmtree(folder, ignore_errors=True)
