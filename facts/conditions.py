@@ -24,6 +24,21 @@ class ConditionNow(Condition):
     asked_alone = True
 
 
+class ComplaintNow(FactBase[list[str] | None]):
+    """What a shell command says that fails at this very moment; None where it succeeds."""
+
+    asked_alone = True
+
+    # A command: it is never kept, nor asked again from a file.
+    command_arguments = ("shell",)
+
+    def command(self, shell: str) -> StringCommand:
+        return StringCommand(f"{{ {shell}; }} 2>&1 || echo failed")
+
+    def process(self, output: list[str]) -> list[str] | None:
+        return output[:-1] if output[-1:] == ["failed"] else None
+
+
 class Choice(FactBase[list[str]]):
     """What a read-only shell command prints: a line; if it fails, nothing, and its own words."""
 

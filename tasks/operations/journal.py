@@ -18,7 +18,7 @@ _TELLING = "|".join(
         r"^thread .* panicked at",
         r"^PHP (Fatal|Parse) error",
         r"(^|[ \t])level=(error|fatal|critical|crit)[ \t]",
-        r"\"level\": ?\"(error|fatal)\"",
+        r'"level": ?"(error|fatal)"',
         r"\[(ERROR|emerg|alert|crit)\]",
     ]
 )

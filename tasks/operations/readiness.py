@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pyinfra import host, state
-from pyinfra.api import StringCommand, operation
+from pyinfra.api import operation
 from pyinfra.api.operation import OperationMeta
 
-from facts.conditions import ConditionNow
-from tasks.operations.commands import Commands
+from facts.conditions import ComplaintNow
+from tasks.operations.commands import Commands, failing
 from tasks.operations.services import service_script, waiting
 
 
@@ -35,9 +35,10 @@ def await_services(services: Sequence[Awaited]) -> Commands:
     """
     if not state.is_executing or not _has_changed():
         return
-    if not host.get_fact(ConditionNow, shell=f"( {_script(services, '$(date +%s)')}\n)"):
-        # Once more without waiting, for what there is to say.
-        yield StringCommand(_script(services, "0"))
+    # What is asked once more may have come by then, or something else be late.
+    complaint = host.get_fact(ComplaintNow, shell=f"( {_script(services)}\n)")
+    if complaint is not None:
+        yield failing(complaint)
 
 
 def _has_changed() -> bool:
@@ -46,12 +47,9 @@ def _has_changed() -> bool:
     return any(each.operation_meta.executed for each in state.ops[this_host].values())
 
 
-def _script(services: Sequence[Awaited], since: str) -> str:
-    """A shell script that waits for all of them, and explains each that is not ready in time.
-
-    ``since``: when waiting began, in seconds since 1970.
-    """
-    lines = [f"since={since} rc=0", *map(_waiting, services), "exit $rc"]
+def _script(services: Sequence[Awaited]) -> str:
+    """A shell script that waits for all of them, and explains each that is not ready in time."""
+    lines = ["since=$(date +%s) rc=0", *map(_waiting, services), "exit $rc"]
     return "\n".join(lines)
 
 

@@ -1,13 +1,11 @@
 """Waiting for what only time brings."""
 
-import shlex
-
 from pyinfra import host, state
-from pyinfra.api import StringCommand, operation
+from pyinfra.api import operation
 
-from facts.conditions import Condition, ConditionNow
+from facts.conditions import ComplaintNow, Condition
 from tasks.effects import tell
-from tasks.operations.commands import Commands
+from tasks.operations.commands import Commands, failing
 
 
 @operation()
@@ -15,21 +13,24 @@ def wait_until(what: str, condition: str, limit_s: int, complaint: str) -> Comma
     """Wait until a read-only shell command succeeds; having waited is no change.
 
     ``what``: that, in words. Where nothing was changed yet, an answer of a moment ago will do.
-    A plan does not wait. Fails after ``limit_s`` seconds, with what the command says when it is
-    asked once more, and with ``complaint``.
+    A plan does not wait. Fails after ``limit_s`` seconds, with what the command said last, and with
+    ``complaint``.
     """
     # Asked in any case, so that the next run can ask it together with all else.
     was_so = host.get_fact(Condition, shell=condition)
     if was_so and not _has_changed():
         return
-    wait = (
-        f"end=$(($(date +%s) + {limit_s})); until {{ {condition}; }}; do"
-        " [ $(date +%s) -lt $end ] || exit 1; sleep 0.2; done"
-    )
-    if state.is_executing and host.get_fact(ConditionNow, shell=f"( {wait} )"):
+    reasons: list[str] | None = []
+    if state.is_executing:
+        wait = (
+            f"end=$(($(date +%s) + {limit_s})); until said=$({{ {condition}; }} 2>&1); do"
+            ' [ $(date +%s) -lt $end ] || { echo "$said"; exit 1; }; sleep 0.2; done'
+        )
+        reasons = host.get_fact(ComplaintNow, shell=f"( {wait} )")
+    if reasons is None:
         return
     tell("wait", what)
-    yield StringCommand(f"{condition}; echo {shlex.quote(complaint)} >&2; exit 1")
+    yield failing([*reasons, complaint])
 
 
 def _has_changed() -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pyinfra.api import StringCommand
 
-from facts.conditions import ConditionNow
+from facts.conditions import ComplaintNow
 from tasks.component import Component
 from tasks.operations import readiness, services
 from tasks.operations.readiness import Awaited, await_services
@@ -117,7 +117,7 @@ def awaiting(
 
 def test_what_comes_is_no_change(host: ThisComputer) -> None:
     assert awaiting("ready", "ready") == []
-    assert host.asked == [ConditionNow]
+    assert host.asked == [ComplaintNow]
 
 
 def test_each_that_does_not_come_is_named_with_its_journal(host: ThisComputer) -> None:

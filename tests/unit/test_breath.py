@@ -10,7 +10,7 @@ from pyinfra.api import FactBase, Host, ShortFactBase, StringCommand, output
 from pyinfra.connectors.util import CommandOutput, OutputLine
 
 from facts.answers import Answer as WebAnswer
-from facts.conditions import Condition, ConditionNow
+from facts.conditions import ComplaintNow, Condition, ConditionNow
 from facts.files import FileState
 from facts.keys import OfferedKey
 from facts.offers import FreshOffers, Offers
@@ -215,7 +215,9 @@ def test_what_is_to_be_asked_alone_is_neither_answered_nor_remembered(world: Wor
     assert world.says("one") == "from memory"
 
 
-@pytest.mark.parametrize("fact", [ConditionNow, WebAnswer, OfferedKey, Offers, FreshOffers])
+@pytest.mark.parametrize(
+    "fact", [ConditionNow, ComplaintNow, WebAnswer, OfferedKey, Offers, FreshOffers]
+)
 def test_facts_that_wait_or_ask_others_are_asked_alone(fact: Any) -> None:
     assert breath._is_asked_alone(fact)
     assert not breath._is_asked_alone(Condition)

@@ -17,6 +17,7 @@ def excerpt(lines: Sequence[str]) -> list[str]:
     done = subprocess.run(
         ["sh", "-c", EXCERPT], input=text, capture_output=True, text=True, check=True
     )
+    assert not done.stderr
     return done.stdout.splitlines()
 
 

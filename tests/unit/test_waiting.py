@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from facts.conditions import Condition, ConditionNow
+from facts.conditions import ComplaintNow, Condition
 from tasks.operations import waiting
 from tasks.operations.waiting import wait_until
 from tests.unit.helpers import ThisComputer
@@ -50,13 +50,13 @@ def test_after_a_change_anywhere_it_is_asked_now(
 ) -> None:
     executing(monkeypatch, True, [False, True])
     assert commands("true") == []
-    assert host.asked == [Condition, ConditionNow]
+    assert host.asked == [Condition, ComplaintNow]
 
 
 def test_what_comes_in_time_is_no_change(host: ThisComputer, tmp_path: Path) -> None:
     third = f"echo >> {tmp_path}/asked; [ $(wc -l < {tmp_path}/asked) -ge 3 ]"
     assert commands(third) == []
-    assert host.asked == [Condition, ConditionNow]
+    assert host.asked == [Condition, ComplaintNow]
 
 
 def test_what_does_not_come_fails_and_says_why(host: ThisComputer) -> None:
