@@ -436,15 +436,18 @@ class MariadbSettings(Model):
 
 
 class RedisSettings(Model):
-    """Two Redis: one for jobs and sessions, which are kept, one for the cache, which may go."""
+    """Two for each application: one for jobs and sessions, which are kept, one for the cache."""
 
     queue_memory_mb: int | None = setting(
-        "The most memory for jobs and sessions, in MiB; null follows the memory.",
+        "The most memory for jobs and sessions, in MiB, shared equally by the applications; null"
+        " follows the memory.",
         ge=4,
         le=16_777_216,
     )
     cache_memory_mb: int | None = setting(
-        "The most memory for the cache, in MiB; null follows the memory.", ge=4, le=16_777_216
+        "The most memory for caches, in MiB, shared as that is; null follows the memory.",
+        ge=4,
+        le=16_777_216,
     )
     cache_eviction: Eviction = setting("What is dropped when the cache is full (maxmemory-policy).")
 

@@ -60,6 +60,12 @@ def user(name: str, home: str = "/nonexistent") -> None:
         )
 
 
+def member(name: str, group: str) -> None:
+    """A user as a member of another one's group."""
+    with noted(f"User {name} in the group {group}") as label:
+        users.join_group(name=label, user=name, group=group)
+
+
 def directory(
     path: str,
     owner: str = "root",

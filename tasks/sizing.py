@@ -42,8 +42,15 @@ def command_memory_mb(hardware: HardwareData) -> int:
     return _steps(hardware["memory_mb"] * 3 / 4, 64, 256)
 
 
+# What any Redis may have.
+LEAST_REDIS_MB = 4
+
+
 def redis_memory_mb(hardware: HardwareData) -> int:
-    """A sixteenth of the memory, at least 32 MB."""
+    """A sixteenth of the memory for jobs and sessions, as much for the cache; at least 32 MB.
+
+    The applications share it equally.
+    """
     return _steps(hardware["memory_mb"] / 16, 16, 32)
 
 

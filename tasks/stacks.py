@@ -37,6 +37,7 @@ from tasks.readiness.component import readiness
 from tasks.redis.component import redis
 from tasks.redis_access.component import redis_access
 from tasks.redis_exporter.component import redis_exporter
+from tasks.redis_leftovers.component import redis_leftovers
 from tasks.releases.component import releases
 from tasks.request_metrics.component import request_metrics
 from tasks.scraping.component import scraping
@@ -73,10 +74,10 @@ STACKS: Mapping[str, Sequence[Component]] = {
         node_exporter,
         mariadb,
         mysqld_exporter,
-        redis,
-        redis_exporter,
         tls,
         laravel,
+        redis,
+        redis_exporter,
         php,
         phpfpm_exporter,
         nginx_exporter,
@@ -90,6 +91,7 @@ STACKS: Mapping[str, Sequence[Component]] = {
         workers,
         app_metrics,
         redis_access,
+        redis_leftovers,
         php_leftovers,
         serving,
     ],

@@ -3,6 +3,7 @@
 from tasks.component import Site, component
 from tasks.node_exporter.component import TEXTFILES
 from tasks.operations.releases import PROGRAM
+from tasks.redis.instances import reaches_redis
 from tasks.resources import directory, file, timer
 from tasks.sandbox import Sandbox
 
@@ -18,7 +19,7 @@ def app_metrics(site: Site) -> None:
         program=PROGRAM,
         written=written,
         # Root's, for the passwords that it reads, but without any of root's powers.
-        sandbox=Sandbox(writes=(TEXTFILES,)),
+        sandbox=Sandbox(writes=(TEXTFILES,), extra=reaches_redis(site.target)),
     )
     path = file("/etc/systemd/system/chom-app-metrics.timer", "metrics.timer.j2")
     timer("chom-app-metrics", runs=path, makes=[written])

@@ -45,7 +45,7 @@ SOURCE = (
 
 
 @component(
-    needs=["base", "mariadb", "redis", "tls"],
+    needs=["base", "mariadb", "tls"],
     secrets=secrets.of_apps,
     packages=lambda site: _packages(site),
     data=lambda site: _data(site),

@@ -4,6 +4,7 @@ from configs import App
 from facts.hardware import HardwareData
 from tasks import sizing
 from tasks.laravel.places import build_user, root, storage
+from tasks.redis.instances import redis_user
 from tasks.sandbox import Sandbox
 
 
@@ -30,7 +31,7 @@ def build(name: str, hardware: HardwareData) -> Sandbox:
 
 
 def _sandbox(name: str, user: str, writes: tuple[str, ...], extra: tuple[str, ...]) -> Sandbox:
-    own = (f"User={user}", f"Group={user}")
+    own = (f"User={user}", f"Group={user}", f"SupplementaryGroups={redis_user(name)}")
     alone = ("TemporaryFileSystem=/var/www:ro", f"BindReadOnlyPaths={root(name)}")
     return Sandbox(
         writes=writes,

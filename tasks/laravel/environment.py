@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from configs import App, Page
 from configs.secrets import Secret
 from tasks.laravel.secrets import app_key, database_password, own
-from tasks.redis.instances import CACHE_PORT, HOST, QUEUE_PORT
+from tasks.redis.instances import cache, queue
 from tasks.redis.users import password as redis_password
 from tasks.resources import secret
 
@@ -33,11 +33,12 @@ def environment(name: str, app: App, page: Page) -> Mapping[str, str | Secret]:
         "REDIS_CLIENT": "phpredis",
         "REDIS_PREFIX": f"{name}:",
         "REDIS_USERNAME": name,
-        "REDIS_HOST": HOST,
-        "REDIS_PORT": str(QUEUE_PORT),
+        # A host that is a path is a socket, to which port 0 belongs.
+        "REDIS_HOST": queue(name).socket,
+        "REDIS_PORT": "0",
         # For the connection "cache", which may lose what it holds.
-        "REDIS_CACHE_HOST": HOST,
-        "REDIS_CACHE_PORT": str(CACHE_PORT),
+        "REDIS_CACHE_HOST": cache(name).socket,
+        "REDIS_CACHE_PORT": "0",
         **app.environment,
         "APP_KEY": secret(app_key(name)),
         "DB_PASSWORD": secret(database_password(name)),

@@ -9,6 +9,7 @@ from configs.findings import Finding
 from facts.users import TakenNames
 from tasks.laravel.places import build_user, root
 from tasks.operations.users import SHELL
+from tasks.redis.instances import redis_user
 
 # Accounts of persons begin here, by Debian's policy.
 _FIRST_PERSON = 1000
@@ -25,7 +26,8 @@ def check_names(target: Target, owned: Container[tuple[str, str]]) -> list[Findi
     if not apps:
         return []
     accounts = {name: root(name) for name in apps}
-    accounts |= {build_user(name): "/nonexistent" for name in apps}
+    beside = {user: name for name in apps for user in (build_user(name), redis_user(name))}
+    accounts |= dict.fromkeys(beside, "/nonexistent")
     paths = [root(name) for name in apps]
     taken = host.get_fact(TakenNames, names=list(accounts), paths=paths)
     users = {
@@ -35,7 +37,7 @@ def check_names(target: Target, owned: Container[tuple[str, str]]) -> list[Findi
     }
     findings = []
     for name, home in accounts.items():
-        app = name.removeprefix("_")
+        app = beside.get(name, name)
         if ("users", name) in owned:
             continue
         if name in users and not _is_made_by_us(users[name], home):

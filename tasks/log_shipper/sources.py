@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from tasks.component import Site
 from tasks.laravel.places import fpm_log, logs
 from tasks.mariadb import component as mariadb
-from tasks.redis.instances import LOGS as REDIS_LOGS
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,8 @@ JOURNAL = (
     Rule("unit", UNIT, r"session-.+[.]scope", "session.scope"),
     # MariaDB's error log, which is where it explains why it does not start.
     Rule("job", UNIT, r"mariadb[.]service", "mariadb"),
-    # What systemd says of Redis, beside Redis' own files.
-    Rule("job", UNIT, r"redis-server(@.+)?[.]service", "redis"),
+    Rule("job", UNIT, r".+-redis-(queue|cache)[.]service", "redis"),
+    Rule("app", UNIT, r"(.+)-redis-(?:queue|cache)[.]service"),
 )
 
 
@@ -70,7 +69,6 @@ def sources(site: Site) -> Sequence[Source]:
     return [
         nginx,
         *(_fpm(name, site.target.php_of(app)) for name, app in site.target.apps.items()),
-        Source("redis", REDIS_LOGS),
         Source("mariadb", mariadb.SLOW_LOG, first="^# User@Host:", without="^# Time:"),
         *(_laravel(name) for name in site.target.apps),
     ]

@@ -43,7 +43,7 @@ def shown_by_nginx(
     path: str = "/metrics",
     *,
     parameter: str = "",
-    values: Sequence[str] = (),
+    values: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Have Nginx show one page of an exporter that others must not ask to connect elsewhere.
 
@@ -52,7 +52,7 @@ def shown_by_nginx(
 
     + internal_port: where the exporter itself listens
     + parameter: the one parameter that is passed on
-    + values: what it may say; any other value is answered with 404
+    + values: what it may say, and what the exporter is told then; else the answer is 404
     """
     admit_observers(site, port)
     name = stage().component.name

@@ -13,19 +13,24 @@ from tasks.operations.originals import Anothers, never
 
 @operation()
 def put_users(
-    path: str, users: Mapping[str, tuple[str, str]], keep: bool, original: Anothers = never
+    path: str,
+    group: str,
+    users: Mapping[str, tuple[str, str]],
+    keep: bool,
+    original: Anothers = never,
 ) -> Commands:
     """Have the file of Redis' users at ``path`` name these, and nobody by default.
 
-    ``users``: name → rules, and the SHA-256 of the password. ``keep``: whether passwords that the
-    file has already go on being admitted. ``original``: the file may be somebody else's.
+    ``group``: that of the process that reads it. ``users``: name → rules, and the SHA-256 of the
+    password. ``keep``: whether passwords that the file has already go on being admitted.
+    ``original``: the file may be somebody else's.
     """
     there = host.get_fact(FileText, path=path)
     text = users_text(users, known_hashes(there) if keep else {})
     found = host.get_fact(FileState, path=path)
     state = found and (found["mode"], found["user"], found["group"])
-    if there != text.splitlines() or state != ("640", "redis", "redis"):
-        script = replace_script(path, "640", "redis", "redis", None, len(text), original())
+    if there != text.splitlines() or state != ("640", "root", group):
+        script = replace_script(path, "640", "root", group, None, len(text), original())
         yield StringCommand(script, _stdin=text)
 
 

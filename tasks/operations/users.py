@@ -4,6 +4,7 @@ from pyinfra import host
 from pyinfra.api import StringCommand, operation
 from pyinfra.api.exceptions import OperationError
 
+from facts.conditions import Condition
 from facts.shell import sh
 from facts.users import User
 from tasks.operations.commands import Commands
@@ -40,3 +41,11 @@ def make_system_user(user: str, home: str, is_another: Anothers = never) -> Comm
         yield StringCommand(
             sh("usermod --home {home} --shell {shell} {user}", home=home, shell=SHELL, user=user)
         )
+
+
+@operation()
+def join_group(user: str, group: str) -> Commands:
+    """Have ``user`` be in ``group``, beside those that it is in already."""
+    asked = sh("id -nG {user} | tr ' ' '\\n' | grep -qx {group}", user=user, group=group)
+    if not host.get_fact(Condition, shell=asked):
+        yield StringCommand(sh("usermod --append --groups {group} {user}", group=group, user=user))

@@ -9,7 +9,7 @@ from tasks.resources import absent, file
 
 
 @component(
-    needs=["base", "laravel"],
+    needs=["base", "laravel", "redis"],
     packages=lambda site: [
         name for version in site.settings.php.versions for name in packages(version)
     ],

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from configs import Page, Target
 from tasks.blackbox_exporter.modules import OWN, PUBLIC
 from tasks.component import Site
-from tasks.redis.instances import INSTANCES
+from tasks.redis.instances import instances
 
 
 @dataclass(frozen=True)
@@ -79,19 +79,20 @@ def _pools(site: Site, target: Target) -> list[Scraped]:
 
 
 def _redis(site: Site, target: Target) -> list[Scraped]:
-    """Both, by one exporter, which is told by its address which one to ask."""
+    """All, by one exporter, which is told by its name which one to ask."""
     address = f"{_reached(target, site)}:{target.settings.redis_exporter.port}"
     return [
         Scraped(
             address,
             {
                 **_labels(target),
+                "app": instance.app,
                 "redis": instance.name,
                 "__metrics_path__": "/scrape",
-                "__param_target": instance.url,
+                "__param_target": instance.full_name,
             },
         )
-        for instance in INSTANCES
+        for instance in instances(target)
     ]
 
 

@@ -1,52 +1,87 @@
-"""The two Redis: one keeps what it is given, one may drop it; neither can take the other's room."""
+"""The two Redis of each application: one keeps what it is given, one may drop it."""
 
 from dataclasses import dataclass
+from hashlib import sha256
 
-HOST = "127.0.0.1"
-# Files of both instances (redis.conf.j2), and what may come beside them.
-LOGS = "/var/log/redis/*.log"
-QUEUE_PORT, CACHE_PORT = 6379, 6380
+from configs import Target
+
+FOLDER = "/etc/chom/redis"
+DATA = "/var/lib/chom-redis"
+SOCKETS = "/run/chom-redis"
+# Characters in the name of a user of Linux.
+_LONGEST = 32
 
 
 @dataclass(frozen=True)
 class Instance:
-    """``unit``: of Debian's, without ``.service``. ``keeps``: whether data outlive a restart.
+    """One Redis of ``app``. ``keeps``: whether data outlive a restart."""
 
-    ``also``: what applications may do there beside what is harmless everywhere.
-    """
-
+    app: str
     name: str
-    unit: str
-    port: int
-    config: str
-    users: str
-    run: str
     keeps: bool
-    also: str = ""
+
+    @property
+    def full_name(self) -> str:
+        """Name that no other one of its target has."""
+        return f"{self.app}-{self.name}"
+
+    @property
+    def unit(self) -> str:
+        """Its systemd unit, without ``.service``."""
+        return f"{self.app}-redis-{self.name}"
+
+    @property
+    def config(self) -> str:
+        return f"{FOLDER}/{self.full_name}.conf"
+
+    @property
+    def users(self) -> str:
+        """File of those whom it admits."""
+        return f"{FOLDER}/{self.full_name}.acl"
+
+    @property
+    def data(self) -> str:
+        return f"{DATA}/{self.full_name}"
+
+    @property
+    def sockets(self) -> str:
+        """Folder of its socket, which systemd makes for it."""
+        return f"{SOCKETS}/{self.full_name}"
+
+    @property
+    def socket(self) -> str:
+        """Where it listens, and nowhere else."""
+        return f"{self.sockets}/redis.sock"
 
     @property
     def url(self) -> str:
         """Address for redis_exporter and its password file."""
-        return f"redis://{HOST}:{self.port}"
+        return f"unix://{self.socket}"
 
 
-QUEUE = Instance(
-    "queue",
-    "redis-server",
-    QUEUE_PORT,
-    config="/etc/redis/redis.conf",
-    users="/etc/redis/users.acl",
-    run="redis",
-    keeps=True,
-)
-CACHE = Instance(
-    "cache",
-    "redis-server@cache",
-    CACHE_PORT,
-    config="/etc/redis/redis-cache.conf",
-    users="/etc/redis/users-cache.acl",
-    run="redis-cache",
-    keeps=False,
-    also=" +flushdb",  # artisan cache:clear
-)
-INSTANCES = (QUEUE, CACHE)
+def queue(app: str) -> Instance:
+    """For jobs and sessions."""
+    return Instance(app, "queue", keeps=True)
+
+
+def cache(app: str) -> Instance:
+    """For what can be had again."""
+    return Instance(app, "cache", keeps=False)
+
+
+def instances(target: Target) -> list[Instance]:
+    """All of a target."""
+    return [each for app in target.apps for each in (queue(app), cache(app))]
+
+
+def redis_user(app: str) -> str:
+    """The system user of an application's Redis; who is in its group reaches their sockets."""
+    name = f"_{app}-redis"
+    if len(name) <= _LONGEST:
+        return name
+    return f"_{app[:16]}-{sha256(app.encode()).hexdigest()[:8]}-redis"
+
+
+def reaches_redis(target: Target) -> list[str]:
+    """Lines of a unit that reaches every Redis of a target."""
+    return [f"SupplementaryGroups={redis_user(app)}" for app in target.apps]

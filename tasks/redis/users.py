@@ -1,4 +1,4 @@
-"""Who may do what in Redis: an administrator, and each application with its own keys alone."""
+"""Who may do what in a Redis: an administrator, the exporter, and the application it is for."""
 
 from collections.abc import Mapping
 from hashlib import sha256
@@ -7,7 +7,7 @@ from configs import Target
 from configs.secret_names import of_target
 from configs.secrets import Needed
 from tasks.component import Site
-from tasks.redis.instances import HOST, Instance
+from tasks.redis.instances import Instance
 from tasks.resources import secret
 
 ADMINISTRATOR = "chom"
@@ -16,6 +16,8 @@ SHARED_PASSWORD = Needed("REDIS_PASSWORD", "", "password", retired=True)
 PASSWORD_FILE = "/etc/chom/redis/password"
 # By it Redis is told of a new one.
 PREVIOUS_FILE = f"{PASSWORD_FILE}.previous"
+# The administrator's present password, and the one of before.
+PASSWORD_FILES = (PASSWORD_FILE, PREVIOUS_FILE)
 # A name that no application can have. It reads figures, and no keys.
 EXPORTER = "chom-exporter"
 FIGURES = (
@@ -23,6 +25,8 @@ FIGURES = (
     " +slowlog|get +slowlog|len"
 )
 EVERYTHING = "~* &* +@all"
+# Of an application in its own instances: whatever keeps them as they were configured.
+OWN = "~* &* +@all -@admin"
 
 
 def administrator_password(target: Target) -> Needed:
@@ -38,7 +42,7 @@ def exporter_password(target: Target) -> Needed:
 
 
 def password(app: str) -> Needed:
-    """What an application shows to both."""
+    """What an application shows to its own."""
     return Needed(f"{app.upper()}_REDIS_PASSWORD", f"what {app} shows to Redis", "password")
 
 
@@ -50,18 +54,17 @@ def passwords(target: Target) -> list[Needed]:
 
 def users(site: Site, instance: Instance) -> Mapping[str, tuple[str, str]]:
     """Each user's rules, and the hash of its password, by its name."""
-    own = {app: (_rules(app, instance), _hash(password(app))) for app in site.target.apps}
-    ours = {
+    return {
         ADMINISTRATOR: (EVERYTHING, _hash(administrator_password(site.target))),
         EXPORTER: (FIGURES, _hash(exporter_password(site.target))),
+        instance.app: (OWN, _hash(password(instance.app))),
     }
-    return {**ours, **own}
 
 
 def as_administrator(instance: Instance, words: str, password_file: str = PASSWORD_FILE) -> str:
     """A shell command of root's that says something to Redis; no process shows the password."""
     return (
-        f'REDISCLI_AUTH="$(cat {password_file})" redis-cli -h {HOST} -p {instance.port}'
+        f'REDISCLI_AUTH="$(cat {password_file})" redis-cli -s {instance.socket}'
         f" --user {ADMINISTRATOR} --no-auth-warning {words}"
     )
 
@@ -77,10 +80,6 @@ def load_users(instance: Instance) -> str:
         for file in (PASSWORD_FILE, PREVIOUS_FILE)
     ]
     return " || ".join([*tries, "kill -TERM $MAINPID"])
-
-
-def _rules(app: str, instance: Instance) -> str:
-    return f"~{app}:* &{app}:* +@all -@admin -@dangerous +info{instance.also}"
 
 
 def _hash(needed: Needed) -> str:

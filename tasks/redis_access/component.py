@@ -1,8 +1,8 @@
 """Redis' access: nobody is admitted with a password of before any more."""
 
 from tasks.component import Site, component
-from tasks.redis.component import admit
-from tasks.redis.instances import INSTANCES
+from tasks.redis.component import serve
+from tasks.redis.instances import instances
 from tasks.redis.users import PREVIOUS_FILE, passwords
 from tasks.resources import secret_text
 
@@ -10,6 +10,6 @@ from tasks.resources import secret_text
 @component(needs=["redis", "redis_exporter", "releases", "workers"], secrets=passwords)
 def redis_access(site: Site) -> None:
     """After all that uses Redis has the present one."""
-    for instance in INSTANCES:
-        admit(site, instance, keep=False)
+    for instance in instances(site.target):
+        serve(site, instance, keep=False)
     secret_text(PREVIOUS_FILE, "", mode="640")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from tasks.component import Site, component
 from tasks.metrics.component import USER, login_of, secrets_of
 from tasks.metrics.exporter import LOCAL, LOOPBACK, exporter, shown_by_nginx, unit_of
-from tasks.redis.instances import INSTANCES
+from tasks.redis.instances import instances, reaches_redis
 from tasks.redis.users import EXPORTER, exporter_password
 from tasks.resources import credential, secret, secret_file, secret_text
 
@@ -26,7 +26,7 @@ def redis_exporter(site: Site) -> None:
     It sends a password only to the addresses in its password file.
     """
     unit = unit_of("redis_exporter")
-    urls = [instance.url for instance in INSTANCES]
+    urls = {instance.full_name: instance.url for instance in instances(site.target)}
     shown_by_nginx(
         site,
         site.settings.redis_exporter.port,
@@ -42,7 +42,7 @@ def redis_exporter(site: Site) -> None:
         metrics_password=login_of(site, site.target).password,
     )
     redis_password = secret(exporter_password(site.target)).reveal()
-    known = {url.replace("://", f"://{EXPORTER}@"): redis_password for url in urls}
+    known = {url.replace("://", f"://{EXPORTER}@"): redis_password for url in urls.values()}
     secret_text(PASSWORDS, json.dumps(known, ensure_ascii=False) + "\n")
     arguments = [
         f"-web.listen-address={LOOPBACK}:{INTERNAL_PORT}",
@@ -61,5 +61,5 @@ def redis_exporter(site: Site) -> None:
         arguments,
         runs=[password],
         credentials={"passwords.json": PASSWORDS},
-        sandbox=replace(LOCAL, extra=[f"EnvironmentFile={password}"]),
+        sandbox=replace(LOCAL, extra=[f"EnvironmentFile={password}", *reaches_redis(site.target)]),
     )

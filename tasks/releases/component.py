@@ -12,7 +12,7 @@ from tasks.laravel import confinement
 from tasks.laravel.places import build_user, fpm_unit, root
 from tasks.laravel.secrets import deploy_key, deploy_keys
 from tasks.operations.releases import PROGRAM, PROGRAMS
-from tasks.redis.instances import HOST, QUEUE_PORT
+from tasks.redis.instances import queue
 from tasks.redis.users import ADMINISTRATOR, PASSWORD_FILE
 from tasks.resources import (
     app_release,
@@ -115,7 +115,7 @@ def _description(
         "url": f"{page.own_url}{app.health}",
         "workers": worker_units(name, app),
         "queues": app.workers.queues.split(","),
-        "redis": ["-h", HOST, "-p", str(QUEUE_PORT), "--user", ADMINISTRATOR, PASSWORD_FILE],
+        "redis": ["-s", queue(name).socket, "--user", ADMINISTRATOR, PASSWORD_FILE],
         "keep_releases": app.keep_releases,
         "keep_dumps": app.keep_dumps,
     }

@@ -6,7 +6,11 @@ import urllib.request
 from typing import NamedTuple
 
 from tasks import quoting
+from tasks.redis.instances import queue
 from tests.lab import Lab
+
+# Of our own page, for jobs and sessions.
+REDIS = queue("laravel").socket
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -106,12 +110,13 @@ def page(url: str) -> tuple[int, str]:
 def redis(lab: Lab, machine: str, command: str, password: str | None = None) -> str:
     """The last line of what Redis says to its administrator's command.
 
-    Without ``password``, with the right one. It is the Redis of jobs and sessions.
+    Without ``password``, with the right one. It is that of our own page, for jobs and sessions.
     """
     shown = "cat /etc/chom/redis/password" if password is None else "cat"
     said = lab.run(
         machine,
-        f'REDISCLI_AUTH="$({shown})" redis-cli --user chom --no-auth-warning {command} 2>&1',
+        f'REDISCLI_AUTH="$({shown})" redis-cli -s {REDIS} --user chom --no-auth-warning'
+        f" {command} 2>&1",
         input=password or "",
     ).stdout
     return [line for line in said.splitlines() if line][-1]

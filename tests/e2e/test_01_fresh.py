@@ -38,8 +38,8 @@ SECURED = [
     ("vpsmanager", "mtail"),
     ("vpsmanager", "alloy"),
     ("vpsmanager", "mariadb"),
-    ("vpsmanager", "redis-server"),
-    ("vpsmanager", "redis-server@cache"),
+    ("vpsmanager", "laravel-redis-queue"),
+    ("vpsmanager", "laravel-redis-cache"),
     ("vpsmanager", "laravel-php8.4"),
     ("vpsmanager", "nginx"),
 ]
@@ -61,7 +61,7 @@ RUNS_AS = [
     ("vpsmanager", "/usr/bin/mtail", "mtail"),
     ("vpsmanager", "/etc/alloy/config.alloy", "alloy"),
     ("vpsmanager", "mariadbd", "mysql"),
-    ("vpsmanager", "redis-server", "redis"),
+    ("vpsmanager", "redis-server", "_laravel-redis"),
     ("vpsmanager", "php-fpm: ", "laravel"),
     ("vpsmanager", "nginx: worker", "www-data"),
 ]
@@ -80,7 +80,7 @@ def test_dry_run_leaves_every_byte(first: First, machine: str) -> None:
 def test_dry_run_shows_the_plan_and_writes_no_record(first: First) -> None:
     assert first.dry.code == 0, first.dry
     for promised in (
-        "+ create /etc/redis/redis.conf",
+        "+ create /etc/chom/redis/laravel-queue.conf",
         "↻ start prometheus.service",
         "+ create Firewall: ufw allow 80/tcp",
         "observability  1",

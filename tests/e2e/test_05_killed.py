@@ -6,7 +6,7 @@ from tests.e2e.machines import answer, redis, units
 from tests.e2e.platform import Platform
 from tests.e2e.project import DEPLOY, LIMIT_S, changed
 
-UNIT = "redis-server.service"
+UNIT, CONFIG = "laravel-redis-queue.service", "/etc/chom/redis/laravel-queue.conf"
 # How much memory redis gets in each attempt, in MB.
 ATTEMPTS = (100, 104, 108, 112, 116)
 
@@ -23,7 +23,7 @@ def test_next_run_restarts_what_a_killed_one_only_configured(deployed: Platform)
         raise AssertionError(f"the race was lost {len(ATTEMPTS)} times")
 
     assert units(lab, "vpsmanager")[UNIT] == before
-    assert f"maxmemory {memory_mb}mb" in answer(lab, "vpsmanager", "cat /etc/redis/redis.conf")
+    assert f"maxmemory {memory_mb}mb" in answer(lab, "vpsmanager", f"cat {CONFIG}")
     assert _maxmemory_mb(deployed) != memory_mb
     left_open = project.record()
     assert left_open.status == "running"
@@ -43,7 +43,7 @@ def _kill_after_the_file_changed(platform: Platform, memory_mb: int) -> bool:
     """Kill a deployment once it has written redis.conf; whether redis was not restarted yet."""
     lab = platform.lab
     old = units(lab, "vpsmanager")[UNIT]
-    config = lab.rootfs("vpsmanager") / "etc/redis/redis.conf"
+    config = lab.rootfs("vpsmanager") / CONFIG[1:]
     content = config.read_bytes()
     command = platform.project.start(
         *DEPLOY, "-y", changes={"settings.redis.queue_memory_mb": memory_mb}

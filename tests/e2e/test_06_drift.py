@@ -10,7 +10,7 @@ from tests.lab import Lab
 
 EDITS = [
     ("vpsmanager", "nginx", "/etc/nginx/nginx.conf", "echo '# mine' >> {}"),
-    ("vpsmanager", "redis", "/etc/redis/redis.conf", "chmod 666 {}"),
+    ("vpsmanager", "redis", "/etc/chom/redis/laravel-queue.conf", "chmod 666 {}"),
     ("vpsmanager", "mariadb", "/etc/mysql/mariadb.conf.d/60-chom.cnf", "rm {}"),
     (
         "observability",
@@ -48,15 +48,15 @@ def test_stopped_and_disabled_services_are_as_they_were(deployed: Platform) -> N
     lab = deployed.lab
     units = all_units(lab)
     deployed.unsettle()
-    answer(lab, "vpsmanager", "systemctl stop redis-server")
+    answer(lab, "vpsmanager", "systemctl stop laravel-redis-queue")
     answer(lab, "observability", "systemctl disable prometheus-alertmanager")
 
     record = deployed.converge()
     assert changed(record) == {("vpsmanager", "redis"): 1, ("observability", "alertmanager"): 1}
-    assert answer(lab, "vpsmanager", "systemctl is-active redis-server") == "active"
+    assert answer(lab, "vpsmanager", "systemctl is-active laravel-redis-queue") == "active"
     enabled = answer(lab, "observability", "systemctl is-enabled prometheus-alertmanager")
     assert enabled == "enabled"
-    assert restarted(units, all_units(lab)) == {("vpsmanager", "redis-server.service")}
+    assert restarted(units, all_units(lab)) == {("vpsmanager", "laravel-redis-queue.service")}
 
 
 def test_a_hurry_of_prometheus_that_was_cut_off_is_undone(deployed: Platform) -> None:

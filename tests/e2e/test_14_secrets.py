@@ -104,7 +104,7 @@ OBSTACLES = {
     "prometheus": ("observability", "/etc/prometheus-server/prometheus.yml"),
     "alertmanager": ("observability", "/etc/alertmanager/smtp_password"),
     "grafana_access": ("observability", "/etc/chom/grafana/login"),
-    "redis": ("vpsmanager", "/etc/redis/redis.conf"),
+    "redis": ("vpsmanager", "/etc/chom/redis/laravel-queue.conf"),
     "laravel": ("vpsmanager", "/var/www/laravel/shared/.env"),
 }
 # Those that fail in one deploy: on each target one at most.
@@ -159,7 +159,7 @@ def loud(platform: Platform) -> Iterator[Platform]:
         with Watch(*project.secrets().values()) as watch:
             outcome = project.deploy(*LOUD, changes=MAIL)
         assert outcome.code == 0, outcome
-        assert [command for command in watch.commands if "/etc/redis/redis.conf" in command]
+        assert [command for command in watch.commands if OBSTACLES["redis"][1] in command]
         assert [command for command in watch.commands if "deploy.py -y -vvv" in command]
         assert watch.leaks == set()
         assert found_in(outcome.text.encode(), project.secrets()) == set()
@@ -308,7 +308,7 @@ def test_after_these_failures_the_next_deploy_brings_them_everywhere(loud: Platf
 @pytest.mark.drill
 def test_a_service_that_tells_its_own_password_is_not_repeated(loud: Platform) -> None:
     project, lab = loud.project, loud.lab
-    drop_in = "/etc/systemd/system/redis-server.service.d/zz-talks.conf"
+    drop_in = "/etc/systemd/system/laravel-redis-queue.service.d/zz-talks.conf"
     password = "/etc/chom/redis/password"
     talk = f"cat {password}; echo; base64 -w0 {password}; exit 1"
     text = f"[Service]\nExecReload=+/bin/sh -c '{talk}'\n"

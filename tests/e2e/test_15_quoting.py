@@ -9,6 +9,7 @@ import pytest
 
 from tasks import quoting
 from tests import nasty
+from tests.e2e.machines import REDIS
 from tests.e2e.platform import Platform
 
 VALUES = nasty.values(300)
@@ -124,7 +125,7 @@ def test_command_of_redis(deployed: Platform) -> None:
     script = quoting.redis(LUA_HEX)
     lines = "".join(f"EVAL {script} 0 {quoting.redis(value)}\n" for value in VALUES)
     login = 'REDISCLI_AUTH="$(cat /etc/chom/redis/password)"'
-    reader = f'{login} redis-cli --user chom --no-auth-warning < "$f" | {FROM_HEX}'
+    reader = f'{login} redis-cli -s {REDIS} --user chom --no-auth-warning < "$f" | {FROM_HEX}'
     assert read_back(deployed, lines, reader) == VALUES
 
 

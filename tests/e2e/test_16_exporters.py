@@ -26,7 +26,7 @@ PORTS = {
 # Of each application's pool, and of each Redis.
 PATHS = {
     "php-fpm": "/metrics/laravel",
-    "redis": "/scrape?target=redis%3A%2F%2F127.0.0.1%3A6379",
+    "redis": "/scrape?target=laravel-queue",
 }
 # What one of each job's own metrics is when all is well.
 HEALTHY = [
@@ -197,8 +197,8 @@ def test_more_privileges_are_taken_back(deployed: Platform) -> None:
     ("unit", "metric"),
     [
         pytest.param("mariadb", "mysql_up", marks=pytest.mark.drill),
-        ("redis-server", 'redis_up{redis="queue"}'),
-        pytest.param("redis-server@cache", 'redis_up{redis="cache"}', marks=pytest.mark.drill),
+        ("laravel-redis-queue", 'redis_up{redis="queue"}'),
+        pytest.param("laravel-redis-cache", 'redis_up{redis="cache"}', marks=pytest.mark.drill),
         pytest.param("nginx", "nginx_up", marks=pytest.mark.drill),
         # Its sockets would start it at the next request.
         pytest.param(
@@ -212,7 +212,7 @@ def test_a_stopped_service_is_noticed_and_comes_back(
     deployed.unsettle()
     answer(deployed.lab, "vpsmanager", f"systemctl stop {unit}")
     wait_for_value(deployed, metric, "vpsmanager", "0")
-    if not unit.startswith("redis-server"):
+    if not unit.startswith("laravel-redis"):
         wait_for_value(deployed, "probe_success", "vpsmanager", "0")
     deployed.converge()
     wait_for_value(deployed, metric, "vpsmanager", "1")

@@ -150,7 +150,7 @@ def test_logins_are_one_stream(deployed: Platform) -> None:
 
 
 def test_the_shipper_reads_logs_and_no_secrets(deployed: Platform) -> None:
-    for path in ("/var/www/laravel/shared/.env", "/etc/redis/users.acl"):
+    for path in ("/var/www/laravel/shared/.env", "/etc/chom/redis/laravel-queue.acl"):
         reading = f"setpriv --reuid alloy --regid alloy --groups adm,systemd-journal cat {path}"
         assert deployed.lab.run("vpsmanager", reading, check=False).returncode != 0
     for machine in MACHINES:

@@ -31,6 +31,7 @@ UNNEEDED = (
 KEPT = {
     "/var/lib/mysql": "data",
     "/var/lib/redis": "data",
+    "/var/lib/chom-redis": "data",
     "/var/lib/prometheus-server": "data",
     "/var/lib/alertmanager": "data",
     "/var/lib/loki": "data",
@@ -55,7 +56,7 @@ OF_DEBIAN = {
 # Debian's packages leave their users for good; ours stay as long as their data.
 USERS = {
     "observability": {"alertmanager", "prometheus-server", "grafana", "loki", "alloy"},
-    "vpsmanager": {"laravel", "mysql", "redis", "alloy"},
+    "vpsmanager": {"laravel", "_laravel-redis", "mysql", "redis", "alloy"},
 }
 LEFT_USERS = {"prometheus", "systemd-timesync", "_chrony"}
 
@@ -162,7 +163,7 @@ def test_one_component_goes_and_the_next_deployment_brings_it_back(two: Shop) ->
     assert before - left - {*unneeded} == {"prometheus-redis-exporter"}
     assert were - users(platform, MACHINE) == {"redis_exporter"}
     assert "9121" not in answer(platform.lab, MACHINE, "ufw status")
-    assert properties(platform.lab, MACHINE, "redis-server", "ActiveState") == {
+    assert properties(platform.lab, MACHINE, "laravel-redis-queue", "ActiveState") == {
         "ActiveState": "active"
     }
     back = platform.project.deploy("-y", "--limit", MACHINE)

@@ -88,7 +88,7 @@ def states(platform: Platform) -> dict[str, Any]:
 def drift(lab: Lab) -> None:
     """What people, and accidents, do to machines."""
     on = {
-        "vpsmanager": "echo '# mine' >> /etc/redis/redis.conf; systemctl stop nginx;"
+        "vpsmanager": "echo '# mine' >> /etc/chom/redis/laravel-queue.conf; systemctl stop nginx;"
         " chmod 600 /etc/nginx/nginx.conf; ufw delete allow 80/tcp;"
         " mariadb -e 'revoke all privileges on laravel.* from laravel@localhost'",
         "observability": "rm /etc/prometheus/prometheus.yml; systemctl disable grafana-server;"

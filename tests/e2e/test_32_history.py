@@ -10,7 +10,7 @@ from tests.e2e.machines import answer
 from tests.e2e.platform import Platform
 from tests.e2e.project import changed
 
-CONFIG = "/etc/redis/redis.conf"
+CONFIG = "/etc/chom/redis/laravel-queue.conf"
 KEY = "settings.redis.queue_memory_mb"
 
 

@@ -15,7 +15,7 @@ from tests.e2e.project import changed
 
 DETAILED = ("--data", "detailed_exitcode=true")
 DRIFT = (
-    "echo 'maxmemory 3mb' >> /etc/redis/redis-cache.conf; systemctl stop mtail;"
+    "echo 'maxmemory 3mb' >> /etc/chom/redis/laravel-cache.conf; systemctl stop mtail;"
     " rm /etc/nginx/sites-enabled/apps.conf; apt-get -qq remove unzip >/dev/null;"
     " echo someone >> /etc/chom/redis_exporter.env"
 )
@@ -41,11 +41,11 @@ def of(plan: Plan, component: str) -> list[Change]:
 
 def test_a_change_comes_with_its_difference(drifted: tuple[Plan, str]) -> None:
     change, restart = of(drifted[0], "redis")
-    assert (change.verb, change.what) == ("change", "/etc/redis/redis-cache.conf")
+    assert (change.verb, change.what) == ("change", "/etc/chom/redis/laravel-cache.conf")
     assert "-maxmemory 3mb" in change.diff
     assert "            -maxmemory 3mb\n" in drifted[1]
-    assert (restart.verb, restart.what) == ("restart", "redis-server@cache.service")
-    assert restart.why == "File /etc/redis/redis-cache.conf"
+    assert (restart.verb, restart.what) == ("restart", "laravel-redis-cache.service")
+    assert restart.why == "File /etc/chom/redis/laravel-cache.conf"
 
 
 def test_what_is_missing_is_created_and_what_is_stopped_started(drifted: tuple[Plan, str]) -> None:

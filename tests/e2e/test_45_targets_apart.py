@@ -21,7 +21,7 @@ from tasks.prometheus.places import LOGINS
 from tasks.quoting import shell
 from tests.e2e.conftest import SUBNET
 from tests.e2e.leaks import places
-from tests.e2e.machines import answer, listeners, properties
+from tests.e2e.machines import REDIS, answer, listeners, properties
 from tests.e2e.platform import Platform
 from tests.e2e.polling import wait_for
 
@@ -93,8 +93,8 @@ def asked_by_prometheus(platform: Platform, port: int, path: str) -> tuple[str, 
     [
         (9121, "/scrape?target=redis://{trap}"),
         (9121, "/scrape?target=redis%3A%2F%2F{trap}"),
-        (9121, "/scrape?target=redis%3A%2F%2F127.0.0.1%3A6379&target=redis://{trap}"),
-        (9121, "/scrape?target=redis%3A%2F%2F127.0.0.1%3A6379%40{trap}"),
+        (9121, "/scrape?target=laravel-queue&target=redis://{trap}"),
+        (9121, "/scrape?target=laravel-queue%40{trap}"),
         (9121, "/scrape/?target=redis://{trap}"),
         (9121, "/%73crape?target=redis://{trap}"),
         (9121, "/discover-cluster-nodes?target=redis://{trap}"),
@@ -122,8 +122,8 @@ def test_no_exporter_connects_where_the_observer_says(
 
 
 def test_prometheus_itself_gets_what_it_asks_for(deployed: Platform) -> None:
-    for port in (6379, 6380):
-        path = f"/scrape?target=redis%3A%2F%2F127.0.0.1%3A{port}"
+    for name in ("queue", "cache"):
+        path = f"/scrape?target=laravel-{name}"
         status, text = asked_by_prometheus(deployed, 9121, path)
         assert status == "200" and "\nredis_up 1\n" in text
         assert "\nredis_exporter_last_scrape_error 0\n" in text.replace('{err=""}', "")
@@ -131,16 +131,15 @@ def test_prometheus_itself_gets_what_it_asks_for(deployed: Platform) -> None:
 
 
 def test_the_observer_is_told_no_key_of_redis(deployed: Platform) -> None:
-    administrator = 'REDISCLI_AUTH="$(cat /etc/chom/redis/password)" redis-cli --user chom'
+    shown = 'REDISCLI_AUTH="$(cat /etc/chom/redis/password)"'
+    administrator = f"{shown} redis-cli -s {REDIS} --user chom"
     answer(deployed.lab, "vpsmanager", f"{administrator} set zz-canary-key canary-value")
-    path = (
-        "/scrape?target=redis%3A%2F%2F127.0.0.1%3A6379&check-keys=*&check-single-keys=zz-canary-key"
-    )
+    path = "/scrape?target=laravel-queue&check-keys=*&check-single-keys=zz-canary-key"
     status, text = asked_by_prometheus(deployed, 9121, path)
     assert status == "200" and "zz-canary-key" not in text
     read = "import json; found = json.load(open('/etc/chom/redis_exporter.json'));"
-    read += " print(*(found[each] for each in found if '6379' in each))"
-    exporter = f'REDISCLI_AUTH="$(python3 -c "{read}")" redis-cli --user chom-exporter'
+    read += " print(*(found[each] for each in found if 'laravel-queue' in each))"
+    exporter = f'REDISCLI_AUTH="$(python3 -c "{read}")" redis-cli -s {REDIS} --user chom-exporter'
     assert "redis_version" in answer(deployed.lab, "vpsmanager", f"{exporter} info server")
     for words in (
         "get zz-canary-key",

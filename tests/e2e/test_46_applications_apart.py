@@ -88,7 +88,9 @@ def php(shop: Shop, code: str, app: str = "shop") -> str:
 
 
 def test_code_in_an_application_runs_as_its_user_alone(shop: Shop) -> None:
-    assert php(shop, "echo shell_exec('id -un; id -Gn');").split() == ["shop", "shop"]
+    assert php(shop, "echo shell_exec('id -un; id -Gn');").split() == [
+        "shop", "shop", "_shop-redis"
+    ]  # fmt: skip
     masters = answer(shop.platform.lab, MACHINE, "ps -eo user,args | grep [p]hp-fpm")
     users = {line.split()[0] for line in masters.splitlines()}
     assert users == {"laravel", "shop", "blog", "client_1", "client11"}
@@ -404,7 +406,8 @@ def test_nobody_but_root_owns_what_root_works_in(shop: Shop) -> None:
 
 def test_no_two_applications_can_read_a_common_writable_file(shop: Shop) -> None:
     """Outside of their sandboxes, too: by modes alone."""
-    listing = "find /var/www /var/cache/chom /var/log/chom -readable -writable 2>/dev/null || true"
+    folders = "/var/www /var/cache/chom /var/log/chom /run/chom-redis /var/lib/chom-redis"
+    listing = f"find {folders} -readable -writable 2>/dev/null || true"
     seen = {
         user: set(
             answer(shop.platform.lab, MACHINE, f"runuser -u {user} -- sh -c '{listing}'").split(
@@ -425,7 +428,8 @@ def test_no_two_applications_can_read_a_common_writable_file(shop: Shop) -> None
 
 def test_units_of_applications_are_walled_off(shop: Shop) -> None:
     lab = shop.platform.lab
-    for unit in (f"shop-php{VERSION}", "shop-worker-1", "shop-scheduler", "chom-app-metrics"):
+    for unit in (f"shop-php{VERSION}", "shop-worker-1", "shop-scheduler", "shop-redis-queue",
+                 "shop-redis-cache", "redis-server", "chom-app-metrics"):  # fmt: skip
         said = answer(lab, MACHINE, f"systemd-analyze security --no-pager {unit} | tail -1")
         assert float(said.split(": ")[1].split()[0]) <= 3.0, said
     limits = properties(lab, MACHINE, f"shop-php{VERSION}", "MemoryMax", "TasksMax", "CPUWeight")

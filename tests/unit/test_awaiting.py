@@ -30,11 +30,12 @@ AT_ONCE = {
         "unattended-upgrades",
         "systemd-timesyncd",
         "mariadb",
-        "redis-server",
-        "redis-server@cache",
+        "laravel-redis-queue",
+        "laravel-redis-cache",
         "nginx",
         "chom-connections",
         # After all have been awaited: what changes again.
+        "redis-server",
         "php8.4-fpm",
     },
 }

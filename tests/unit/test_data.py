@@ -9,7 +9,7 @@ from pyinfra.context import ctx_host, ctx_state
 from configs.secrets import Secret
 from tasks.operations.databases import PRIVILEGES, database_sql, make_database, secure_server
 from tasks.operations.redis import known_hashes, put_users, users_text
-from tasks.redis.instances import CACHE, INSTANCES, QUEUE
+from tasks.redis.instances import cache, queue, redis_user
 from tasks.redis.users import load_users
 from tasks.upcoming import Upcoming
 from tests.unit.helpers import fake_state
@@ -37,11 +37,13 @@ def test_a_password_of_before_is_kept_behind_the_present_one() -> None:
 @pytest.mark.parametrize(("keep", "changes"), [(True, False), (False, True)])
 def test_what_is_kept_is_no_change_until_it_is_dropped(keep: bool, changes: bool) -> None:
     there = users_text(USERS, {"shop": ["old"]}).splitlines()
-    answers = {"cat": there, "stat -c": ["regular file|640|redis|redis", "0" * 64 + "  -"]}
+    answers = {"cat": there, "stat -c": ["regular file|640|root|_shop-redis", "0" * 64 + "  -"]}
     state = fake_state(["a"], answers)
     (host,) = state.inventory
     with ctx_state.use(state), ctx_host.use(host):
-        commands = list(put_users._inner(path="/etc/redis/users.acl", users=USERS, keep=keep))
+        commands = list(
+            put_users._inner(path="/etc/a.acl", group="_shop-redis", users=USERS, keep=keep)
+        )
     assert bool(commands) == changes
     assert all(str(each.connector_arguments["_stdin"]).count("#") == 2 for each in commands)
 
@@ -58,15 +60,23 @@ def test_redis_is_told_by_the_password_that_it_knows(
     monkeypatch.setattr("tasks.redis.users.PREVIOUS_FILE", str(tmp_path / "old"))
     client = f'echo $REDISCLI_AUTH >&2; [ "$REDISCLI_AUTH" = {knows} ] && echo OK || echo NOPERM'
     # A function goes before the shell's own kill.
-    script = "kill() { echo end >&2; }; " + load_users(QUEUE)
+    script = "kill() { echo end >&2; }; " + load_users(queue("shop"))
     done = sh(script, PATH=stub(tmp_path, {"redis-cli": client}))
     assert done.stderr.split() == said.split()
 
 
-def test_the_two_have_nothing_in_common() -> None:
-    for name in ("name", "unit", "port", "config", "users", "run"):
-        assert len({getattr(each, name) for each in INSTANCES}) == 2
-    assert (QUEUE.keeps, CACHE.keeps) == (True, False)
+def test_no_two_have_anything_in_common() -> None:
+    found = [each(app) for app in ("shop", "shop_queue") for each in (queue, cache)]
+    for name in ("full_name", "unit", "config", "users", "data", "sockets", "socket", "url"):
+        assert len({getattr(each, name) for each in found}) == 4
+    assert [each.keeps for each in found] == [True, False] * 2
+
+
+def test_users_of_redis_are_as_long_as_linux_lets_them_be() -> None:
+    names = ["a", "a" * 25, "a" * 26, "a" * 30 + "b", "a" * 31]
+    found = [redis_user(name) for name in names]
+    assert found[:2] == ["_a-redis", f"_{'a' * 25}-redis"]
+    assert len({*found}) == 5 and max(map(len, found)) <= 32
 
 
 GRANT = f"grant/shop shop {', '.join(PRIVILEGES)}"

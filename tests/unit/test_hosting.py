@@ -146,7 +146,9 @@ def test_what_laravel_reads(texts: Texts, secrets: dict[str, Secret]) -> None:
     assert found["SESSION_SECURE_COOKIE"] is False
     assert (found["DB_DATABASE"], found["DB_USERNAME"]) == ("shop", "shop")
     assert (found["REDIS_USERNAME"], found["REDIS_PREFIX"]) == ("shop", "shop:")
-    assert (found["REDIS_PORT"], found["REDIS_CACHE_PORT"]) == ("6379", "6380")
+    assert found["REDIS_HOST"] == "/run/chom-redis/shop-queue/redis.sock"
+    assert found["REDIS_CACHE_HOST"] == "/run/chom-redis/shop-cache/redis.sock"
+    assert (found["REDIS_PORT"], found["REDIS_CACHE_PORT"]) == ("0", "0")
     for name in ("APP_KEY", "DB_PASSWORD", "REDIS_PASSWORD", "STRIPE_SECRET"):
         assert found[name] == secrets[f"SHOP_{name}"].reveal()
 
@@ -299,7 +301,7 @@ def test_who_wants_no_workers_has_none(made: tuple[Declaration, Texts]) -> None:
 
 def test_our_units_are_known_by_their_first_line(texts: Texts) -> None:
     ours = [p for p in texts if "/shop-" in p and p.startswith(UNITS) and ".d/" not in p]
-    ours = [path for path in ours if "/shop-php" not in path]
+    ours = [path for path in ours if "/shop-php" not in path and "/shop-redis" not in path]
     firsts = {texts[path].splitlines()[0] for path in ours}
     assert len(ours) == 4 and len(firsts) == 1
 

@@ -103,7 +103,7 @@ def test_both_read_the_same_files_alike(alloy: Logs, promtail: Logs) -> None:
         for labels in read
         if not dict(labels)["__path__"].startswith("/var/lib/")
     }
-    assert set(jobs) == {"nginx", "php-fpm", "mariadb", "redis", "laravel"}
+    assert set(jobs) == {"nginx", "php-fpm", "mariadb", "laravel"}
     assert jobs["laravel"]["app"] == "laravel"
     assert jobs["laravel"]["__path__"] == "/var/www/laravel/shared/storage/logs/laravel*.log"
 
@@ -144,10 +144,11 @@ def test_job_of_the_journal_needs_no_version_of_a_shipper(
     for found in ([rule.attributes for rule in rules.inner("rule")], scrape["relabel_configs"]):
         of_nginx = relabel({"job": "any", "__journal__systemd_unit": "nginx.service"}, found)
         of_mariadb = relabel({"job": "any", "__journal__systemd_unit": "mariadb.service"}, found)
-        of_redis = relabel({"__journal__systemd_unit": "redis-server@cache.service"}, found)
+        of_redis = relabel({"__journal__systemd_unit": "shop-redis-cache.service"}, found)
         assert of_nginx and of_mariadb and of_redis
         assert (of_nginx["job"], of_nginx["unit"]) == ("journal", "nginx.service")
         assert of_mariadb["job"] == "mariadb" and of_redis["job"] == "redis"
+        assert of_redis["app"] == "shop" and "app" not in of_mariadb
 
 
 @pytest.mark.parametrize("name", ["alloy", "promtail"])

@@ -182,7 +182,7 @@ SYSTEMCTL = """case "$*" in
 *is-active*) exit {active} ;;
 *is-failed*) exit {failed} ;;
 *ConditionResult*) echo ConditionResult={condition}; echo Job={job}; {exec_condition} ;;
-*NRestarts*) echo {restarts} ;;
+*NRestarts*) echo >> "$LOG.asked"; n=$(wc -l < "$LOG.asked"); echo $(({restarts})) ;;
 *) echo "$@" >> "$LOG"; exit {status} ;;
 esac"""
 
@@ -202,7 +202,10 @@ esac"""
             "a.service: it failed to start; its journal says:\nboom",
         ),
         (1, 1, "yes", "", 0, 0, 1, "a.service: not ready within 1 s; its journal says"),
-        (1, 1, "yes", "", 3, 0, 1, "a.service: it ends again and again; its journal says"),
+        (1, 1, "yes", "", "3 * n", 0, 1, "a.service: it ends again and again; its journal says"),
+        # Long ago, or of another start.
+        (1, 1, "yes", "", 7, 0, 1, "a.service: not ready within 1 s; its journal says"),
+        (1, 1, "yes", "", "n < 2 ? 7 : 0", 0, 1, "a.service: not ready within 1 s; its journal"),
         (1, 1, "no", "", 0, 0, 0, ""),
         (1, 1, "met", "", 0, 0, 1, "a.service: not ready within 1 s; its journal says"),
         (1, 1, "held", "", 0, 0, 1, "a.service: not ready within 1 s; its journal says"),
@@ -220,7 +223,16 @@ esac"""
         ),
     ],
     ids=[
-        *("ready", "failed", "never ready", "restarting", "kept off", "was kept off"),
+        *(
+            "ready",
+            "failed",
+            "never ready",
+            "restarting",
+            "restarted before",
+            "counted anew",
+            "kept off",
+            "was kept off",
+        ),
         *("held by apt", "held by its operator", "yet to start", "systemctl"),
     ],
 )
@@ -230,12 +242,15 @@ def test_a_service_is_awaited(
     failed: int,
     condition: str,
     job: str,
-    restarts: int,
+    restarts: int | str,
     status: int,
     code: int,
     words: str,
 ) -> None:
-    """``condition``: whether it held at the last start, and who it is of."""
+    """``condition``: whether it held at the last start, and who it is of.
+
+    ``restarts``: what systemd counts, when it is asked for the ``n``-th time.
+    """
     commands = {"held": f"echo ExecCondition={APT_LOCK}", "operator": "echo ExecCondition=mine"}
     systemctl = SYSTEMCTL.format(
         active=active,

@@ -29,7 +29,6 @@ from tasks.stacks import STACKS, addresses, needed_secrets
 from tests.rules import rule_files, rules
 from tests.unit.helpers import INVENTORY, configuration, fake_state, hardware, made_secrets
 
-QUEUE, CACHE = "redis://127.0.0.1:6379", "redis://127.0.0.1:6380"
 MAIL = INVENTORY.replace(
     "settings: {",
     "settings: {smtp: {host: mail.example.org, sender: a@b.org}, "
@@ -172,7 +171,7 @@ def test_databases_and_caches_are_not_let_in(both: list[Declaration]) -> None:
 
 def test_files_follow_settings_and_hardware(both: list[Declaration], texts: dict[str, str]) -> None:
     assert "innodb_buffer_pool_size = 512M" in texts["/etc/mysql/mariadb.conf.d/60-chom.cnf"]
-    assert "maxmemory 128mb" in texts["/etc/redis/redis.conf"]
+    assert "maxmemory 128mb" in texts["/etc/chom/redis/laravel-queue.conf"]
     assert "pm.max_children = 12" in texts["/etc/chom/php/laravel-8.4.conf"]
     unit = texts["/etc/systemd/system/prometheus.service"]
     assert "--storage.tsdb.retention" not in unit
@@ -184,15 +183,15 @@ def test_prometheus_scrapes_every_exporter(both: list[Declaration], texts: dict[
     itself = {"target": "observability", "role": "observability"}
     other = {"target": "vpsmanager", "role": "vpsmanager"}
     application = {**other, "app": "laravel"}
-    asked = {"__metrics_path__": "/scrape"}
+    asked = {**application, "__metrics_path__": "/scrape"}
     wanted = {
         "node": [("127.0.0.1:9100", itself), ("10.9.0.21:9100", other)],
         "nginx": [("127.0.0.1:9113", itself), ("10.9.0.21:9113", other)],
         "requests": [("127.0.0.1:3903", itself), ("10.9.0.21:3903", other)],
         "mysql": [("10.9.0.21:9104", other)],
         "redis": [
-            ("10.9.0.21:9121", {**other, **asked, "redis": "queue", "__param_target": QUEUE}),
-            ("10.9.0.21:9121", {**other, **asked, "redis": "cache", "__param_target": CACHE}),
+            ("10.9.0.21:9121", {**asked, "redis": name, "__param_target": f"laravel-{name}"})
+            for name in ("queue", "cache")
         ],
         "php-fpm": [
             ("10.9.0.21:9253", {**application, "__metrics_path__": "/metrics/laravel"}),
@@ -262,10 +261,10 @@ def test_redis_exporter_has_a_password_for_our_own_instances_alone(
     password = systemd(secrets["METRICS_PASSWORD_VPSMANAGER"].reveal())
     assert lines[1:] == [f"REDIS_EXPORTER_BASIC_AUTH_PASSWORD={password}"]
     assert json.loads(texts["/etc/chom/redis_exporter.json"]) == {
-        f"redis://chom-exporter@127.0.0.1:{port}": secrets[
+        f"unix://chom-exporter@/run/chom-redis/laravel-{name}/redis.sock": secrets[
             "REDIS_EXPORTER_PASSWORD_VPSMANAGER"
         ].reveal()
-        for port in (6379, 6380)
+        for name in ("queue", "cache")
     }
 
 
@@ -274,7 +273,7 @@ def test_nginx_passes_on_no_other_target_to_an_exporter(
 ) -> None:
     site = texts["/etc/nginx/sites-enabled/redis_exporter.conf"]
     assert 'default "";' in site
-    assert '"redis%3A%2F%2F127.0.0.1%3A6379" "redis://127.0.0.1:6379";' in site
+    assert '"laravel-queue" "unix:///run/chom-redis/laravel-queue/redis.sock";' in site
     assert 'set $args "target=$redis_exporter_target";' in site
     site = texts["/etc/nginx/sites-enabled/mysqld_exporter.conf"]
     assert "location = /metrics {" in site and 'set $args "";' in site

@@ -236,7 +236,7 @@ def test_the_plan_tells_what_goes_what_stays_and_how_to_have_it_go(tmp_path: Pat
 def test_who_still_needs_it_is_told(tmp_path: Path) -> None:
     found = plan([ours("services", "redis", "redis"), *HISTORY], ORDER, only=["redis"])
     [line] = [x for x in shown({"v": found}, {"v": STACKS["vpsmanager"]}) if "needed by" in x]
-    assert "laravel needs redis" in line
+    assert "php needs redis" in line
 
 
 @pytest.mark.parametrize("given", ["vpsmanager", "", "a,b", "observability,vpsmanager,x"])

@@ -47,8 +47,8 @@ def build() -> dashboard.Dashboard:
         .with_panel(
             graph(
                 "Memory",
-                query(f"redis_memory_used_bytes{{{WHICH}}}", "{{target}} {{redis}} in use"),
-                query(f"redis_memory_max_bytes{{{WHICH}}}", "{{target}} {{redis}} at most"),
+                query(f"redis_memory_used_bytes{{{WHICH}}}", "{{target}} {{app}} {{redis}} in use"),
+                query(f"redis_memory_max_bytes{{{WHICH}}}", "{{target}} {{app}} {{redis}} at most"),
                 unit="bytes",
             )
         )
@@ -63,32 +63,34 @@ def build() -> dashboard.Dashboard:
             graph(
                 "Keys",
                 query(
-                    f"sum by (target, redis, db) (redis_db_keys{{{WHICH}}}) > 0",
-                    "{{target}} {{redis}} {{db}}",
+                    f"sum by (target, app, redis, db) (redis_db_keys{{{WHICH}}}) > 0",
+                    "{{target}} {{app}} {{redis}} {{db}}",
                 ),
             )
         )
         .with_panel(
             graph(
                 "Keys dropped",
-                query(_rate("evicted_keys_total"), "{{target}} for want of memory"),
-                query(_rate("expired_keys_total"), "{{target}} out of date"),
+                query(
+                    _rate("evicted_keys_total"), "{{target}} {{app}} {{redis}} for want of memory"
+                ),
+                query(_rate("expired_keys_total"), "{{target}} {{app}} {{redis}} out of date"),
                 unit="ops",
             )
         )
         .with_panel(
             graph(
                 "Hits and misses",
-                query(_rate("keyspace_hits_total"), "{{target}} found"),
-                query(_rate("keyspace_misses_total"), "{{target}} not found"),
+                query(_rate("keyspace_hits_total"), "{{target}} {{app}} {{redis}} found"),
+                query(_rate("keyspace_misses_total"), "{{target}} {{app}} {{redis}} not found"),
                 unit="ops",
             )
         )
         .with_panel(
             graph(
                 "Traffic",
-                query(_rate("net_input_bytes_total"), "{{target}} in"),
-                query(_rate("net_output_bytes_total"), "{{target}} out"),
+                query(_rate("net_input_bytes_total"), "{{target}} {{app}} {{redis}} in"),
+                query(_rate("net_output_bytes_total"), "{{target}} {{app}} {{redis}} out"),
                 unit="Bps",
             )
         )
