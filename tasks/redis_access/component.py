@@ -7,7 +7,7 @@ from tasks.redis.users import PREVIOUS_FILE, passwords
 from tasks.resources import secret_text
 
 
-@component(needs=["redis", "redis_exporter", "releases", "workers"], secrets=passwords)
+@component(needs=["redis", "redis_exporter", "redis_leftovers"], secrets=passwords)
 def redis_access(site: Site) -> None:
     """After all that uses Redis has the present one."""
     for instance in instances(site.target):

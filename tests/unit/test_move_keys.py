@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -187,3 +188,44 @@ def test_the_password_of_before_will_do(monkeypatch: pytest.MonkeyPatch) -> None
     assert tried == ["new", "old"]
     with pytest.raises(Refused):
         move_keys.connect("somewhere", ["new", "newer"])
+
+
+def test_where_all_passwords_are_forgotten_the_present_one_is_made_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = tmp_path / "users.acl"
+    users.write_text("user default off\nuser chom on #0 ~* +@all\nuser shop on #1 ~shop:*\n")
+    known: set[str] = set()
+
+    class Forgetful(Redis):
+        def __init__(self, address: Any, password: str) -> None:
+            if password not in known:
+                raise Refused("WRONGPASS")
+
+    def restart(command: list[str], check: bool) -> None:
+        assert command == ["systemctl", "restart", "redis-server.service"] and check
+        known.add("new")
+
+    monkeypatch.setattr(move_keys, "USERS", str(users))
+    monkeypatch.setattr(move_keys, "Redis", Forgetful)
+    monkeypatch.setattr("subprocess.run", restart)
+    move_keys.connect_shared(["new", "old"])
+    hashed = sha256(b"new").hexdigest()
+    assert users.read_text().splitlines() == [
+        "user default off", f"user chom on #{hashed} #0 ~* +@all", "user shop on #1 ~shop:*"
+    ]  # fmt: skip
+    assert [each.name for each in tmp_path.iterdir()] == ["users.acl"]
+
+
+@pytest.mark.parametrize("name", ["users.acl", "users.acl.chom-new"])
+def test_no_link_is_followed_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "users.acl").write_text("user chom on ~*\n")
+    (tmp_path / "secret").write_text("of root\n")
+    (tmp_path / name).unlink(missing_ok=True)
+    (tmp_path / name).symlink_to("secret")
+    monkeypatch.setattr(move_keys, "USERS", str(tmp_path / "users.acl"))
+    with pytest.raises(OSError, match="symbolic links"):
+        move_keys.admit("new")
+    assert (tmp_path / "secret").read_text() == "of root\n"

@@ -8,12 +8,18 @@ nothing of the application asks the shared one any more, and may be interrupted 
 value that both have, the one that was used last is kept; jobs of both are kept.
 """
 
+import os
+import re
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from typing import Any
 
-SHARED = ("127.0.0.1", 6379)
+SHARED, UNIT = ("127.0.0.1", 6379), "redis-server.service"
+# Who may log in to the shared one.
+USERS = "/etc/redis/users.acl"
 ADMINISTRATOR = "chom"
 # As Debian configures it.
 DATABASES = 16
@@ -65,13 +71,43 @@ def _bulk(word: bytes) -> bytes:
 
 
 def connect(address: str | tuple[str, int], passwords: Sequence[str]) -> Redis:
-    """A connection by the first of these passwords that is the right one."""
-    for password in passwords[:-1]:
+    """A connection by the first of these passwords that is the right one. Raises Refused."""
+    for password in passwords:
         try:
             return Redis(address, password)
-        except Refused:
-            pass
-    return Redis(address, passwords[-1])
+        except Refused as error:
+            refused = error
+    raise refused
+
+
+def connect_shared(passwords: Sequence[str]) -> Redis:
+    """The same to the shared one, which learns the present password if it knows none of them.
+
+    That takes a restart, in which it loses nothing.
+    """
+    try:
+        return connect(SHARED, passwords)
+    except Refused:
+        admit(passwords[0])
+        subprocess.run(["systemctl", "restart", UNIT], check=True)
+        return connect(SHARED, passwords)
+
+
+def admit(password: str) -> None:
+    """Have the shared one know a password of its administrator when it starts.
+
+    Its folder is not root's alone, so no link is followed.
+    """
+    with open(os.open(USERS, os.O_RDONLY | os.O_NOFOLLOW)) as file:
+        owner, text = os.fstat(file.fileno()), file.read()
+    hashed = sha256(password.encode()).hexdigest()
+    text = re.sub(f"^user {ADMINISTRATOR} on ", rf"\g<0>#{hashed} ", text, flags=re.MULTILINE)
+    new = f"{USERS}.chom-new"
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o640)
+    with open(descriptor, "w") as file:
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        file.write(text)
+    os.replace(new, USERS)
 
 
 def copy(old: Redis, new: Redis, app: str) -> None:
@@ -163,9 +199,9 @@ def main(what: str, app: str, own: str, *files: str) -> None:
     """Do it, and say what went wrong in one line."""
     passwords = [each for path in files if (each := _password(path))]
     try:
-        old, new = connect(SHARED, passwords), connect(own, passwords)
+        old, new = connect_shared(passwords), connect(own, passwords)
         (copy if what == "copy" else move)(old, new, app)
-    except (OSError, Refused) as error:
+    except (OSError, Refused, subprocess.CalledProcessError) as error:
         sys.exit(f"the keys of {app} did not all get to its own Redis: {error}")
 
 
