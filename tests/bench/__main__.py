@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import again, first, history, many, memory, table, uptime
+from tests.bench import again, applications, first, history, many, memory, table, uptime
 from tests.bench.measure import machine
 from tests.bench.runs import Runs
 from tests.lab import Lab, LabError
@@ -23,11 +23,12 @@ PARTS: Mapping[str, Callable[[Runs], list[table.Row]]] = {
     "again": again.rows,
     "uptime": uptime.rows,
     "memory": memory.rows,
+    "applications": applications.rows,
     "many": lambda runs: many.rows(runs.logs),
     "history": lambda runs: history.rows(runs.logs),
 }
 # What is measured on machines that must have been deployed to before.
-DEPLOYED = {"again", "uptime", "memory"}
+DEPLOYED = {"again", "uptime", "memory", "applications"}
 DOCUMENT = PROJECT / "docs" / "benchmarks.md"
 
 
