@@ -10,12 +10,24 @@ from facts.packages import BEFORE, BROUGHT
 
 # kind → a shell command that prints, as "kind=name" lines, which of the names "$@" exist
 _PATHS = 'for n; do {{ [ ! -e "$n" ] && [ ! -L "$n" ]; }} || printf "{kind}=%s\\n" "$n"; done'
-# The same without the files of packages that a deployment brought, even one that was cut off.
+# The packages that a deployment brought, even one that was cut off.
+_BROUGHT = (
+    f"b() {{{{ cat {BROUGHT}; [ ! -e {BEFORE} ] || dpkg-query -W -f='${{{{Package}}}}\\n'"
+    f" | grep -vxFf {BEFORE}; }}}}"
+)
+# Whether a file is a copy of one that such a package has: some make their own configuration so.
+_IS_COPY = (
+    'c() {{ b | xargs -r dpkg-query -L | xargs -rd "\\n" stat -c "%s %n"'
+    ' | sed -n "s/^$(stat -c %s "$1") //p"'
+    ' | while read -r f; do [ ! -f "$f" ] || ! cmp -s "$f" "$1" || echo yes; done | grep -q yes; }}'
+)
+# The same without what came with such packages.
 _OTHERS_PATHS = (
+    f"{_BROUGHT}; {_IS_COPY}; "
     'for n; do [ -e "$n" ] || [ -L "$n" ] || continue;'
     ' p=$(dpkg-query -S "$n" 2>/dev/null); p=${{p%%[:,]*}};'
-    f' [ -n "$p" ] && {{{{ grep -qxF "$p" {BROUGHT} || {{{{ [ -e {BEFORE} ]'
-    f' && ! grep -qxF "$p" {BEFORE}; }}}}; }}}} || printf "{{kind}}=%s\\n" "$n"; done'
+    ' if [ -n "$p" ]; then b | grep -qxF "$p"; else [ -s "$n" ] && c "$n"; fi'
+    ' || printf "{kind}=%s\\n" "$n"; done'
 )
 _LISTINGS = {
     "packages": "dpkg-query -W -f='${db:Status-Abbrev}|packages=${Package}\\n' \"$@\""

@@ -16,15 +16,17 @@ from tests.e2e.platform import Platform
 from tests.e2e.polling import wait_for
 from tests.e2e.project import DEPLOY, changed
 
-PIN = "/etc/apt/preferences.d/forbidden"
-PINNED = "Package: mariadb-server\\nPin: release *\\nPin-Priority: -1\\n"
+# As a full disk or somebody's own hook would do it: nothing is wrong until apt is about to unpack.
+HOOK = "/etc/apt/apt.conf.d/90forbidden"
+REFUSAL = "packages are not welcome today"
+HOOKED = f'DPkg::Pre-Install-Pkgs {{ "echo {REFUSAL} >&2; exit 1"; }};'
 # Far below what the rest of the deployment would take.
 SOON_S = 20
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A first run on fresh machines, of which vpsmanager must not install MariaDB."""
+    """A first run on fresh machines, of which vpsmanager must not install any package."""
 
     outcome: Outcome
     record: Record
@@ -32,24 +34,23 @@ class Refused:
 
 @pytest.fixture(scope="module")
 def refused(platform: Platform) -> Refused:
-    """That run; afterwards nothing keeps the machine from installing it."""
+    """That run; afterwards nothing keeps the machine from installing them."""
     platform.refresh()
-    answer(platform.lab, "vpsmanager", f"printf '{PINNED}' > {PIN}")
+    answer(platform.lab, "vpsmanager", f"echo '{HOOKED}' > {HOOK}")
     outcome = platform.deploy()
-    answer(platform.lab, "vpsmanager", f"rm {PIN}")
+    answer(platform.lab, "vpsmanager", f"rm {HOOK}")
     return Refused(outcome, platform.project.record())
 
 
 @pytest.mark.drill
-def test_package_that_cannot_be_installed(refused: Refused) -> None:
+def test_packages_that_cannot_be_installed(refused: Refused) -> None:
     assert refused.outcome.code == 1, refused.outcome
-    words = "Package 'mariadb-server' has no installation candidate"
-    assert words in refused.outcome.text
+    assert REFUSAL in refused.outcome.text
     failed = refused.record.targets["vpsmanager"]
     assert failed.status == "failed"
     assert failed.error is not None
     assert (failed.error.component, failed.error.exit_code) == ("base", 1)
-    assert words in "\n".join(failed.error.output)
+    assert REFUSAL in "\n".join(failed.error.output)
     assert failed.components["mariadb"].started_at is None
 
 

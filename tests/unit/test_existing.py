@@ -8,9 +8,11 @@ import pytest
 from facts.existing import Existing
 
 # The package of each file, as dpkg tells.
-DPKG = """case "$2" in
+DPKG = """case "$1 $2" in
+-L*) shift; for n; do echo "$FOLDER/of-$n"; done ;;
+-W*) printf 'alloy\\nnginx\\nlib-a\\n' ;;
 */shared) echo "lib-a, lib-b:amd64: $2" ;;
-*/mine) exit 1 ;;
+*/mine|*/copy) exit 1 ;;
 *) echo "$(basename "$2"): $2" ;;
 esac"""
 
@@ -19,11 +21,12 @@ esac"""
 @pytest.mark.parametrize(
     ("brought", "before", "found"),
     [
-        (None, None, ["alloy", "nginx", "mine", "shared"]),
-        (["alloy"], None, ["nginx", "mine", "shared"]),
-        (["alloy", "lib-a"], None, ["nginx", "mine"]),
+        (None, None, ["alloy", "nginx", "mine", "shared", "copy"]),
+        (["alloy"], None, ["nginx", "mine", "shared", "copy"]),
+        (["alloy", "lib-a"], None, ["nginx", "mine", "copy"]),
+        (["nginx"], None, ["alloy", "mine", "shared"]),
         # Cut off: what is installed now, and was not before, is ours.
-        (["alloy"], ["nginx", "lib-a"], ["nginx", "mine", "shared"]),
+        (["alloy"], ["nginx", "lib-a"], ["nginx", "mine", "shared", "copy"]),
         (None, ["lib-a"], ["mine", "shared"]),
     ],
 )
@@ -34,18 +37,19 @@ def test_a_file_of_a_package_of_ours_is_nobody_elses(
     before: list[str] | None,
     found: list[str],
 ) -> None:
-    for name in ("alloy", "nginx", "mine", "shared"):
-        (tmp_path / name).touch()
+    texts = dict.fromkeys(("copy", "of-nginx"), "sample") | {"mine": "of me"}
+    for name in ("alloy", "nginx", "mine", "shared", "copy", "of-alloy", "of-nginx"):
+        (tmp_path / name).write_text(texts.get(name, "other!"))
     for name, packages in (("brought", brought), ("before", before)):
         if packages is not None:
             (tmp_path / f"packages.{name}").write_text("".join(f"{each}\n" for each in packages))
     (tmp_path / "dpkg-query").write_text(f"#!/bin/sh\n{DPKG}\n")
     (tmp_path / "dpkg-query").chmod(0o755)
-    names = ["alloy", "nginx", "mine", "shared", "gone"]
+    names = ["alloy", "nginx", "mine", "shared", "copy", "gone"]
     asked = Existing().command([(kind, f"{tmp_path}/{name}") for name in names]).get_raw_value()
     done = subprocess.run(
         ["sh", "-c", asked.replace("/var/lib/chom", str(tmp_path))],
-        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "FOLDER": str(tmp_path)},
         capture_output=True,
         text=True,
     )
