@@ -203,7 +203,7 @@ def test_where_all_passwords_are_forgotten_the_present_one_is_made_known(
                 raise Refused("WRONGPASS")
 
     def restart(command: list[str], check: bool) -> None:
-        assert command == ["systemctl", "restart", "redis-server.service"] and check
+        assert command[:2] == ["systemctl", "restart"] and check
         known.add("new")
 
     monkeypatch.setattr(move_keys, "USERS", str(users))
