@@ -1,5 +1,6 @@
 """Metrics: what exporters show to Prometheus alone, under a key and a password of their target."""
 
+import hmac
 from dataclasses import dataclass
 
 from pyinfra import host
@@ -52,8 +53,20 @@ class Login:
     @property
     def certificate_name(self) -> str:
         """A file name for the certificate; another certificate has another name."""
-        target = self.server_name.removesuffix(f".{SHARED_SERVER_NAME}")
-        return f"{target}-{fingerprint(self.certificate)[:16]}.crt"
+        return f"{self._target}-{fingerprint(self.certificate)[:16]}.crt"
+
+    @property
+    def password_name(self) -> str:
+        """A file name for the password; another password has another name.
+
+        Who does not have the key cannot try passwords on it.
+        """
+        tag = hmac.new(self.key.reveal().encode(), self.password.reveal().encode(), "sha256")
+        return f"{self._target}-{tag.hexdigest()[:16]}.password"
+
+    @property
+    def _target(self) -> str:
+        return self.server_name.removesuffix(f".{SHARED_SERVER_NAME}")
 
 
 def login_of(site: Site, target: Target) -> Login:

@@ -124,19 +124,22 @@ def prometheus(site: Site) -> None:
         sandbox=SANDBOX,
         hurry=scrapes_each_second(settings.scrape_interval_s),
     )
-    names = [metrics.login_of(site, each).certificate_name for each in site.targets]
-    nothing_else(LOGINS, "*.crt", names)
+    logins = [metrics.login_of(site, each) for each in site.targets]
+    nothing_else(LOGINS, "*.crt", [login.certificate_name for login in logins])
+    nothing_else(LOGINS, "*.password", [login.password_name for login in logins])
 
 
 def _target(site: Site, target: Target) -> None:
-    """What is scraped from a target, and how; Prometheus reads these files by itself.
+    """What is scraped from a target, and how; Prometheus reads the last of these files by itself.
 
-    A certificate that it reads anew under the same name would cost it the password: it is refused
-    (401) until its configuration changes. So another certificate has another name.
+    Of some addresses it goes on with the password that it read first, and with none once it has
+    read a certificate anew: it is refused (401) until its configuration changes. So another
+    certificate or password has another name.
     """
     login = metrics.login_of(site, target)
     text_file(f"{LOGINS}/{login.certificate_name}", login.certificate)
-    secret_text(f"{LOGINS}/{target.name}.password", login.password.reveal(), mode="640", group=USER)
+    password = login.password.reveal()
+    secret_text(f"{LOGINS}/{login.password_name}", password, mode="640", group=USER)
     file(f"{TARGETS}/{target.name}.yml", "targets.yml.j2", scraped=scraped_from(site, target))
 
 

@@ -68,7 +68,7 @@ OBSERVABILITY = {
     *(
         Place(
             "observability",
-            f"/etc/prometheus-server/logins/{machine}.password",
+            f"/etc/prometheus-server/logins/{machine}-*.password",
             "root",
             "prometheus-server",
             "640",
@@ -140,11 +140,9 @@ def values(word: str) -> dict[str, str]:
 
 
 def told_places(lab: Lab, secrets: Mapping[str, str]) -> set[Place]:
-    """Where secrets are; in whichever release that is."""
-    return {
-        each._replace(path=re.sub(r"(?<=/releases/)[^/]+", "*", each.path))
-        for each in places(lab, secrets)
-    }
+    """Where secrets are; in whichever release that is, and whichever password of Prometheus'."""
+    varying = r"(?<=/releases/)[^/]+|(?<=-)[0-9a-f]{16}(?=[.]password$)"
+    return {each._replace(path=re.sub(varying, "*", each.path)) for each in places(lab, secrets)}
 
 
 @pytest.fixture(scope="module")

@@ -81,7 +81,7 @@ def asked_by_prometheus(platform: Platform, port: int, path: str) -> tuple[str, 
         platform.lab,
         "observability",
         f"curl -s -m 20 -w '\\n%{{http_code}}' --cacert {LOGINS}/vpsmanager-*.crt"
-        f' -u "{METRICS_USER}:$(cat {LOGINS}/vpsmanager.password)"'
+        f' -u "{METRICS_USER}:$(cat {LOGINS}/vpsmanager-*.password)"'
         f" --resolve {name}:{port}:{platform.address('vpsmanager')} 'https://{name}:{port}{path}'",
     )
     text, _, status = said.rpartition("\n")

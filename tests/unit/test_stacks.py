@@ -1,5 +1,6 @@
 """The real stacks, declared to pyinfra for fake hosts: what would be deployed, and how it reads."""
 
+import hmac
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from pyinfra.api import State
 from pyinfra.api.operation import OperationMeta
 from pyinfra.context import ctx_host, ctx_state
 
+from configs.secrets import Secret
 from configs.versions import load_versions
 from state.selecting import select
 from tasks.component import Component, Site, Step, declare
@@ -239,7 +241,7 @@ def test_each_target_is_scraped_by_its_own_certificate_and_password(
         }
         assert found[scrape]["basic_auth"] == {
             "username": "prometheus",
-            "password_file": f"{logins}/{name}.password",
+            "password_file": f"{logins}/{_password_name(secrets, name)}",
         }
         assert ("relabel_configs" in found[scrape]) == (scrape == "blackbox")
         assert texts[f"{logins}/{name}-{shown}.crt"] == text
@@ -251,6 +253,15 @@ def test_scraping_is_proven_for_the_targets_of_the_run(both: list[Declaration]) 
     assert {job for job, target in pairs if target == "vpsmanager"} == set(jobs(both[0].site))
     limited = expected(replace(both[0].site, in_this_run=["observability"]))
     assert {target for _, target in limited} == {"observability"}
+
+
+def _password_name(secrets: Mapping[str, Secret], target: str) -> str:
+    """The name of the file for Prometheus, which says nothing to who lacks the key."""
+    key, password = (
+        secrets[f"METRICS_{kind}_{target.upper()}"].reveal().encode()
+        for kind in ("TLS_KEY", "PASSWORD")
+    )
+    return f"{target}-{hmac.new(key, password, 'sha256').hexdigest()[:16]}.password"
 
 
 def test_redis_exporter_has_a_password_for_our_own_instances_alone(
