@@ -36,7 +36,7 @@ def prepare(target: Target) -> None:
     if hardware:
         in_this_run = run.taking_part(host.state)
         ports = health["ssh_ports"]
-        owned = run.owned(target.name)
+        owned = run.owned(target.name, hardware["machine"])
         site = Site(target, hardware, run.targets, in_this_run, ports, run.secrets, owned)
         stack = stacks[target.role]
         findings += check_packages(site, stack, health, load_versions(), dry=run.options.dry)

@@ -14,21 +14,27 @@ from state.syncing import get_missing
 class Ownership:
     """Reads the history once, and again when records of others have come to it.
 
-    ``noted``: target → what this run has listed as ours besides. ``machines``: target → which one
-    it was seen to be; nothing on a new one is ours.
+    ``noted``: target → what this run has listed as ours besides.
     """
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.noted: Mapping[str, Container[tuple[str, str]]] = {}
-        self.machines: dict[str, str] = {}
+        self._machines: dict[str, str] = {}
         self._owned: dict[str, Sequence[Owned]] = {}
         self._keys: dict[str, frozenset[tuple[str, str]]] = {}
+
+    def saw(self, target: str, machine: str) -> None:
+        """Which machine a target was seen to be: nothing on a new one is ours."""
+        if self._machines.get(target) != machine:
+            self._machines[target] = machine
+            self._owned.pop(target, None)
+            self._keys.pop(target, None)
 
     def of(self, target: str) -> Sequence[Owned]:
         """What is ours on a target, in the order of its creation."""
         if target not in self._owned:
-            machine = self.machines.get(target, "")
+            machine = self._machines.get(target, "")
             self._owned[target] = self.store.owned(target, machine=machine)
         return self._owned[target]
 

@@ -101,8 +101,12 @@ class Run(BaseStateCallback):
     def targets(self) -> list[Target]:
         return list(self.configuration.targets.values())
 
-    def owned(self, target: str) -> Container[tuple[str, str]]:
-        """What is ours on a target by the records: kind and name."""
+    def owned(self, target: str, machine: str) -> Container[tuple[str, str]]:
+        """What is ours on a target by the records: kind and name.
+
+        + machine: which one it was seen to be; nothing on a new one is ours
+        """
+        self.ownership.saw(target, machine)
         return Ours(self.ownership, target)
 
     def owned_resources(self, target: str) -> Sequence[Owned]:
@@ -208,8 +212,6 @@ class Run(BaseStateCallback):
         self, host: Host, hardware: Mapping[str, Any] | None, findings: Sequence[Finding]
     ) -> bool:
         """Take the preflight's result; returns whether the target can be deployed to."""
-        if hardware:
-            self.ownership.machines[host.name] = hardware["machine"]
         if hardware and not self.options.dry:
             self.store.save_hardware(host.name, hardware)
         self.found.find(host.name, "preflight", findings)
@@ -240,7 +242,7 @@ class Run(BaseStateCallback):
 
         If not, the target is left out: what is ours there would not be known.
         """
-        self.ownership.machines[host.name] = machine
+        self.ownership.saw(host.name, machine)
         said = {each for each in ids if is_id(each)}
         unknown = sorted(said - {*self.store.effects()} - {*self.store.ids()})
         if unknown:

@@ -81,15 +81,16 @@ def test_nothing_is_ours_on_a_machine_that_was_installed_anew(tmp_path: Path) ->
     store = Store(tmp_path)
     on_machine(store, ONE, "/etc/one", "a" * 16)
     ownership = Ownership(store)
-    ownership.machines["@fake/web"] = "b" * 16
     ours = Ours(ownership, "@fake/web")
+    assert ("files", "/etc/one") in ours
+    ownership.saw("@fake/web", "b" * 16)
     assert ownership.is_another("@fake/web")
     assert ("files", "/etc/one") not in ours
     on_machine(store, TWO, "/etc/two", "b" * 16)
     assert [each.name for each in store.owned("@fake/web")] == ["/etc/two"]
     assert [each.name for each in store.owned("@fake/web", until=ONE)] == ["/etc/one"]
     again = Ownership(store)
-    again.machines["@fake/web"] = "b" * 16
+    again.saw("@fake/web", "b" * 16)
     assert not again.is_another("@fake/web")
     assert ("files", "/etc/two") in Ours(again, "@fake/web")
 
