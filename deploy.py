@@ -18,6 +18,7 @@ from tasks.component import Site, declare
 from tasks.laravel.preflight import check_names
 from tasks.preflight import check
 from tasks.prometheus.preflight import check_step_back
+from tasks.redis.preflight import check_redis
 from tasks.stacks import STACKS, addresses, announcements, order_of
 from tasks.teardown.leftovers import leftovers
 from tasks.teardown.showing import names_of
@@ -41,7 +42,7 @@ def prepare(target: Target) -> None:
         stack = stacks[target.role]
         findings += check_packages(site, stack, health, load_versions(), dry=run.options.dry)
         findings += check_step_back(target)
-        findings += check_names(target, owned)
+        findings += check_names(target, owned) + check_redis(target, health, owned)
     if run.checked(host, hardware, findings) and site:
         run.learn(host, health["records"])
         steps = declare(stacks, site)

@@ -173,7 +173,7 @@ def _taken_ports(target: Target, health: HealthData) -> list[Finding]:
     if target.settings.tls.mode != "off":
         needed[443] = "nginx.service"
     if target.role == "vpsmanager":
-        needed |= {3306: "mariadb.service", 6379: "redis-server.service"}
+        needed[3306] = "mariadb.service"
     foreign = {
         each.port: each for each in health["listeners"] if each.unit != needed.get(each.port)
     }

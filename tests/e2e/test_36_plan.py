@@ -101,7 +101,7 @@ def test_only_what_is_chosen_is_deployed_with_what_it_needs(deployed: Platform) 
     answer(deployed.lab, "vpsmanager", "systemctl stop mtail prometheus-redis-exporter")
     outcome = deployed.project.deploy("-y", "--data", "only=redis_exporter")
     assert outcome.code == 0, outcome
-    assert "needed by them, and deployed as well: base, metrics, redis" in outcome.text
+    assert "deployed as well: base, metrics, mariadb, tls, laravel, redis" in outcome.text
     assert "Not verified: only some components were deployed" in outcome.text
     record = deployed.project.record()
     assert set(record.targets["vpsmanager"].components) == {

@@ -9,6 +9,7 @@ import pytest
 from configs import Target
 from facts.health import Health, HealthData, Holding, Listener
 from tasks.preflight import check
+from tasks.redis.preflight import check_redis
 from tests.unit.helpers import configuration, hardware
 
 NOW = 1795668000.0
@@ -182,6 +183,18 @@ def test_what_an_application_server_needs(tmp_path: Path) -> None:
     taken = health(listeners=[Listener(3306, 13, "mysql.service", "mysqld")])
     (finding,) = check(target, hardware(), taken)
     assert finding.check == "port 3306" and "mariadb.service" in finding.expected
+
+
+def test_a_redis_that_serves_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    targets = configuration(tmp_path).targets
+    there = health(listeners=[Listener(6379, 13, "redis-server.service", "redis-server")])
+    (finding,) = check_redis(targets["vpsmanager"], there, set())
+    assert finding.check == "Redis" and "disable --now redis-server" in finding.remedy
+    ours = {("services", "redis-server.service")}
+    assert check_redis(targets["vpsmanager"], there, ours) == []
+    assert check_redis(targets["observability"], there, set()) == []
+    elsewhere = health(listeners=[Listener(6379, 13, "mine.service", "redis-server")])
+    assert check_redis(targets["vpsmanager"], elsewhere, set()) == []
 
 
 def test_listeners_are_read_with_and_without_a_unit() -> None:
