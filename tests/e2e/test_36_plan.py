@@ -105,7 +105,7 @@ def test_only_what_is_chosen_is_deployed_with_what_it_needs(deployed: Platform) 
     assert "Not verified: only some components were deployed" in outcome.text
     record = deployed.project.record()
     assert set(record.targets["vpsmanager"].components) == {
-        "base", "metrics", "redis", "redis_exporter"
+        "base", "metrics", "mariadb", "tls", "laravel", "redis", "redis_exporter"
     }  # fmt: skip
     assert set(changed(record)) == {("vpsmanager", "redis_exporter")}
     outcome = deployed.project.deploy("-y", "--data", "skip=redis_exporter")
