@@ -24,7 +24,7 @@ def test_user_without_a_password(deployed: Platform, user: str) -> None:
 
 def test_sudo_password_works_and_never_shows(deployed: Platform) -> None:
     project = deployed.project
-    with Watch(ADMIN_PASSWORD) as watch:
+    with Watch({"the admin's password": ADMIN_PASSWORD}) as watch:
         outcome = project.deploy("-y", "-vvv", "--debug", changes=ADMIN, env=PASSWORD)
     assert outcome.code == 0, outcome
     assert changed(project.record()) == {}

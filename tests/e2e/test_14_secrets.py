@@ -154,7 +154,7 @@ def loud(platform: Platform) -> Iterator[Platform]:
     # Every deploy proves that its mail arrives: whatever password it has now.
     with serve(str(GATEWAY), USER, None) as mailbox:
         trust(platform.lab, mailbox)
-        with Watch(*project.secrets().values()) as watch:
+        with Watch(project.secrets()) as watch:
             outcome = project.deploy(*LOUD, changes=MAIL)
         assert outcome.code == 0, outcome
         assert [command for command in watch.commands if OBSTACLES["redis"][1] in command]
@@ -280,7 +280,7 @@ def test_a_failing_component_shows_no_secret(loud: Platform, components: tuple[s
         machine, path = OBSTACLES[component]
         answer(lab, machine, f"mv {path} {path}.aside && mkdir {path}")
     project.set_secrets(values(f"{components[0]}-"))
-    with Watch(*project.secrets().values()) as watch:
+    with Watch(project.secrets()) as watch:
         outcome = project.deploy(*LOUD, changes=MAIL)
     assert outcome.code == 1, outcome
     for component in components:

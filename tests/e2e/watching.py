@@ -5,6 +5,7 @@ import json
 import os
 import threading
 import urllib.parse
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,24 +28,27 @@ def disguises(secret: str) -> list[bytes]:
     return sorted(found)
 
 
-# One takes its passwords no other way; by the other artisan asks for the size of a terminal, and
-# Laravel hands what is in .env to whatever it starts. An environment can be read by the process's
-# own user and by root alone.
-FROM_THEIR_ENVIRONMENT = (b"prometheus-redis-exporter", b"stty\0-a")
+# It takes its passwords no other way; an environment can be read by the process's own user and by
+# root alone.
+FROM_ITS_ENVIRONMENT = b"prometheus-redis-exporter"
 
 
 class Watch:
     """Reads, again and again, what every process here and on the machines shows of itself.
 
     ``leaks``: the command lines that held a secret, and, of the machines, those of processes of
-    other users than root whose environment did. ``commands``: all command lines seen, the proof
-    that it did watch.
+    other users than root whose environment did, except for an application's own: Laravel hands what
+    is in .env to whatever it starts, were it to ask for the size of a terminal. ``commands``: all
+    command lines seen, the proof that it did watch. ``secrets``: their values by name.
     """
 
-    def __init__(self, *secrets: str) -> None:
+    def __init__(self, secrets: Mapping[str, str]) -> None:
         self.leaks: set[str] = set()
         self.commands: set[str] = set()
-        self._disguises = [each for secret in secrets for each in disguises(secret)]
+        self._names = {*secrets}
+        self._disguises = [(name, each) for name in secrets for each in disguises(secrets[name])]
+        # Of each machine, by its namespace of processes: user ids with their names.
+        self._users: dict[str, dict[int, str]] = {}
         self._own = os.readlink("/proc/self/ns/pid")
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -70,10 +74,24 @@ class Watch:
         folder = Path("/proc", pid)
         command = (folder / "cmdline").read_bytes()
         self.commands.add(command.replace(b"\0", b" ").decode(errors="replace"))
-        shown = [command]
-        ours = os.readlink(folder / "ns/pid") == self._own
-        known = any(each in command for each in FROM_THEIR_ENVIRONMENT)
-        if not ours and not known and folder.stat().st_uid != 0:
-            shown.append((folder / "environ").read_bytes())
-        if any(disguise in text for text in shown for disguise in self._disguises):
-            self.leaks.add(command.decode(errors="replace"))
+        machine, user = os.readlink(folder / "ns/pid"), folder.stat().st_uid
+        found = self._found_in(command)
+        if machine != self._own and user != 0 and FROM_ITS_ENVIRONMENT not in command:
+            app = self._name(folder, machine, user).removeprefix("_").upper()
+            own = f"{app}_" if f"{app}_APP_KEY" in self._names else "no application"
+            environment = self._found_in((folder / "environ").read_bytes())
+            found |= {name for name in environment if not name.startswith(own)}
+        if found:
+            self.leaks.add(f"{command.decode(errors='replace')} ({', '.join(sorted(found))})")
+
+    def _found_in(self, text: bytes) -> set[str]:
+        """The names of the secrets in it."""
+        return {name for name, disguise in self._disguises if disguise in text}
+
+    def _name(self, folder: Path, machine: str, user: int) -> str:
+        """Of a user of a machine, as a process of that machine sees it."""
+        if user not in self._users.get(machine, {}):
+            lines = (folder / "root/etc/passwd").read_text().splitlines()
+            entries = [line.split(":") for line in lines]
+            self._users[machine] = {int(each[2]): each[0] for each in entries}
+        return self._users[machine].get(user, str(user))
