@@ -82,7 +82,7 @@ def test_resources_created_names_what_is_new(first: First) -> None:
     components = first.record.targets["vpsmanager"].components
     kinds = {(each.kind, each.name) for each in components["mariadb"].created}
     assert ("data", "/var/lib/mysql") in kinds and ("packages", "mariadb-server") in kinds
-    assert "/etc/redis/redis.conf" in created.files
+    assert "/etc/chom/redis/laravel-queue.conf" in created.files
     assert created.databases == ["laravel"]
 
     observability = first.record.targets["observability"].resources_created

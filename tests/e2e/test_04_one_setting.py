@@ -27,9 +27,12 @@ def test_memory_of_redis_restarts_redis_alone(deployed: Platform) -> None:
     lab = deployed.lab
     units, files = all_units(lab), _configuration(lab)
     record = deployed.converge(REDIS)
-    assert changed(record) == {("vpsmanager", "redis"): 2}
-    assert _differences(files, _configuration(lab)) == {("vpsmanager", "/etc/redis/redis.conf")}
-    assert restarted(units, all_units(lab)) == {("vpsmanager", "redis-server.service")}
+    assert changed(record) == {("vpsmanager", "redis"): 3}
+    assert _differences(files, _configuration(lab)) == {
+        ("vpsmanager", "/etc/chom/redis/laravel-queue.conf"),
+        ("vpsmanager", "/etc/systemd/system/laravel-redis-queue.service.d/chom.conf"),
+    }
+    assert restarted(units, all_units(lab)) == {("vpsmanager", "laravel-redis-queue.service")}
     assert int(redis(lab, "vpsmanager", "config get maxmemory")) == 96 * 1024 * 1024
 
 
