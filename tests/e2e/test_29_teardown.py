@@ -56,7 +56,7 @@ OF_DEBIAN = {
 # Debian's packages leave their users for good; ours stay as long as their data.
 USERS = {
     "observability": {"alertmanager", "prometheus-server", "grafana", "loki", "alloy"},
-    "vpsmanager": {"laravel", "_laravel-redis", "mysql", "redis", "alloy"},
+    "vpsmanager": {"laravel", "_laravel", "_laravel-redis", "mysql", "redis", "alloy"},
 }
 LEFT_USERS = {"prometheus", "systemd-timesync", "_chrony"}
 
