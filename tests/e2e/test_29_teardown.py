@@ -133,7 +133,7 @@ def test_an_application_that_is_taken_out_goes_and_its_data_stay(two: Shop) -> N
     ]  # fmt: skip
     assert answer(lab, MACHINE, "stat -c %U /var/www/shop/shared/storage") == "shop"
     assert answer(lab, MACHINE, "mariadb -NBe 'select count(*) from shop.migrations'") != "0"
-    left = "find /etc /run/chom-php /var/cache/chom -name '*shop*' ! -name '.*'"
+    left = "find /etc /run/chom-php /run/chom-redis /var/cache/chom -name '*shop*' ! -name '.*'"
     assert answer(lab, MACHINE, left) == ""
     assert two.ask("/", host="anything.else")[0] == 200
 
