@@ -126,11 +126,12 @@ def move(old: Redis, new: Redis, app: str) -> None:
             _bring(old, new, key)
         elif kind == b"list":
             _append(old, new, key)
+        elif kind == b"stream":
+            _replay(old, new, key)
         elif kind in MERGED:
             _merge(old, new, key, kind)
         else:
-            print(f"left where it was, as both have one: {key!r} ({kind.decode()})")
-            continue
+            raise Refused(f"both have {key!r}, and nothing joins two of its kind ({kind.decode()})")
         old.ask("UNLINK", key)
 
 
@@ -169,6 +170,14 @@ def _append(old: Redis, new: Redis, key: bytes) -> None:
     while portion := old.ask("LRANGE", key, 0, PORTION - 1):
         new.ask("RPUSH", key, *portion)
         old.ask("LTRIM", key, PORTION, -1)
+
+
+def _replay(old: Redis, new: Redis, key: bytes) -> None:
+    """Entries behind those that came meanwhile, with ids of the new one."""
+    while entries := old.ask("XRANGE", key, "-", "+", "COUNT", PORTION):
+        for name, fields in entries:
+            new.ask("XADD", key, "*", *fields)
+            old.ask("XDEL", key, name)
 
 
 # Of each kind: how it is read, how much of what is read is an element, and how one is added.
