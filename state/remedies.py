@@ -7,6 +7,11 @@ _GENERAL = "mend what the output names"
 # The first that is found counts: what is more telling comes first.
 _REMEDIES: Sequence[tuple[str, str]] = (
     (
+        r"did not all get to its own Redis",
+        "nothing is lost, what did not get there is where it was: mend what the line names (OOM:"
+        " raise redis.queue_memory_mb)",
+    ),
+    (
         r"connection (was|is) lost|lost again and again",
         "see that the target is up and reachable, and why it went (last -x reboot;"
         " journalctl -b -1 -n 50)",

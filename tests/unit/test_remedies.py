@@ -39,6 +39,7 @@ SAMPLES = {
     " NO_PUBKEY 9E439B102CF3C0C6": "signed",
     "The following packages have unmet dependencies:": "contradict",
     "loki.service: not ready within 60 s; its journal says:": "answer in time",
+    "the keys of shop did not all get to its own Redis: OOM command not allowed": "queue_memory_mb",
 }  # fmt: skip
 
 
