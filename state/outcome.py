@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from state.reading import Extract
 from state.record import Record, Release
+from state.release_words import held_back, restore_command
 from state.store import Store
 from state.timings import Timings
 
@@ -137,5 +138,7 @@ def _told(release: Release, since: str) -> str:
     if last and last.event == "bad":
         text += f"; {last.release} is bad: {last.step}"
     if last and last.dump:
-        text += f"; to have the database as before: zcat {last.dump} | mariadb {release.app}"
+        text += f"; to have the database as before: {restore_command(release.app, last.dump)}"
+    if release.held:
+        text += f"; {held_back(release.app, release.held)}"
     return text

@@ -1,4 +1,4 @@
-"""The record of a deployment: schema 5.2, the shape of every file in the history.
+"""The record of a deployment: schema 5.3, the shape of every file in the history.
 
 Field names are those of the seed architecture; times are UTC (``YYYY-MM-DDTHH:MM:SSZ``), sizes
 in the units that the names give. ``record.schema.json`` beside this file is generated from here.
@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION: Literal["5.2"] = "5.2"
+SCHEMA_VERSION: Literal["5.3"] = "5.3"
 Action = Literal["deploy", "rollback", "teardown"]
 Status = Literal["running", "completed", "failed", "interrupted"]
 Stage = Literal["connect", "preflight", "prepare", "deploy", "verify"]
@@ -47,6 +47,14 @@ class Deployer(Part):
     ci: Ci | None = None
     git_revision: str | None = None
     git_dirty: bool | None = None
+
+    @property
+    def name(self) -> str:
+        """The user and the computer, or the CI job and who started it."""
+        if self.ci:
+            job = " ".join(each for each in (self.ci.system, self.ci.job) if each)
+            return f"{job} ({self.ci.actor})" if self.ci.actor else job
+        return f"{self.user}@{self.hostname}"
 
 
 class Config(Part):
@@ -99,6 +107,15 @@ class Event(Part):
     dump: str = ""
 
 
+class HeldBack(Part):
+    """A commit that no deployment releases since a rollback left its release: when, and who did."""
+
+    release: str
+    revision: str
+    at: Time
+    by: str
+
+
 class Release(Part):
     """What serves of an application, as its target tells it; ``release`` is null before any did."""
 
@@ -106,6 +123,7 @@ class Release(Part):
     release: str | None = None
     revision: str | None = None
     last: Event | None = None
+    held: HeldBack | None = None
 
 
 class Resource(Part):
@@ -181,7 +199,7 @@ class Record(Part):
     ``signature``: made with the operators' key; always the last field.
     """
 
-    version: Literal["5.0", "5.1", "5.2"] = SCHEMA_VERSION
+    version: Literal["5.0", "5.1", "5.2", "5.3"] = SCHEMA_VERSION
     deployment_id: Annotated[str, Field(pattern=ID)]
     action: Action = "deploy"
     message: str = ""

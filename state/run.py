@@ -330,6 +330,12 @@ class Run(BaseStateCallback):
             console.say(f"--> Verified: {verdict}", fg="red" if problems else "green", bold=True)
             raise SystemExit(bool(problems))
 
+    @property
+    def deployer(self) -> Deployer:
+        """Who runs this, and from where."""
+        deployer: Deployer = self._identifying.get()
+        return deployer
+
     def note(self, host: Host, text: str) -> None:
         """Say something that is worth knowing of a target, and no problem."""
         console.say(f"    note: {host.name}: {text}", fg="yellow")
@@ -412,7 +418,7 @@ class Run(BaseStateCallback):
 
     def _open_record(self, state: State, lanes: Sequence[Lane], links: Links) -> Recorder:
         """Hold all locks, and write down what begins. Raises Held, Robbed, NoAnswer, OSError."""
-        deployer: Deployer = self._identifying.get()
+        deployer = self.deployer
         action = self.options.action
         message = self.scrubber.scrub(self.options.message)
         holder = replace(holder_of(deployer, now(), action or "deploy"), message=message)

@@ -18,6 +18,7 @@ from state.last_matched import Match, last_matches
 from state.naming import read
 from state.record import Component, Error, Record, Release, Resource, Target
 from state.refusing import Refusal
+from state.release_words import held_back, restore_command
 from state.signing import left_alone
 from state.store import Store
 
@@ -206,6 +207,8 @@ def _release(release: Release, since: str) -> None:
     text = f"{release.app}: {release.release or 'no release'}"
     if release.revision:
         text += f", revision {release.revision}"
+    if release.held:
+        text += f"; {held_back(release.app, release.held)}"
     last = release.last
     bad = last is not None and last.event == "bad" and last.at >= since
     if last and bad:
@@ -215,4 +218,4 @@ def _release(release: Release, since: str) -> None:
         terminal.verbatim(f"| {line}", indent=2)
     if last and last.dump and last.at >= since:
         say("to have the database as before:", indent=2)
-        terminal.verbatim(f"zcat {last.dump} | mariadb {release.app}", indent=2)
+        terminal.verbatim(restore_command(release.app, last.dump), indent=2)

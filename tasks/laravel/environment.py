@@ -45,3 +45,23 @@ def environment(name: str, app: App, page: Page) -> Mapping[str, str | Secret]:
         "REDIS_PASSWORD": secret(redis_password(name)),
         **{key: secret(own(name, key)) for key in app.secrets},
     }
+
+
+def foreign_database(name: str, app: App) -> str:
+    """Say by which settings an application uses another database than the one made for it.
+
+    Returns an empty string if it uses its own.
+    """
+    own = {
+        "DB_CONNECTION": {"mysql", "mariadb"},
+        "DB_HOST": {"localhost", "127.0.0.1", "::1"},
+        "DB_PORT": {"3306"},
+        "DB_DATABASE": {name},
+        "DB_URL": {""},
+        "DATABASE_URL": {""},
+    }
+    changed = [key for key, value in app.environment.items() if value not in own.get(key, {value})]
+    changed += [key for key in app.secrets if key in own]
+    if not changed:
+        return ""
+    return f"{name} uses a database elsewhere ({', '.join(sorted(changed))}): back it up there"

@@ -9,6 +9,7 @@ from pyinfra.api.exceptions import OperationError
 
 from facts.conditions import Choice, Condition, ConditionNow
 from facts.services import STARTED_WITH
+from facts.shell import sh
 from tasks.archives import Archive
 from tasks.operations.commands import Commands
 from tasks.upcoming import Upcoming
@@ -39,8 +40,10 @@ def release_app(app: str, files: Archive | None, upcoming: Sequence[Upcoming]) -
 
 
 @operation()
-def roll_back_app(app: str, release: str | None) -> Commands:
+def roll_back_app(app: str, release: str | None, by: str) -> Commands:
     """Have an earlier release of ``app`` live: the newest good one, or the one of that name.
+
+    + by: who rolls back, which later deployments show
 
     Raises OperationError where there is none.
     """
@@ -48,7 +51,9 @@ def roll_back_app(app: str, release: str | None) -> Commands:
     chosen, *reasons = host.get_fact(Choice, shell=f"cd / && {PROGRAM} choose {app} {named}")
     if reasons:
         raise OperationError("; ".join(reasons))
-    yield StringCommand(f"cd / && {PROGRAM} rollback {app} {chosen}")
+    yield StringCommand(
+        sh("cd / && " + PROGRAM + " rollback {app} {release} {by}", app=app, release=chosen, by=by)
+    )
 
 
 def deploy_script(app: str) -> str:

@@ -9,6 +9,7 @@ from configs.paths import resolved
 from tasks import archives
 from tasks.component import Site, component
 from tasks.laravel import confinement
+from tasks.laravel.environment import foreign_database
 from tasks.laravel.places import build_user, fpm_unit, root
 from tasks.laravel.secrets import deploy_key, deploy_keys
 from tasks.operations.releases import PROGRAM, PROGRAMS
@@ -102,6 +103,7 @@ def _description(
         "name": name,
         "owner": name,
         "database_login": database_login(name),
+        "database_elsewhere": foreign_database(name, app),
         "build": _user(build_user(name), confinement.build(name, site.hardware)),
         "runtime": _user(name, confinement.command(name, app, site.hardware)),
         "base": root(name),

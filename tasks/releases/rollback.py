@@ -30,13 +30,16 @@ def chosen_app(targets: Sequence[Target], data: Mapping[str, str]) -> str:
     raise ConfigurationError([problem])
 
 
-def rolling_back(app: str, release: str | None) -> Component:
-    """The component that goes back to ``release``; without one to the newest good one before."""
+def rolling_back(app: str, release: str | None, by: str) -> Component:
+    """The component that goes back to ``release``; without one to the newest good one before.
+
+    + by: who rolls back, such as ``ada@laptop``
+    """
 
     @component(report=report)
     def rollback(site: Site) -> None:
         folder_of_files(PROGRAM_FILES, into=f"{PROGRAMS}/releases")
         with noted(f"Rollback of {app}") as label:
-            roll_back_app(name=label, app=app, release=release)
+            roll_back_app(name=label, app=app, release=release, by=by)
 
     return rollback

@@ -59,7 +59,7 @@ class Clock:
 
 class Machine:
     """``commands``: what was run, each by its name such as ``artisan migrate``. ``fails``: those
-    that do not succeed. ``before``: is told of each before it is run. ``health``: the status for
+    that do not succeed. ``states``: of units that are not active. ``before``: is told of each before it is run. ``health``: the status for
     a release's name, and whether it is asked for as a candidate.
     """
 
@@ -68,6 +68,7 @@ class Machine:
         self.commands: list[str] = []
         self.fails: set[str] = set()
         self.says: dict[str, str] = {}
+        self.states: dict[str, str] = {}
         self.before: Callable[[str], None] = lambda name: None
         self.health: Health = lambda release, candidate: "200"
         self.usage = ROOMY
@@ -106,6 +107,7 @@ class Machine:
             "name": NAME,
             "owner": NAME,
             "database_login": "/etc/chom/mariadb/shop.cnf",
+            "database_elsewhere": "",
             "build": Confinement(f"_{NAME}", ("User=_shop",)),
             "runtime": Confinement(NAME, ("User=shop",)),
             "base": self.folder / NAME,
@@ -157,7 +159,7 @@ class Machine:
 
     def roll_back(self, name: str | None = None) -> str:
         """Roll back; the release that serves then. Raises Failed."""
-        rolling_back.roll_back(self.app, name)
+        rolling_back.roll_back(self.app, name, by="ada@laptop")
         return self.live
 
     # What can be seen
@@ -235,9 +237,9 @@ class Machine:
         elif name == "mariadb show tables":
             return database.read_text() if database.exists() else ""
         elif name == "dump":
-            shutil.copy(database, command[-1])
+            Path(command[-1]).write_text(database.read_text() if database.exists() else "")
         elif name == "systemctl show":
-            return "active\n"
+            return "\n\n".join(self.states.get(unit, "active") for unit in command[4:])
         elif name == "curl":
             return self._answer(" ".join(command))
         return ""

@@ -136,7 +136,7 @@ def test_a_copy_that_differs_is_told_and_neither_is_replaced(
 
 def test_a_copy_that_is_no_record_is_left_there(tmp_path: Path, targets: Targets) -> None:
     targets.records("web").mkdir(parents=True)
-    newer = record(TWO).model_dump_json(exclude={"signature"}).replace('"5.2"', '"9.9"')
+    newer = record(TWO).model_dump_json(exclude={"signature"}).replace('"5.3"', '"9.9"')
     for name, text in ((ONE, '{"half": 1}\n'), (TWO, f"{newer}\n")):
         content = KEY.sign(text).encode()
         copy = targets.records("web") / f"{name}.json.gz"

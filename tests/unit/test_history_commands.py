@@ -190,10 +190,10 @@ def test_a_record_that_cannot_be_read_is_shown_as_such(
     monkeypatch.setenv("COLUMNS", "200")
     broken, newer = ids(store)[:2]
     store.path_of(broken).write_text("{half")
-    tamper(store, newer, '"version": "5.2"', '"version": "5.3"')
+    tamper(store, newer, '"version": "5.3"', '"version": "5.4"')
     rows = run("history").splitlines()
     assert broken in rows[4] and "unreadable" in rows[4] and "cut off, or no JSON" in rows[4]
-    assert "written by a newer version of this project (5.3)" in rows[3]
+    assert "written by a newer version of this project (5.4)" in rows[3]
     shown = run.json("history")["records"]
     assert [each["problem"] is None for each in shown] == [True, True, False, False]
     assert shown[3]["status"] is None
@@ -459,9 +459,9 @@ def test_an_unknown_id_names_the_nearest_or_the_newest(run: Commands, store: Sto
 
 
 def test_a_record_that_cannot_be_shown_is_refused(run: Commands, store: Store) -> None:
-    tamper(store, ids(store)[1], '"version": "5.2"', '"version": "5.3"')
+    tamper(store, ids(store)[1], '"version": "5.3"', '"version": "5.4"')
     said = run("show", ids(store)[1], code=1)
-    assert "written by a newer version of this project (5.3)" in said
+    assert "written by a newer version of this project (5.4)" in said
     assert "do: update your checkout to read it" in said
 
 

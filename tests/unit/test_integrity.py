@@ -272,7 +272,7 @@ def test_an_unknown_field_of_our_own_version_is_refused(store: Store) -> None:
 
 def test_a_newer_version_is_refused_kindly_and_stops_no_deploy(store: Store) -> None:
     newest = ids(store)[-1]
-    tamper(store, newest, '"version": "5.2"', '"version": "5.10", "lock": {"holder": "me"}')
+    tamper(store, newest, '"version": "5.3"', '"version": "5.10", "lock": {"holder": "me"}')
     (problem,) = problems(store)
     assert problem.kind == "newer"
     assert problem.what == "written by a newer version of this project (5.10)"

@@ -131,7 +131,7 @@ print(json.dumps({"found": found, "mb": peak() - before}))
     [
         (b'{"a":' + b"[[[[]]]]," * 700_000, 0, "is larger than any record"),
         (b"[" * 500_000_000, 9, "is larger than any record"),
-        (b'{"version":"5.2","targets":[' + b"{}," * 3_000_000, 9, "is not signed"),
+        (b'{"version":"5.3","targets":[' + b"{}," * 3_000_000, 9, "is not signed"),
         (b"[" * 9_000_000, 9, "is not signed"),
     ],
     ids=["6.5 MB packed", "a bomb of 500 MB", "9 MB of objects", "9 MB of brackets"],

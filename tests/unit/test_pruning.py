@@ -62,7 +62,7 @@ def test_what_is_open_unreadable_newer_or_current_stays(store: Store) -> None:
     running = record("20260101-120000-aaaaaa")
     store.save(running)
     store.path_of(ids[1]).write_text("{half")
-    tamper(store, ids[2], '"version": "5.2"', '"version": "6.0"')
+    tamper(store, ids[2], '"version": "5.3"', '"version": "6.0"')
     store.make_current(ids[0])
     done = prune(store, 1)
     assert done.removed == ids[3:5]

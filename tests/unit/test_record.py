@@ -52,7 +52,7 @@ def test_a_record_has_the_names_of_the_seed() -> None:
     made = record(targets={"observability": Target(role="observability", address="10.0.0.2")})
     document = json.loads(made.model_dump_json())
     jsonschema.validate(document, json.loads(text_of("record")))
-    assert document["version"] == "5.2"
+    assert document["version"] == "5.3"
     assert set(document["config"]) >= {"inventory_sha256", "script_version"}
     assert set(document["deployer"]) >= {"user", "hostname", "ip"}
     created = document["targets"]["observability"]["resources_created"]

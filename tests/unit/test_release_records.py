@@ -22,6 +22,12 @@ LIVE = {
         "dump": "/var/backups/chom/shop/20261123-130000-1234567.sql.gz",
     },
 }
+HELD = {
+    "release": "20261123-130000-1234567",
+    "revision": "1234567" + "0" * 33,
+    "at": "2026-11-23T13:30:00Z",
+    "by": "ada@laptop",
+}
 NONE = {"app": "blog", "release": None, "revision": None}
 
 
@@ -65,6 +71,13 @@ def test_it_is_printed(fake: FakeRun) -> None:
     assert f"shop: {LIVE['release']}; {last['release']} is bad: migrate;" in words
     assert f"to have the database as before: zcat {last['dump']} | mariadb shop" in words
     assert "blog: no release\n" in words
+
+
+def test_what_a_rollback_holds_back_is_printed(fake: FakeRun) -> None:
+    target, words = run(fake, 0, telling({**LIVE, "held": HELD}))
+    assert guests(target).releases[0].held
+    assert "commit 123456700000 is held back since the rollback by ada@laptop" in words
+    assert "--data app=shop --data release=20261123-130000-1234567" in words
 
 
 def test_what_went_wrong_long_ago_is_not_printed_again(fake: FakeRun) -> None:

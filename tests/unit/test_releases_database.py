@@ -38,11 +38,36 @@ def test_it_is_dumped_before_it_is_migrated(machine: Machine) -> None:
     assert machine.app.dumps.stat().st_mode & 0o777 == 0o700
 
 
-def test_an_empty_one_is_not_dumped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_dump_of_an_empty_one_is_not_announced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     machine = Machine(tmp_path, monkeypatch)
     machine.change_database("first")
     machine.deploy()
+    assert "artisan migrate" in machine.commands and machine.last().dump == ""
+    assert "zcat" not in capsys.readouterr().out
+
+
+def test_a_first_migration_that_fails_can_be_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(tmp_path, monkeypatch)
+    machine.fails = {"artisan migrate"}
+    machine.change_database("first")
+    failure = machine.fail()
+    [dump] = machine.app.dumps.iterdir()
+    assert failure.output[-1] == f"the database as it was before: zcat {dump} | mariadb shop"
+
+
+def test_one_elsewhere_is_not_dumped_and_that_is_said(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.change_database("second")
+    machine.app = machine.described(database_elsewhere="shop uses a database elsewhere (DB_HOST)")
+    machine.deploy()
     assert "artisan migrate" in machine.commands and "dump" not in machine.commands
+    said = capsys.readouterr().out
+    assert "no dump: shop uses a database elsewhere (DB_HOST)" in said and "zcat" not in said
 
 
 def test_one_without_a_table_of_migrations_is_migrated(machine: Machine) -> None:
@@ -94,12 +119,61 @@ def test_the_newest_dumps_are_kept(machine: Machine) -> None:
     assert dumps(machine) == made[-2:]
 
 
-def test_migrations_that_fail_again_and_again_fill_no_disk(machine: Machine) -> None:
+def test_migrations_that_fail_over_and_over_leave_the_dumps_of_before(machine: Machine) -> None:
+    machine.change_database("two")
+    good = [f"{machine.deploy()}.sql.gz"]
     machine.fails = {"artisan migrate"}
-    for word in ("two", "three", "four", "five"):
+    failures = []
+    for word in ("three", "four", "five", "six"):
         machine.change_database(word)
-        machine.fail()
-    assert len(dumps(machine)) == 2
+        failures.append(machine.fail())
+    kept = dumps(machine)
+    good.append(kept[1])
+    assert kept[:2] == good and len(kept) == 3
+    assert kept[2].endswith(".after-failed-migration.sql.gz")
+    assert {failure.dump for failure in failures} == {str(machine.app.dumps / good[1])}
+    before, now = failures[-1].output[-2:]
+    assert (
+        before
+        == f"the database as it was before: zcat {machine.app.dumps / good[1]} | mariadb shop"
+    )
+    assert now.startswith(f"that is from before {good[1].removesuffix('.sql.gz')} failed")
+    assert now.endswith(f"zcat {machine.app.dumps / kept[2]} | mariadb shop")
+
+
+def test_a_migration_that_succeeds_after_a_failed_one_says_what_its_dump_holds(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.fails = {"artisan migrate"}
+    machine.change_database("two")
+    machine.fail()
+    machine.fails = set()
+    machine.change_database("three")
+    machine.deploy()
+    [good] = [name for name in dumps(machine) if "after" not in name]
+    said = capsys.readouterr().out
+    assert machine.last().dump == "" and "the database as it was before" not in said
+    assert f"{good.removesuffix('.sql.gz')}, which failed to migrate it, had left it" in said
+    # From here on dumps are what they were.
+    machine.change_database("four")
+    live = machine.deploy()
+    assert machine.last().dump == str(machine.app.dumps / f"{live}.sql.gz")
+
+
+def test_a_migration_that_was_killed_counts_as_a_failed_one(machine: Machine) -> None:
+    def kill(name: str) -> None:
+        if name == "artisan migrate":
+            raise KeyboardInterrupt
+
+    machine.change_database("two")
+    machine.before = kill
+    with pytest.raises(KeyboardInterrupt):
+        machine.deploy()
+    machine.before = lambda name: None
+    machine.fails = {"artisan migrate"}
+    failure = machine.fail()
+    good, after = dumps(machine)
+    assert failure.dump == str(machine.app.dumps / good) and "after-failed" in after
 
 
 def test_a_half_made_dump_is_removed(machine: Machine) -> None:

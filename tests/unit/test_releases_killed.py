@@ -180,6 +180,8 @@ def test_killed_right_after_the_switch_a_release_that_does_not_work_is_left(
     assert live not in (before, bad)
     assert machine.releases == {before, live}
     assert {each.event for each in machine.history.events() if each.release == bad} == {
+        "migrating",
+        "migrated",
         "made",
         "bad",
     }

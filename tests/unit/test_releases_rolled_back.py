@@ -1,9 +1,11 @@
 """Back to an earlier release: which one, and what happens when it does not work any more."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from tasks.releases.host import deploying
 from tasks.releases.host.commands import Failed
 from tasks.releases.host.rolling_back import choose
 from tests.unit.releasing import Machine
@@ -186,3 +188,86 @@ def test_killed_right_after_the_switch_it_still_has_its_revision(
     assert machine.deploy() == three[2]
     assert "composer install" not in machine.commands
     assert machine.last().revision == machine.app.revision
+
+
+def test_a_deployment_leaves_a_rollback_as_it_is(machine: Machine, three: list[str]) -> None:
+    machine.roll_back()
+    machine.commands.clear()
+    assert deploying.is_live(machine.app)
+    assert machine.deploy() == three[1]
+    assert "composer install" not in machine.commands
+    assert three[2] in machine.releases
+
+
+def test_a_rollback_over_several_releases_holds_back_all_of_them(
+    machine: Machine, three: list[str]
+) -> None:
+    revisions = [machine.history.details(name)["revision"] for name in three]
+    machine.roll_back()
+    machine.roll_back()
+    for revision in revisions:
+        machine.app = machine.described(revision=revision)
+        assert deploying.is_live(machine.app)
+    machine.app = machine.described(revision=revisions[2])
+    assert machine.deploy() == three[0]
+
+
+def test_a_newer_commit_ends_a_rollback(machine: Machine, three: list[str]) -> None:
+    machine.roll_back()
+    bad = machine.app
+    machine.change("four")
+    assert not deploying.is_live(machine.app)
+    newest = machine.deploy()
+    assert newest > three[2] and deploying.held_back(machine.history) is None
+    # From now on the operator's word counts: that commit is wanted once more.
+    machine.change("three")
+    assert machine.app.revision == bad.revision
+    assert not deploying.is_live(machine.app)
+
+
+def test_a_newer_commit_that_is_bad_ends_no_rollback(machine: Machine, three: list[str]) -> None:
+    machine.roll_back()
+    left = machine.app
+    machine.change("four")
+    machine.fails = {"composer install"}
+    machine.fail()
+    machine.fails = set()
+    machine.change("three")
+    assert machine.app.revision == left.revision and deploying.is_live(machine.app)
+
+
+def test_to_go_to_what_was_left_ends_a_rollback(machine: Machine, three: list[str]) -> None:
+    machine.roll_back()
+    machine.roll_back(three[2])
+    assert deploying.held_back(machine.history) is None
+    assert deploying.is_live(machine.app)
+
+
+def test_new_settings_reach_the_release_that_was_gone_back_to(
+    machine: Machine, three: list[str]
+) -> None:
+    machine.roll_back()
+    (machine.app.shared / ".env").write_text("APP_KEY=two\n")
+    assert not deploying.is_live(machine.app)
+    assert machine.deploy() == three[1]
+    cached = machine.app.releases / three[1] / "bootstrap/cache/config.php"
+    assert cached.read_text() == "APP_KEY=two\n"
+    assert deploying.is_live(machine.app)
+    held = deploying.held_back(machine.history)
+    assert held and (held.release, held.by) == (three[2], "ada@laptop")
+
+
+def test_a_rollback_of_before_this_was_written_down_holds_as_well(
+    machine: Machine, three: list[str]
+) -> None:
+    machine.roll_back()
+    path = machine.history.path
+    events = [json.loads(line) for line in path.read_text().splitlines()]
+    for event in events:
+        del event["by"]
+        if event["event"] == "left":
+            event["revision"] = ""
+    path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    assert deploying.is_live(machine.app)
+    held = deploying.held_back(machine.history)
+    assert held and (held.revision, held.by) == (machine.app.revision, "somebody")

@@ -54,6 +54,17 @@ def test_a_first_one_that_failed_is_told(machine: Machine) -> None:
     assert found.last and found.last.step == "view:cache"
 
 
+def test_what_a_rollback_holds_back_is_told(machine: Machine) -> None:
+    machine.deploy()
+    machine.change("two")
+    second = machine.deploy()
+    assert told(machine).held is None
+    machine.roll_back()
+    held = told(machine).held
+    assert held and (held.release, held.by) == (second, "ada@laptop")
+    assert held.revision == machine.app.revision
+
+
 def test_a_rollback_is_told(machine: Machine) -> None:
     first = machine.deploy()
     revision = machine.app.revision

@@ -49,7 +49,7 @@ def act(command: str, app: App, more: list[str]) -> int:
             if command == "deploy":
                 deploying.deploy(app)
             elif command == "rollback":
-                rolling_back.roll_back(app, more[0] if more else None)
+                rolling_back.roll_back(app, more[0] or None, by=more[1])
             else:
                 raise SystemExit(f"releases: no command {command}")
     except Failed as failure:
@@ -65,9 +65,12 @@ def tell(app: App) -> dict[str, object]:
     events = history.events()
     told: dict[str, object] = {"app": app.name, "release": release and release.name}
     told["revision"] = release and history.details(release.name)["revision"]
-    if not events:
+    if held := deploying.held_back(history):
+        told["held"] = {key: asdict(held)[key] for key in ("release", "revision", "at", "by")}
+    ended = [event for event in events if event.event not in ("migrating", "migrated")]
+    if not ended:
         return told
-    last = asdict(events[-1])
+    last = asdict(ended[-1])
     return {
         **told,
         "last": {key: last[key] for key in ("release", "event", "at", "step", "output", "dump")},

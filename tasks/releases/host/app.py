@@ -32,12 +32,14 @@ class App:
     systemd units. queues: of its jobs; redis: how redis-cli reaches them, and at last the file of
     the password. owner: the system user that runs it, whose database has the same name.
     database_login: the option file by which the ``mariadb`` client logs in as that user.
+    database_elsewhere: why the application's database is not that one; empty if it is.
     build: who makes releases; runtime: who serves them.
     """
 
     name: str
     owner: str
     database_login: str
+    database_elsewhere: str
     build: Confinement
     runtime: Confinement
     base: Path

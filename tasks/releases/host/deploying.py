@@ -4,6 +4,7 @@ import hashlib
 import shutil
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,8 +18,14 @@ LAYOUT = 2
 
 
 def is_live(app: App) -> bool:
-    """Whether what is wanted serves already; changes nothing. Raises Failed."""
-    return _serves(app, _inputs(app, source.wanted(app)))
+    """Whether what is wanted serves already; changes nothing. Raises Failed.
+
+    What a rollback holds back is not wanted: then it is the commit that serves.
+    """
+    history = History(app)
+    revision = source.wanted(app)
+    held = held_back(history, revision)
+    return _serves(app, _inputs(app, held.instead if held else revision))
 
 
 def deploy(app: App) -> None:
@@ -26,6 +33,10 @@ def deploy(app: App) -> None:
     history = History(app)
     settle(app, history)
     revision = source.wanted(app)
+    if held := held_back(history, revision):
+        _say(f"{revision} is held back: a rollback by {held.by} left {held.release} at {held.at}")
+        _renew(app, history, held.instead)
+        return
     inputs = _inputs(app, revision)
     if _serves(app, inputs):
         _say(f"live already: {app.current.resolve().name}")
@@ -43,7 +54,7 @@ def deploy(app: App) -> None:
         build.cache(app, release)
         build.seal(app, release)
         build.compile_views(app, release)
-        dump = database.migrate(app, release)
+        dump = database.migrate(app, release, history)
         serving.try_out(app, release)
         made = {"revision": revision, "inputs": inputs, "dump": dump}
         history.note(release.name, "made", **made)
@@ -62,6 +73,46 @@ def deploy(app: App) -> None:
     _prune(app, history)
 
 
+@dataclass(frozen=True)
+class HeldBack:
+    """A commit that a rollback holds back: the release that it left, when, and who did it.
+
+    + instead: the commit that serves
+    """
+
+    release: str
+    revision: str
+    at: str
+    by: str
+    instead: str
+
+
+def held_back(history: History, revision: str | None = None) -> HeldBack | None:
+    """Return what a rollback holds back: this commit, or without one the newest that was left."""
+    live = serving.live(history.app)
+    for event in reversed(history.held_back() if live else []):
+        assert live is not None
+        left = event.revision or history.details(event.release)["revision"]
+        if revision in (None, left):
+            instead = history.details(live.name)["revision"]
+            return HeldBack(event.release, left, event.at, event.by or "somebody", instead)
+    return None
+
+
+def _renew(app: App, history: History, revision: str) -> None:
+    """Give the release that serves the settings as they are now. Raises Failed."""
+    inputs, release = _inputs(app, revision), serving.live(app)
+    if release is None or _serves(app, inputs):
+        return
+    build.refresh(app, release)
+    serving.go_live(app, release)
+    history.note(
+        release.name, "live", **{**history.details(release.name), "inputs": inputs, "dump": ""}
+    )
+    _say(f"live: {release.name}, with its settings as they are now")
+    serving.restart_workers(app)
+
+
 def settle(app: App, history: History) -> None:
     """Put right what a deployment left behind that was ended in its midst."""
     for link in (app.current, app.candidate):
@@ -71,9 +122,10 @@ def settle(app: App, history: History) -> None:
     last = history.last(release.name) if release else None
     if release and (last is None or last.event != "live"):
         _finish(app, history, release)
-    live, good = serving.live(app), history.good()
+    live = serving.live(app)
+    kept = [*history.good(), *(event.release for event in history.held_back())]
     for folder in _folders(app):
-        if folder != live and folder.name not in good:
+        if folder != live and folder.name not in kept:
             _remove(app, folder)
     _seal_earlier(app)
 

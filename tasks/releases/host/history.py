@@ -12,11 +12,15 @@ from .app import App
 
 @dataclass(frozen=True)
 class Event:
-    """made: it is about to be switched to; live: it serves; bad: it never did, or not well; left:
-    a rollback went away from it.
+    """One thing that happened to a release.
 
-    inputs: the hash of all that it was made from. step, output: where it failed, and the last
-    words. dump: of the database, made before this release migrated it.
+    + event: ``migrating`` (its migrations are about to run) and ``migrated``; ``made`` (it is about
+      to be switched to); ``live`` (it serves); ``bad`` (it never did, or not well); ``left`` (a
+      rollback went away from it)
+    + inputs: the hash of all that it was made from
+    + step, output: where it failed, and the last lines of the output
+    + dump: of the database, made before this release migrated it
+    + by: who rolled back
     """
 
     release: str
@@ -27,6 +31,7 @@ class Event:
     step: str = ""
     output: Sequence[str] = ()
     dump: str = ""
+    by: str = ""
 
 
 class History:
@@ -80,6 +85,37 @@ class History:
         """The releases that a rollback went away from, of those that had been seen to work."""
         worked = {each.release for each in self.events() if each.event == "live"}
         return [name for name in self._last_said("left") if name in worked]
+
+    def failed_migration(self) -> Event | None:
+        """Return the first attempt to migrate since the last one that succeeded, if it failed.
+
+        Its dump is the newest of a database that no failed migration has touched.
+        """
+        first = None
+        for event in self.events():
+            if event.event == "migrated":
+                first = None
+            elif event.event == "migrating":
+                first = first or event
+        return first
+
+    def held_back(self) -> list[Event]:
+        """Return the ``left`` events whose commits a rollback holds back, oldest first.
+
+        The hold ends when a deployment makes another release live.
+        """
+        held: dict[str, Event] = {}
+        being_made = ""
+        for event in self.events():
+            if event.event == "made":
+                being_made = event.release
+            elif event.event == "left":
+                held[event.release] = event
+            elif event.event == "live":
+                held = {} if event.release == being_made else held
+                held.pop(event.release, None)
+                being_made = ""
+        return list(held.values())
 
     def _last_said(self, event: str) -> list[str]:
         last = {each.release: each.event for each in self.events()}

@@ -84,7 +84,9 @@ def _password(app: App) -> str:
 
 
 def _failed(app: App) -> int | None:
-    """None where MariaDB does not answer; 0 where there is no table of them."""
+    """None if the database does not answer or is elsewhere; 0 if there is no table of them."""
+    if app.database_elsewhere:
+        return None
 
     def ask(question: str) -> str:
         return query(app, "metrics", question, timeout_s=10).strip()

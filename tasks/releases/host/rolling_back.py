@@ -29,8 +29,11 @@ def choose(app: App, history: History, name: str | None) -> str:
     return name
 
 
-def roll_back(app: App, name: str | None) -> None:
-    """Let an earlier release serve again. Raises Failed: what served before goes on serving."""
+def roll_back(app: App, name: str | None, by: str) -> None:
+    """Let an earlier release serve again. Raises Failed: what served before goes on serving.
+
+    Deployments then hold back the commit that was left, and name ``by``.
+    """
     history = History(app)
     chosen = choose(app, history, name)
     before = serving.live(app)
@@ -46,7 +49,7 @@ def roll_back(app: App, name: str | None) -> None:
         if serving.live(app) != before:
             serving.go_live(app, before)
         raise
-    history.note(before.name, "left")
+    history.note(before.name, "left", revision=history.details(before.name)["revision"], by=by)
     details = {**history.details(chosen), "dump": ""}  # this went back to no dump
     history.note(chosen, "live", **details)
     serving.restart_workers(app)

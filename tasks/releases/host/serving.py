@@ -50,24 +50,28 @@ def go_live(app: App, release: Path) -> None:
     """Let a release serve, and see that it does. Raises Failed: visitors get it all the same."""
     point(app.current, release)
     # New files have new names, so nobody waits for this: it is what frees the memory of the old.
-    _change_unit("reload", "reload", app.fpm)
+    _change_units("reload", "reload", app.fpm)
     _ask_until(app, "health after the switch", good=3, tries=5, pause_s=0.3)
 
 
 def restart_workers(app: App) -> None:
-    """On with the new code: each ends what it is at first. What does not run is left alone."""
-    for unit in app.workers:
-        if run("workers", ["systemctl", "show", "-P", "ActiveState", unit]).strip() == "active":
-            _change_unit("workers", "restart", unit)
+    """Restart the workers that run, all at the same time; each ends its job at hand first."""
+    if not app.workers:
+        return
+    states = run("workers", ["systemctl", "show", "-P", "ActiveState", *app.workers]).split()
+    running = [unit for unit, state in zip(app.workers, states, strict=True) if state == "active"]
+    if running:
+        _change_units("workers", "restart", *running)
 
 
-def _change_unit(step: str, verb: str, unit: str) -> None:
-    """Reload or restart a unit. Raises Failed, with an excerpt of its journal."""
+def _change_units(step: str, verb: str, *units: str) -> None:
+    """Reload or restart units. Raises Failed, with an excerpt of their journal."""
     try:
-        run(step, ["systemctl", verb, unit])
+        run(step, ["systemctl", verb, *units])
     except Failed as failure:
         with suppress(Failed):
-            asked = ["journalctl", "-u", unit, "-S", "-10min", "-n", "1000", "-o", "cat"]
+            of_units = [word for unit in units for word in ("-u", unit)]
+            asked = ["journalctl", *of_units, "-S", "-10min", "-n", "1000", "-o", "cat"]
             said = run(step, [*asked, "--no-pager"])
             failure.output += ["its journal says:", *excerpt(said.splitlines())]
         raise
