@@ -58,14 +58,17 @@ class Clock:
 
 
 class Machine:
-    """``commands``: what was run, each by its name such as ``artisan migrate``. ``fails``: those
-    that do not succeed. ``states``: of units that are not active. ``before``: is told of each before it is run. ``health``: the status for
-    a release's name, and whether it is asked for as a candidate.
+    """``commands``: what was run, each by its name such as ``artisan migrate``; ``command_lines``:
+    the same with all arguments. ``fails``: those
+    that do not succeed. ``states``: of units that are not active. ``before``: is told of each
+    command before it is run. ``health``: the status for a release's name, and whether it is asked
+    for as a candidate.
     """
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.folder = folder
         self.commands: list[str] = []
+        self.command_lines: list[list[str]] = []
         self.fails: set[str] = set()
         self.says: dict[str, str] = {}
         self.states: dict[str, str] = {}
@@ -198,6 +201,7 @@ class Machine:
         name = _name(command)
         self.before(name)
         self.commands.append(name)
+        self.command_lines.append(list(command))
         said = self.says.get(name, "")
         code = 1 if name in self.fails else 0
         if not code:

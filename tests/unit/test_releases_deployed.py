@@ -134,15 +134,20 @@ def test_it_is_tried_out_before_and_watched_after_the_switch(machine: Machine) -
         "curl",  # as a candidate
         "systemctl reload",
         *["curl"] * 3,
-        *["systemctl show", "systemctl restart"] * 2,
+        *("systemctl show", "systemctl restart"),
     ]
 
 
-def test_a_worker_that_does_not_run_is_left_alone(machine: Machine) -> None:
-    real = machine._do
-    machine._do = lambda name, *how: (  # type: ignore[method-assign]
-        "inactive\n" if name == "systemctl show" else real(name, *how)
-    )
+def test_workers_restart_together_but_those_that_do_not_run(machine: Machine) -> None:
+    units = [f"shop-worker-{number}.service" for number in (1, 2, 3)]
+    machine.app = machine.described(workers=tuple(units))
+    machine.states = {units[1]: "inactive"}
+    machine.deploy()
+    assert ["systemctl", "restart", units[0], units[2]] in machine.command_lines
+
+
+def test_no_worker_is_restarted_if_none_runs(machine: Machine) -> None:
+    machine.states = dict.fromkeys(machine.app.workers, "inactive")
     machine.deploy()
     assert "systemctl restart" not in machine.commands
 

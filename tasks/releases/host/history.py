@@ -112,8 +112,9 @@ class History:
             elif event.event == "left":
                 held[event.release] = event
             elif event.event == "live":
-                held = {} if event.release == being_made else held
-                held.pop(event.release, None)
+                is_new = event.release == being_made
+                # Names begin with the time: an older release than what serves needs no hold.
+                held = {} if is_new else {n: e for n, e in held.items() if n > event.release}
                 being_made = ""
         return list(held.values())
 
