@@ -49,7 +49,8 @@ def act(command: str, app: App, more: list[str]) -> int:
             if command == "deploy":
                 deploying.deploy(app)
             elif command == "rollback":
-                rolling_back.roll_back(app, more[0] or None, by=more[1])
+                release, by = [*more, *(None, "root of this server")[len(more) :]]
+                rolling_back.roll_back(app, release, by=str(by))
             else:
                 raise SystemExit(f"releases: no command {command}")
     except Failed as failure:
