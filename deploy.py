@@ -48,7 +48,7 @@ def prepare(target: Target) -> None:
         steps = declare(stacks, site)
         if run.selection.whole:
             left = leftovers(run.owned_resources(target.name), steps, order_of(target.role))
-            steps += remove_leftovers(left, site)
+            steps += remove_leftovers(left, site, [step.component for step in steps])
             for problem in left.refused:
                 run.note(host, f"left alone, although a record says it is ours: {problem}")
             if left.every and left.kept:

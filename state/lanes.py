@@ -65,12 +65,15 @@ class Step(Protocol):
     """One component on one target, its operations in order.
 
     ``alone``: what fails in it keeps no other component of the target from being done.
+    ``tolerates``: those of ``needs`` in which operations may have failed alone.
     """
 
     @property
     def component(self) -> str: ...
     @property
     def needs(self) -> tuple[str, ...]: ...
+    @property
+    def tolerates(self) -> tuple[str, ...]: ...
     @property
     def version(self) -> str: ...
     @property
@@ -154,6 +157,8 @@ class Lanes:
         }
         self.under_way: dict[str, str] = {}
         self.stopped: PyinfraError | None = None
+        # Targets on which nothing failed but operations that concern one application alone.
+        self.partial: set[str] = set()
         self._interrupted = Event()
 
     def interrupt(self) -> list[str]:
@@ -197,11 +202,13 @@ class Lanes:
             outcome = self._start(lane)
             try:
                 for step in lane.steps:
-                    if outcome == "completed" or self._goes_on(lane, step, outcome):
+                    if outcome in ("completed", "partial") or self._goes_on(lane, step, outcome):
                         ended = self._run_step(lane, step)
-                        if outcome == "completed" or ended == "interrupted":
+                        if outcome == "completed" or ended in ("failed", "interrupted"):
                             outcome = ended
-                if outcome == "failed" and lane.host not in self.state.failed_hosts:
+                if outcome == "partial":
+                    self.partial.add(lane.host.name)
+                if outcome in ("failed", "partial") and lane.host not in self.state.failed_hosts:
                     self._fail_host(lane.host)
             finally:
                 for step in lane.steps:
@@ -226,7 +233,8 @@ class Lanes:
     def _run_step(self, lane: Lane, step: Step) -> str:
         """Run one step; returns its outcome. A step whose need is not met is skipped: completed.
 
-        What fails ``alone`` lets the operations after it run.
+        What fails ``alone`` lets the operations after it run: then the outcome is "partial", and
+        the steps that tolerate that run as well.
         """
         unmet = self._wait_for_needs(lane, step)
         if self._interrupted.is_set():
@@ -236,7 +244,7 @@ class Lanes:
             self._tell("step_skipped", lane, step, unmet)
             return "completed"
         self._tell("step_started", lane, step)
-        failed = False
+        outcome = "completed"
         for operation in step.operations:
             if self._interrupted.is_set():
                 self._tell("step_interrupted", lane, step)
@@ -247,15 +255,16 @@ class Lanes:
                 return "failed"
             message = self._run_operation(lane, step, operation)
             if message is not None:
-                failed = True
                 self._tell("step_failed", lane, step, operation, message)
                 if not operation.alone:
+                    outcome = "failed"
                     break
-        if failed:
-            self._end(lane, step, "failed")
-            if not step.alone:
+                outcome = "partial"
+        if outcome != "completed":
+            self._end(lane, step, outcome)
+            if outcome == "failed" and not step.alone:
                 self._fail_host(lane.host)
-            return "failed"
+            return outcome
         self._end(lane, step, "completed")
         self._tell("step_completed", lane, step)
         return "completed"
@@ -318,7 +327,11 @@ class Lanes:
             for node in waits:
                 self.progress[node].event.wait()
             self.slots.acquire()
-        unmet = [node for node in nodes if not self._has_ended(node, "completed")]
+        tolerated = needed_nodes(step.tolerates, lane.role, lane.host.name, self.roles)
+        unmet = [
+            node for node in nodes if not self._has_ended(node, "completed")
+            and not (node in tolerated and self._has_ended(node, "partial"))
+        ]  # fmt: skip
         return ", ".join(f"{name} of {target} was not completed" for target, name in unmet)
 
     def _has_ended(self, node: Node, outcome: str | None = None) -> bool:

@@ -380,11 +380,11 @@ class Run(BaseStateCallback):
             observers = [self.breaths, self.recorder, self.reporting.timings, display]
             self.running = Lanes(state, lanes, observers, slots, links, left_out)
             self.running.run()
-            self.running = None
+            partial, self.running = self.running.partial, None
             if self.exit_code is not None:
                 raise SystemExit(self.exit_code)
             display.verifying()
-            self._verify(state)
+            self._verify(state, partial)
         except OSError as error:
             raise PyinfraError(self._unwritable(error)) from error
         finally:
@@ -392,13 +392,16 @@ class Run(BaseStateCallback):
             display.end()
             logger.removeFilter(quiet)
 
-    def _verify(self, state: State) -> None:
-        """Prove that all of it works, if that is due."""
+    def _verify(self, state: State, partial: Container[str]) -> None:
+        """Prove that all of it works, if that is due.
+
+        + partial: targets on which some applications failed, and nothing else did
+        """
         record = self.recorder.record if self.recorder else None
         if record is None or not self.verifiers:
             return
         before = self.store.read(record.previous.deployment_id) if record.previous else None
-        if not is_due(record, before, self.selection.whole):
+        if not is_due(record, before, self.selection.whole, partial):
             return
         self.reporting.ci.phase("verify")
         console.say("--> Verifying...", fg="blue", bold=True)
@@ -406,8 +409,8 @@ class Run(BaseStateCallback):
             target = record.targets[name]
             target.checks = self.checks[name] = checks
             if error := failure(checks):
-                target.status, target.error = "failed", error
-                self.errors[name] = error
+                target.status, target.error = "failed", target.error or error
+                self.errors[name] = target.error
         state.failed_hosts.update(host for host in self.verifiers if host.name in self.errors)
 
     def _unwritable(self, error: OSError) -> str:

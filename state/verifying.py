@@ -1,7 +1,7 @@
 """The last stage: what is deployed is proven to work, all targets at the same time."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,13 +37,17 @@ class _Stumbled:
     remedy: str = "run it again with --debug, which tells where"
 
 
-def is_due(record: Record, before: Record | None, whole: bool) -> bool:
+def is_due(
+    record: Record, before: Record | None, whole: bool, partial: Container[str] = ()
+) -> bool:
     """Whether a deployment is to be proven, or why it is not, which is said.
 
     What was seen to work, and has not changed since, is not proven again. ``before``: the last
-    deployment before; ``whole``: all components were deployed.
+    deployment before; ``whole``: all components were deployed; ``partial``: targets on which some
+    applications failed, and nothing else did.
     """
-    if any(target.status != "completed" for target in record.targets.values()):
+    targets = record.targets.items()
+    if any(each.status != "completed" and name not in partial for name, each in targets):
         console.say("--> Not verified: not every target was completed", fg="yellow")
         return False
     if not whole:

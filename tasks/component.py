@@ -76,9 +76,10 @@ class Component:
     """One thing that runs on a target.
 
     ``needs``: components that must be complete before, ``NAME`` on the same target or
-    ``ROLE.NAME`` on every target of that role. ``packages``: Debian packages, installed together
-    with those of the whole stack. ``version``: a shell command that prints the installed version,
-    as ``facts.versions`` runs it. ``secrets``: those that it needs on a target.
+    ``ROLE.NAME`` on every target of that role. ``tolerates``: those of ``needs`` in which
+    something may have failed that concerns one application alone. ``packages``: Debian packages,
+    installed together with those of the whole stack. ``version``: a shell command that prints the
+    installed version, as ``facts.versions`` runs it. ``secrets``: those that it needs on a target.
     ``secrets_of_others``: those of each other target that it needs there. ``repositories``: where
     its packages come from beside Debian's archive. ``artifacts``: what it
     unpacks, fetched beside them. ``data``: the paths of what outlives it, whoever makes them.
@@ -89,6 +90,7 @@ class Component:
     name: str
     deploy: Callable[[Site], None]
     needs: tuple[str, ...]
+    tolerates: tuple[str, ...]
     packages: Callable[[Site], Sequence[str]]
     version: Callable[[Site], str]
     secrets: Callable[[Target], Sequence[Needed]]
@@ -127,13 +129,15 @@ class Declared:
 class Step:
     """One component on one target: its operations in order.
 
-    ``alone``: what fails in it keeps no other component from being done.
+    ``alone``: what fails in it keeps no other component from being done. ``tolerates``: as of its
+    component.
     """
 
     component: str
     needs: tuple[str, ...]
     version: str
     report: str = ""
+    tolerates: tuple[str, ...] = ()
     alone: bool = False
     operations: list[Declared] = field(default_factory=list)
 
@@ -177,6 +181,7 @@ _stage: ContextVar[Stage] = ContextVar("stage")
 def component(
     *,
     needs: Sequence[str] = (),
+    tolerates: Sequence[str] = (),
     packages: Sequence[str] | Callable[[Site], Sequence[str]] = (),
     version: str | Callable[[Site], str] | None = None,
     secrets: Sequence[Needed] | Callable[[Target], Sequence[Needed]] = (),
@@ -199,6 +204,7 @@ def component(
             name=deploy.__name__,
             deploy=deploy,
             needs=tuple(needs),
+            tolerates=tuple(tolerates),
             packages=packages_of,
             version=version_of,
             secrets=secrets if callable(secrets) else lambda _: secrets,
@@ -245,7 +251,7 @@ def declare(
 
 
 def _step(item: Component, site: Site) -> Step:
-    return Step(item.name, item.needs, item.version(site), item.report(site))
+    return Step(item.name, item.needs, item.version(site), item.report(site), item.tolerates)
 
 
 def _declare_one(here: Stage) -> Step:

@@ -553,7 +553,7 @@ def app_release(name: str, files: archives.Archive | None, settings: Sequence[st
     """The release of an application that is wanted: live, unless it is bad.
 
     ``files``: of which it consists, where no repository has them. ``settings``: the files that say
-    what is wanted. What fails stops no other application, and the component only at its end.
+    what is wanted. What fails stops no other application, nor the components that tolerate it.
     """
     base = f"/var/www/{name}"
     made = [("files", f"{base}/{each}") for each in ("releases.jsonl", "current")]
@@ -570,9 +570,12 @@ def app_release(name: str, files: archives.Archive | None, settings: Sequence[st
     return kept(f"{base}/current/.release", done, f"Release of {name}")
 
 
-def proof(label: str, condition: str, limit_s: int, complaint: str) -> None:
-    """Wait until ``condition``, a read-only shell command, succeeds on the host."""
-    with noted(label) as name:
+def proof(label: str, condition: str, limit_s: int, complaint: str, *, alone: bool = False) -> None:
+    """Wait until ``condition``, a read-only shell command, succeeds on the host.
+
+    + alone: whether its failure lets the rest of the target be deployed
+    """
+    with noted(label, alone=alone) as name:
         waiting.wait_until(
             name=name,
             what=label,

@@ -8,7 +8,7 @@ from tasks.resources import directory, file, timer
 from tasks.sandbox import Sandbox
 
 
-@component(needs=["node_exporter", "redis", "mariadb", "releases"])
+@component(needs=["node_exporter", "redis", "mariadb", "releases"], tolerates=["releases"])
 def app_metrics(site: Site) -> None:
     """A timer writes them down, whole, and node_exporter shows them."""
     written = f"{TEXTFILES}/applications.prom"

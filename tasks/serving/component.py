@@ -8,7 +8,7 @@ from tasks.resources import proof
 from tasks.tls.places import CERTIFICATE
 
 
-@component(needs=["laravel", "php", "nginx", "certificate", "releases"])
+@component(needs=["laravel", "php", "nginx", "certificate", "releases"], tolerates=["releases"])
 def serving(site: Site) -> None:
     """Asked of each application itself, the way a visitor would."""
     for page in site.target.pages:
@@ -19,6 +19,7 @@ def serving(site: Site) -> None:
             f"{page.name} serves its page",
             f"curl -fsS -m 10 -o /dev/null --connect-to ::127.0.0.1: {trusted}{url}",
             limit_s=20,
+            alone=True,
             complaint=f"{page.url}{page.health} does not answer 200; the application's log is"
             f" {root(page.name)}/shared/storage/logs/laravel.log",
         )

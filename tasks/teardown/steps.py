@@ -35,13 +35,19 @@ def tear_down(found: Plan, site: Site) -> list[Step]:
     return steps
 
 
-def remove_leftovers(left: Plan, site: Site) -> list[Step]:
-    """The last step of a deployment: what is ours, and no longer declared. None where all is."""
+def remove_leftovers(left: Plan, site: Site, needs: Sequence[str]) -> list[Step]:
+    """The last step of a deployment: remove what is ours and no longer declared.
+
+    Returns no step if there is nothing to remove.
+
+    + needs: the target's components; if one is not complete, a release of before may still run
+      with what would be removed
+    """
     if not left.every:
         return []
     found = left.taken_from(LEFTOVERS)
 
-    @component()
+    @component(needs=needs)
     def leftovers(_: Site) -> None:
         for item in found.removed:
             _remove(item)

@@ -18,7 +18,7 @@ MARK = "# an application's unit, written by chom; changes are overwritten"
 LIMITS = ("TasksMax=128", "CPUWeight=50")
 
 
-@component(needs=["releases"])
+@component(needs=["releases"], tolerates=["releases"])
 def workers(site: Site) -> None:
     """They run the release that serves: a new one is a restart, once the job at hand is done."""
     wanted = []

@@ -121,6 +121,7 @@ class Step:
     version: str = "true"
     report: str = ""
     alone: bool = False
+    tolerates: tuple[str, ...] = ()
     operations: list[Operation] = field(default_factory=list)
 
 

@@ -1,6 +1,8 @@
 """Lanes on pyinfra's fake connector: side by side, failing alone, waiting by need."""
 
 import time
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import gevent
@@ -59,7 +61,14 @@ class Diary(Observer):
         self._note("link made", lane, "")
 
 
-def lane(state: State, name: str, role: str, steps: dict[str, list[str]], **needs: Any) -> Lane:
+def lane(
+    state: State,
+    name: str,
+    role: str,
+    steps: dict[str, list[str]],
+    tolerates: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    **needs: Any,
+) -> Lane:
     """A lane whose components run the given shell commands; ``needs``: component → its needs.
 
     A command with "alone" in it is one whose failure keeps nothing else from being done.
@@ -67,7 +76,11 @@ def lane(state: State, name: str, role: str, steps: dict[str, list[str]], **need
     host = state.inventory.get_host(f"@fake/{name}")
     made = []
     for component, commands in steps.items():
-        step = Step(component, tuple(needs.get(component, ())))
+        step = Step(
+            component,
+            tuple(needs.get(component, ())),
+            tolerates=tuple(tolerates.get(component, ())),
+        )
         for command in commands:
             add_op(state, server.shell, commands=[command], name=command, host=host)
             alone = "alone" in command
@@ -127,7 +140,7 @@ def test_what_fails_alone_lets_the_rest_of_its_component_run() -> None:
     state = failing("a")
     first = lane(state, "a", "x", {"one": ["echo 1", "fail alone", "echo 2"], "two": ["echo 3"]})
     diary = run(state, first)
-    assert executed(state, "a") == ["echo 1", "fail alone", "echo 2"]
+    assert executed(state, "a") == ["echo 1", "fail alone", "echo 2", "echo 3"]
     assert ("lane", "a", "failed") in diary.entries
     assert ("completed", "a", "one") not in diary.entries
     assert state.failed_hosts == {first.host}
@@ -155,6 +168,40 @@ def test_what_needs_a_component_in_which_something_failed_alone_is_skipped() -> 
     diary = run(state, first, second)
     assert executed(state, "b") == []
     assert ("skipped", "b", "two: one of @fake/a was not completed") in diary.entries
+
+
+def test_what_tolerates_failures_of_that_kind_runs_after_them() -> None:
+    state = failing("a")
+    steps = {"one": ["fail alone"], "two": ["echo 2"], "three": ["echo 3"]}
+    first = lane(state, "a", "x", steps, {"two": ["one"]}, two=["one"], three=["one"])
+    diary = run(state, first)
+    assert executed(state, "a") == ["fail alone", "echo 2"]
+    assert ("skipped", "a", "three: one of @fake/a was not completed") in diary.entries
+
+
+def test_what_tolerates_failures_of_one_application_tolerates_no_others() -> None:
+    state = failing("a", "b")
+    first = lane(state, "a", "x", {"one": ["fail"]})
+    second = lane(state, "b", "y", {"two": ["echo 2"]}, {"two": ["x.one"]}, two=["x.one"])
+    run(state, first, second)
+    assert executed(state, "b") == []
+
+
+def test_targets_on_which_nothing_else_failed_are_known() -> None:
+    state = failing("a", "b")
+    lanes = Lanes(
+        state,
+        [
+            lane(state, "a", "x", {"one": ["fail alone"], "two": ["echo 2"]}),
+            lane(state, "b", "y", {"one": ["fail alone"], "two": ["fail"]}),
+        ],
+        [],
+        10,
+        Steady(),
+    )
+    state.is_executing = True
+    lanes.run()
+    assert lanes.partial == {"@fake/a"}
 
 
 def test_all_lanes_may_fail_without_an_exception() -> None:

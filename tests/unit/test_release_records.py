@@ -98,7 +98,7 @@ def test_what_fails_alone_fails_its_component_and_target(fake: FakeRun) -> None:
     assert target.status == guests(target).status == "failed"
     # The other guest, and the host.
     assert guests(target).changed == 2
-    assert target.components["party"].status == "pending"
+    assert target.components["party"].status == "skipped"
     error = target.error
     assert error and (error.component, error.operation) == ("guests", "Say first-guest")
     assert error.output == ["first-guest is refused"]

@@ -180,7 +180,7 @@ def test_nothing_of_the_present_stacks_is_left_over(both: list[Declaration]) -> 
         assert found.every == []
         with ctx_state.use(declaration.host.state), ctx_host.use(declaration.host):
             before = list(declaration.host.op_hash_order)
-            assert remove_leftovers(found, declaration.site) == []
+            assert remove_leftovers(found, declaration.site, ["base"]) == []
             assert declaration.host.op_hash_order == before
 
 
@@ -276,7 +276,8 @@ def test_leftovers_are_one_step_that_speaks_for_all(both: list[Declaration]) -> 
     declaration = both[1]
     found = leftovers(HISTORY, [], ORDER)
     with ctx_state.use(declaration.host.state), ctx_host.use(declaration.host):
-        [step] = remove_leftovers(found, declaration.site)
+        [step] = remove_leftovers(found, declaration.site, ["base", "releases"])
+        assert step.needs == ("base", "releases")
     assert (step.component, step.alone, step.version) == ("leftovers", False, "")
     removes = [each for operation in step.operations for each in operation.removes]
     assert {owner for _, _, owner in removes} == {"leftovers"}

@@ -49,8 +49,8 @@ def act(command: str, app: App, more: list[str]) -> int:
             if command == "deploy":
                 deploying.deploy(app)
             elif command == "rollback":
-                release, by = [*more, *(None, "root of this server")[len(more) :]]
-                rolling_back.roll_back(app, release, by=str(by))
+                release, by, *_ = [*more, "", ""]
+                rolling_back.roll_back(app, release or None, by or "root of this server")
             else:
                 raise SystemExit(f"releases: no command {command}")
     except Failed as failure:
