@@ -178,6 +178,9 @@ class App(Model):
     maintenance: bool = setting(
         "Whether visitors get a page that says so (503) instead of the application.", default=False
     )
+    maintenance_pauses_jobs: bool = setting(
+        "Whether workers and scheduler pause while `maintenance` is true.", default=True
+    )
     keep_releases: int = setting(
         "How many good releases stay on the server, the one in use included.",
         default=5,

@@ -142,7 +142,7 @@ class UnitsWith(FactBase[list[str]]):
 
     def command(self, mark: str) -> StringCommand:
         return StringCommand(
-            "cd /etc/systemd/system && for unit in *.service *.timer *.socket; do first=;",
+            "cd /etc/systemd/system && for unit in *.service *.timer *.socket *.slice; do first=;",
             'read -r first 2>/dev/null < "$unit"; [ "$first" !=', QuoteString(mark),
             '] || echo "$unit"; done; true',
         )  # fmt: skip

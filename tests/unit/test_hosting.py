@@ -284,26 +284,41 @@ def test_a_worker_writes_to_its_storage_alone(texts: Texts) -> None:
 
 
 def test_the_scheduler_runs_every_minute(texts: Texts) -> None:
-    service = unit(texts[f"{UNITS}/shop-scheduler.service"])["Service"]
-    assert (service["Type"], service["User"]) == ("oneshot", "shop")
-    assert service["ExecStart"].startswith("/usr/bin/php8.4 artisan schedule:run")
+    starter = unit(texts[f"{UNITS}/shop-scheduler.service"])["Service"]
+    assert starter["Type"] == "oneshot" and starter["ProtectSystem"] == "strict"
+    assert (
+        "systemctl start --no-block shop-schedule-run@$$(date +%%s).service" in starter["ExecStart"]
+    )
     timer = unit(texts[f"{UNITS}/shop-scheduler.timer"])
     assert timer["Timer"]["OnCalendar"] == "*-*-* *:*:00"
     assert timer["Install"]["WantedBy"] == "timers.target"
 
 
+def test_scheduled_tasks_of_a_minute_wait_for_no_others(texts: Texts) -> None:
+    service = unit(texts[f"{UNITS}/shop-schedule-run@.service"])["Service"]
+    assert (service["Type"], service["User"]) == ("exec", "shop")
+    assert service["ExecStart"].startswith("/usr/bin/php8.4 artisan schedule:run")
+    assert service["ExitType"] == "cgroup" and service["KillSignal"] == "SIGCONT"
+    assert int(service["TimeoutStopSec"]) > 90
+    limits = unit(texts[f"{UNITS}/{service['Slice']}"])["Slice"]
+    assert (service["MemoryMax"], limits["MemoryMax"]) == ("300M", "1200M")
+
+
 def test_who_wants_no_workers_has_none(made: tuple[Declaration, Texts]) -> None:
     declaration, texts = made
-    ours = [path for path in texts if "-worker-" in path or "-scheduler" in path]
-    assert {Path(path).name.split("-")[0] for path in ours if ".d/" not in path} == {"shop"}
+    ours = [path for path in texts if "-worker-" in path or "schedule" in path]
+    names = {re.split("[-_]", Path(path).name)[0] for path in ours if ".d/" not in path}
+    assert names == {"shop"}
     assert labels(declaration, "workers")[0] == "No other units of applications"
 
 
 def test_our_units_are_known_by_their_first_line(texts: Texts) -> None:
-    ours = [p for p in texts if "/shop-" in p and p.startswith(UNITS) and ".d/" not in p]
+    ours = [
+        p for p in texts if re.search("/shop[-_]", p) and p.startswith(UNITS) and ".d/" not in p
+    ]
     ours = [path for path in ours if "/shop-php" not in path and "/shop-redis" not in path]
     firsts = {texts[path].splitlines()[0] for path in ours}
-    assert len(ours) == 4 and len(firsts) == 1
+    assert len(ours) == 6 and len(firsts) == 1
 
 
 # What is seen of them

@@ -94,13 +94,20 @@ def test_units_are_ours_by_their_first_line(tmp_path: Path) -> None:
     for name, text in {
         "shop-worker-1.service": f"{MARK}\n[Service]\n",
         "shop-scheduler.timer": f"{MARK}\n[Timer]\n",
+        "shop-schedule-run@.service": f"{MARK}\n[Service]\n",
+        "shop_schedule.slice": f"{MARK}\n[Slice]\n",
         "theirs.service": "[Service]\n",
         "quoting.service": f"[Service]\n{MARK}\n",
         "worker.conf": f"{MARK}\n",
         "empty.service": "",
     }.items():
         (tmp_path / name).write_text(text)
-    assert units(tmp_path) == ["shop-worker-1.service", "shop-scheduler.timer"]
+    assert units(tmp_path) == [
+        "shop-schedule-run@.service",
+        "shop-worker-1.service",
+        "shop-scheduler.timer",
+        "shop_schedule.slice",
+    ]
 
 
 def test_what_cannot_be_read_is_not_taken_for_ours(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from state.record import Component, Record, Target
 from state.verifying import is_due
-from tests.unit.histories import record
+from tests.unit.test_record import record
 
 ONE, TWO = "20260101-000000-000001", "20260101-000000-000002"
 

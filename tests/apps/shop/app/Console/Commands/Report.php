@@ -23,6 +23,8 @@ class Report extends Command
             'reserved' => Redis::zcard('queues:default:reserved'),
             'delayed' => Redis::zcard('queues:default:delayed'),
             'tick' => Redis::get('tick'),
+            'background' => Redis::get('background'),
+            'long' => Redis::get('long'),
         ]));
 
         return self::SUCCESS;

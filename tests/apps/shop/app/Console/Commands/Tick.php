@@ -8,11 +8,12 @@ use Illuminate\Support\Facades\Redis;
 /** What the scheduler calls: leaves the time where shop:report finds it. */
 class Tick extends Command
 {
-    protected $signature = 'shop:tick';
+    protected $signature = 'shop:tick {name=tick} {--sleep=0 : how many seconds it takes}';
 
     public function handle(): int
     {
-        Redis::set('tick', now()->toIso8601String());
+        sleep((int) $this->option('sleep'));
+        Redis::set($this->argument('name'), now()->toIso8601String());
 
         return self::SUCCESS;
     }
