@@ -11,7 +11,7 @@ from tests.e2e.machines import answer, listeners, properties
 from tests.e2e.platform import Platform
 from tests.e2e.polling import wait_for
 from tests.e2e.project import changed
-from tests.e2e.shop import DOMAIN, MACHINE, Shop, release_of
+from tests.e2e.shop import DOMAIN, MACHINE, ROOT, Shop
 
 BLOG = "blog.chom.test"
 NAME = 'Tea & "Co" $HOME #1'
@@ -139,6 +139,41 @@ def test_a_queued_job_is_worked_off_and_the_scheduler_runs(shop: Shop) -> None:
     wanted = {each: count + 1 for each, count in before.items()}
     wait_for("the job", lambda: json.loads(shop.ask("/orders")[1]) == wanted)
     wait_for("the scheduler", lambda: shop.report()["tick"] is not None, limit_s=75)
+    wait_for("a task in the background", lambda: shop.report()["background"] is not None)
+
+
+@pytest.mark.drill
+def test_a_task_that_takes_minutes_delays_no_other(shop: Shop) -> None:
+    lab, flag = shop.platform.lab, f"{ROOT}/shared/storage/app/long"
+    answer(lab, MACHINE, f"runuser -u shop -- touch {flag}")
+    try:
+        wait_for("the long task", lambda: "long --sleep" in answer(lab, MACHINE, "ps -eo args"), 75)
+        ticks = {shop.report()["tick"]}
+        while shop.report()["long"] is None:
+            ticks.add(shop.report()["tick"])
+            assert answer(lab, MACHINE, "systemctl is-failed shop-scheduler || true") != "failed"
+    finally:
+        answer(lab, MACHINE, f"rm -f {flag}")
+    assert len(ticks) >= 3
+
+
+def test_a_scheduler_that_fails_is_a_failed_unit(shop: Shop) -> None:
+    lab = shop.platform.lab
+    artisan = f"{ROOT}/current/artisan"
+    start = "systemctl start shop-scheduler.service"
+    finished = (
+        "! systemctl list-units -q --state=activating,active 'shop-schedule-run@*' | grep -q ."
+    )
+    answer(lab, MACHINE, f"cp -a {artisan} /root/artisan && echo '<?php exit(3);' > {artisan}")
+    try:
+        answer(lab, MACHINE, f"{start}; until {finished}; do sleep 0.2; done")
+        assert "exit" in answer(
+            lab, MACHINE, f"{start} 2>&1; systemctl show -P Result shop-scheduler"
+        )
+    finally:
+        answer(lab, MACHINE, f"cp -a /root/artisan {artisan}; rm /root/artisan")
+    answer(lab, MACHINE, f"until {finished}; do sleep 0.2; done; {start} || true")
+    answer(lab, MACHINE, f"until {finished}; do sleep 0.2; done; {start}")
 
 
 def test_units_are_confined_and_limited(shop: Shop) -> None:
@@ -217,64 +252,20 @@ def test_a_second_run_changes_nothing_and_releases_nothing(shop: Shop) -> None:
     assert shop.releases() == before
 
 
-def test_maintenance_is_told_to_visitors_and_to_nobody_else(shop: Shop) -> None:
-    assert deploy(shop, maintenance=True) == {(MACHINE, "laravel"): 1, (MACHINE, "nginx"): 1}
+def test_maintenance_is_told_to_visitors_and_pauses_workers_and_scheduler(shop: Shop) -> None:
+    lab = shop.platform.lab
+    active = "systemctl list-units -q --plain --no-legend --state=active 'shop-worker*' 'shop-sch*'"
+    components = {component for _, component in deploy(shop, maintenance=True)}
+    assert components == {"laravel", "nginx", "releases", "workers"}
     status, body = shop.ask("/", "-D -")
     assert status == 503 and "Retry-After: 300" in body and "Maintenance" in body
     assert shop.ask("/up")[0] == 200
     assert shop.ask("/", host=BLOG)[0] == 200
+    assert answer(lab, MACHINE, active) == ""
+    shop.artisan("shop:enqueue 5")
+    assert deploy(shop, maintenance=True) == {}
+    assert shop.report()["ready"] == 5
     deploy(shop)
     assert shop.ask("/")[0] == 200
-
-
-def test_all_php_packages_come_from_the_vendor(shop: Shop) -> None:
-    """Debian's php-common is newer and forbids PHP 8.2: it would have to be removed."""
-    policy = answer(shop.platform.lab, MACHINE, "apt-cache policy php-common")
-    assert origin_of(policy) == shop.platform.lab.php_repository.url
-    assert "1001" in policy and "/debian trixie/main" in policy
-    covered = answer(
-        shop.platform.lab, MACHINE, "apt-config dump Unattended-Upgrade::Origins-Pattern"
-    )
-    assert '"origin=deb.sury.org"' in covered and '"origin=Debian,' in covered
-
-
-def test_a_version_that_nobody_has_is_refused_by_name(shop: Shop) -> None:
-    changes = three(shop) | {"settings.php": {"versions": ["8.4", "8.2", "8.3"]}}
-    outcome = shop.platform.project.deploy("-y", "--limit", MACHINE, changes=changes)
-    assert outcome.code == 1
-    assert "PHP 8.3: found no php8.3-bcmath, php8.3-cli, " in outcome.text
-    assert "nothing was changed" in outcome.text
-
-
-def test_a_version_that_is_taken_out_goes_and_nothing_else(shop: Shop) -> None:
-    lab = shop.platform.lab
-    packages = set(answer(lab, MACHINE, "dpkg-query -W -f='${Package}\\n'").split())
-    changes = three(shop, php="8.4") | {"settings.php": {"versions": ["8.4"]}}
-    outcome = shop.platform.project.deploy("-y", "--limit", MACHINE, changes=changes)
-    assert outcome.code == 0, outcome
-    after = set(answer(lab, MACHINE, "dpkg-query -W -f='${Package}\\n'").split())
-    gone = {each for each in packages if each.startswith("php8.2-")}
-    assert packages - after == gone and len(gone) > 10
-    assert json.loads(shop.ask("/version")[1])["php"].startswith("8.4.")
-    assert answer(lab, MACHINE, "ls /etc/php") == "8.4"
-    # What is left is Debian's again, which has security updates for it, and the vendor's is gone.
-    policy = answer(lab, MACHINE, "apt-cache policy php-common")
-    assert origin_of(policy) != lab.php_repository.url and "~lab1" not in policy
-    traces = "ls /etc/apt/preferences.d /etc/apt/sources.list.d /etc/apt/keyrings | grep php"
-    assert answer(lab, MACHINE, f"{traces} || true") == ""
-    covered = answer(lab, MACHINE, "apt-config dump Unattended-Upgrade::Origins-Pattern")
-    assert "sury" not in covered
-    again = shop.platform.project.deploy("-y", "--limit", MACHINE, changes=changes)
-    assert again.code == 0 and changed(shop.platform.project.record()) == {}
-
-
-def test_an_application_that_is_taken_out_is_served_no_more_and_keeps_its_data(shop: Shop) -> None:
-    record = shop.platform.converge()
-    lab = shop.platform.lab
-    assert release_of(record, "laravel").release
-    assert "<h1>laravel</h1>" in shop.ask("/")[1] and "Welcome" not in shop.ask("/")[1]
-    assert answer(lab, MACHINE, "ls /etc/systemd/system | grep -c '^shop-' || true") == "0"
-    assert answer(lab, MACHINE, "ls /run/chom-php | grep -c shop || true") == "0"
-    assert answer(lab, MACHINE, "mariadb -NBe 'select count(*) from shop.orders'") != "0"
-    assert answer(lab, MACHINE, "ls /var/www/shop") == "shared"
-    assert answer(lab, MACHINE, "stat -c %U /var/www/shop/shared/storage") == "shop"
+    wait_for("the jobs", lambda: shop.report()["ready"] == 0)
+    assert "shop-scheduler.timer" in answer(lab, MACHINE, active)

@@ -1,5 +1,6 @@
 """A bad release never goes live: whatever is wrong with it, the page of before answers."""
 
+import getpass
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -127,8 +128,9 @@ def failed(record: Record, step: str) -> None:
 def test_a_failed_migration_leaves_a_dump_and_the_way_back(shop: Shop, good: str) -> None:
     answer(shop.platform.lab, MACHINE, "mariadb shop -e \"insert into orders (item) values ('x')\"")
     count = answer(shop.platform.lab, MACHINE, "mariadb -NBe 'select count(*) from shop.orders'")
-    path, text = "database/migrations/2026_02_02_000001_drops.php", "delete from orders"
-    with shop.broken({path: MIGRATION % f"{text}'); DB::statement('{NOWHERE}"}):
+    path = "database/migrations/2026_02_02_000001_drops.php"
+    statements = ("delete from orders", "create table half (id int)", NOWHERE)
+    with shop.broken({path: MIGRATION % "'); DB::statement('".join(statements)}):
         outcome = shop.try_to_deploy()
     assert outcome.code == 1
     record = shop.platform.project.record()
@@ -138,7 +140,39 @@ def test_a_failed_migration_leaves_a_dump_and_the_way_back(shop: Shop, good: str
     assert answer(shop.platform.lab, MACHINE, look) == "0"
     answer(shop.platform.lab, MACHINE, line)
     assert answer(shop.platform.lab, MACHINE, look) == count
+    tables = answer(shop.platform.lab, MACHINE, "mariadb -NBe 'show tables in shop'").split()
+    assert "half" not in tables and shop.ask("/orders")[0] == 200
     assert answer(shop.platform.lab, MACHINE, "stat -c %a /var/backups/chom/shop") == "700"
+
+
+def test_a_bad_application_stops_only_itself(shop: Shop, good: str) -> None:
+    lab = shop.platform.lab
+    jobs = {"workers": {"count": 1}, "scheduler": True}
+    apps = {
+        "fresh": {**shop.settings, "domain": "fresh.chom.test", **jobs},
+        "laravel": jobs,
+        "shop": shop.settings,
+    }
+    shop.platform.unsettle()
+    with shop.broken(BROKEN["a view that asks for what there is not"][0]):
+        outcome = shop.platform.project.deploy("-y", changes={"settings.apps": apps})
+    assert outcome.code == 1
+    record = shop.platform.project.record()
+    target = record.targets[MACHINE]
+    assert target.error and "Release of fresh" in target.error.message + str(target.error.operation)
+    ended = {name: component.status for name, component in target.components.items()}
+    assert {name for name, status in ended.items() if status == "failed"} == {"releases", "serving"}
+    assert ended["workers"] == ended["app_metrics"] == "completed"
+    units = "laravel-worker-1.service laravel-scheduler.timer fresh-worker-1.service"
+    assert answer(lab, MACHINE, f"systemctl is-active {units} || true").split() == [
+        "active",
+        "active",
+        "inactive",
+    ]
+    assert shop.serves() == good
+    # The rest was verified, from all sides.
+    assert record.targets["observability"].status == "completed"
+    assert record.targets["observability"].checks
 
 
 @contextmanager
@@ -249,6 +283,9 @@ def test_rollback_goes_to_the_newest_good_release_and_refuses_when_there_is_none
     told = shop.platform.project.record()
     assert told.action == "rollback" and release_of(told).release == back
     assert f"shop: {back}" in outcome.text
+    held = shop.try_to_deploy(workers={"count": 1})
+    assert held.code == 0 and shop.serves() == back
+    assert f"is held back since the rollback by {getpass.getuser()}@" in held.text
     while (outcome := shop.roll_back()).code == 0:
         assert shop.serves() < back
         back = shop.serves()
