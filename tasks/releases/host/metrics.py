@@ -47,7 +47,8 @@ def _samples(app: App) -> Iterator[tuple[str, str]]:
     show = ["systemctl", "show", "-P", "ActiveState", *app.workers]
     states = run("metrics", show).split() if app.workers else []
     yield _sample("laravel_workers", app, states.count("active"))
-    yield _sample("laravel_workers_wanted", app, len(app.workers))
+    # Before the first release there is nothing for them to run.
+    yield _sample("laravel_workers_wanted", app, len(app.workers) if release else 0)
 
 
 def _sample(
