@@ -1,6 +1,7 @@
 """Verify: prove that what is deployed works; changes nothing. ``pyinfra inventory.py verify.py``.
 
-What it adds is one line in each target's journal and a test alert (with mail configured, a mail).
+What it adds is one line in each target's journal, a test alert (with mail configured, a mail), and
+for a minute a small file on each application's public disk.
 """
 
 from pyinfra import host

@@ -3,14 +3,18 @@
 import json
 import shlex
 from collections.abc import Sequence
+from secrets import token_hex
 from typing import Any, TypedDict
 
 from pyinfra.api import FactBase, StringCommand
 
-# Behind each of many answers.
 # What is longer is not read as JSON, which takes thirty times the memory.
 LONGEST = 1_000_000
-END = "-- end of an answer --"
+# As a visitor who reaches the host's own web server, whatever a name leads to.
+_LOCALLY = "curl -ksS --globoff --connect-to ::127.0.0.1:"
+# Behind each of many answers.
+# No page can foresee it, and so none ends early and speaks for those after it.
+END = f"-- end of an answer {token_hex(8)} --"
 
 
 class AnswerData(TypedDict):
@@ -65,6 +69,67 @@ class Answers(FactBase[list[AnswerData]]):
                 found.append(_read(lines))
                 lines = []
         return found
+
+
+class LocalPage(TypedDict):
+    """Answer of the host's own web server.
+
+    ``status``: of HTTP, 0 if nothing answered. ``redirect``: the URL that it leads to, or an empty
+    string. ``text``: the body.
+    """
+
+    status: int
+    url: str
+    redirect: str
+    text: str
+
+
+class LocalPages(FactBase[list[LocalPage]]):
+    """Pages of the host's own web server, by their public names; the first MB of each."""
+
+    asked_alone = True
+    default = list
+
+    def command(self, urls: Sequence[str]) -> StringCommand:
+        said = shlex.quote(f"\n%{{http_code}} %{{url_effective}} %{{redirect_url}}\n{END}\n")
+        return StringCommand(
+            f"timeout 60 {_LOCALLY} -m 20 --max-filesize 1000000 -w {said}",
+            shlex.join(urls),
+            "2>/dev/null; true",
+        )
+
+    def process(self, output: list[str]) -> list[LocalPage]:
+        found: list[LocalPage] = []
+        lines: list[str] = []
+        for line in output:
+            if line != END:
+                lines.append(line)
+                continue
+            *text, last = lines
+            status, url, redirect = [*last.split(" "), "", ""][:3]
+            number = int(status) if status.isdigit() else 0
+            page = LocalPage(status=number, url=url, redirect=redirect, text="\n".join(text))
+            found.append(page)
+            lines = []
+        return found
+
+
+class LocalStatuses(FactBase[list[int]]):
+    """The status that the host's own web server answers for each URL, by its public names.
+
+    There are as many as came within a minute; 0 if nothing answered.
+    """
+
+    asked_alone = True
+    default = list
+
+    def command(self, urls: Sequence[str]) -> StringCommand:
+        each = (f"-o /dev/null {shlex.quote(url)}" for url in urls)
+        said = shlex.quote("%{http_code}\n")
+        return StringCommand(f"timeout 60 {_LOCALLY} -m 20 -w {said}", *each, "2>/dev/null; true")
+
+    def process(self, output: list[str]) -> list[int]:
+        return [int(line) if line.isdigit() else 0 for line in output]
 
 
 def _read(output: Sequence[str]) -> AnswerData:

@@ -1,9 +1,9 @@
-"""Proves from end to end that what is deployed works; adds a log line and a test alert, no more."""
+"""Verification from end to end: adds a log line, a test alert and a file for a minute, no more."""
 
 from collections.abc import Sequence
 
 from tasks.component import Site
-from tasks.verification import alerts, dashboards, logs, metrics
+from tasks.verification import alerts, applications, dashboards, logs, metrics, pages
 from tasks.verification.check import Check, settle
 from tasks.verification.marker import log_marker
 
@@ -13,6 +13,8 @@ def verify(site: Site) -> Sequence[Check]:
     logged = settle(lambda: "" if log_marker(site.target.name) else "logger fails", 5)
     checks = [Check("its journal takes a line", logged, "systemctl status systemd-journald")]
     if site.target.role == "observability":
-        for each in (metrics, logs, dashboards, alerts):
+        for each in (metrics, logs, dashboards, alerts, pages):
             checks += each.check(site)
+    else:
+        checks += applications.check(site)
     return checks
