@@ -47,6 +47,7 @@ from state.store import FOLDER, Store, now
 from state.target_lock import NoAnswer, Robbed
 from state.telling import Announcement, tell
 from state.verifying import Verify, failure, is_due, verify_all, verify_one
+from state.watching import not_watched
 
 
 class Run(BaseStateCallback):
@@ -506,6 +507,8 @@ class Run(BaseStateCallback):
         # Who interrupts does not want to wait for anything else.
         warnings = tell(self.announcements, record) if self.exit_code is None else []
         warnings += self._give_back()
+        if record.action == "deploy":
+            warnings += not_watched(record, self.store, self.targets)
         self.reporting.summary(record, self.store, self.urls, warnings)
 
     def _give_back(self) -> list[str]:
