@@ -44,7 +44,12 @@ def test_a_deploy_proves_that_its_alerts_arrive(platform: Platform, mailbox: Mai
     assert checks["every scrape target is up"] == ""
     assert checks["every rule is loaded and evaluates"] == ""
     assert checks["a line logged on vpsmanager is found in Loki"] == ""
+    assert checks["laravel: Prometheus sees it on vpsmanager"] == ""
     assert set(checks.values()) == {""}
+    own = {each.name: each.problem for each in record.targets["vpsmanager"].checks}
+    assert own["laravel: a file on its public disk is shown"] == ""
+    assert own["laravel: its front page loads with its files"] == ""
+    assert set(own.values()) == {""}
     arrived = mailbox.await_mail("Verification", "observability")
     assert arrived["to"] == OPERATOR and arrived["from"] == USER
     assert mailbox.refused == []
@@ -90,6 +95,27 @@ def test_a_broken_link_is_named(
     assert outcome.code == 1, outcome
     assert words in outcome.text
     assert "do: " in outcome.text
+
+
+def test_uploads_that_nobody_sees_are_named(platform: Platform, mailbox: Mailbox) -> None:
+    folder = "/var/www/laravel/shared/storage/app"
+    mode = answer(platform.lab, "vpsmanager", f"stat -c %a {folder}")
+    answer(platform.lab, "vpsmanager", f"chmod 700 {folder}")
+    try:
+        outcome = platform.project.pyinfra(
+            "inventory.py", "verify.py", changes=mailbox.settings(OPERATOR)
+        )
+    finally:
+        answer(platform.lab, "vpsmanager", f"chmod {mode} {folder}")
+    assert outcome.code == 1 and "a file on its public disk is shown" in outcome.text
+    assert "Nginx answers 404" in outcome.text
+
+
+def test_a_name_that_leads_nowhere_is_named(platform: Platform, mailbox: Mailbox) -> None:
+    app = {"settings.apps": {"laravel": {"domain": "nowhere.chom.test"}}}
+    outcome = platform.deploy({**mailbox.settings(OPERATOR), **app})
+    assert outcome.code == 1 and "Could not resolve host: nowhere.chom.test" in outcome.text
+    platform.converge(mailbox.settings(OPERATOR))
 
 
 def _some_are_down(platform: Platform) -> bool:
