@@ -129,6 +129,43 @@ def test_a_commit_that_is_not_there(repository: Repository, tmp_path: Path) -> N
     with pytest.raises(Failed) as failure:
         unpacked(described(tmp_path, revision="1" * 40), tmp_path)
     assert failure.value.step == "fetch"
+    assert failure.value.output[0].startswith(f"there is no commit {'1' * 40} on any branch or tag")
+
+
+def test_a_submodule_is_refused_by_its_path(repository: Repository, tmp_path: Path) -> None:
+    """Also one that .gitmodules does not know, as of a repository that was added as a folder."""
+    inner = Repository(repository.folder / "packages")
+    inner.commit("a", "inner")
+    for number in range(2000):  # more than a pipe holds
+        (repository.folder / f"file{number}").write_text("")
+    repository.commit("artisan", "two")
+    with pytest.raises(Failed) as failure:
+        unpacked(described(tmp_path), tmp_path)
+    assert failure.value.output[0] == "submodules, which are not fetched: packages"
+
+
+def test_what_is_left_out_of_downloads_is_released(repository: Repository, tmp_path: Path) -> None:
+    (repository.folder / "tests").mkdir()
+    (repository.folder / "tests/a").write_text("a")
+    repository.commit(".gitattributes", "/tests export-ignore\nartisan export-ignore\n")
+    repository.commit("artisan", "two")
+    app = described(tmp_path)
+    release = tmp_path / "release"
+    release.mkdir()
+    source.unpack(app, source.wanted(app), release)
+    assert (release / "tests/a").read_text() == "a" and (release / "artisan").read_text() == "two"
+
+
+@pytest.mark.parametrize("branch", ["feature/#123", "x/@babel/y", "größe", "a'b$(c)"])
+def test_a_branch_by_any_name_that_git_takes(
+    repository: Repository, tmp_path: Path, branch: str
+) -> None:
+    repository.git("branch", branch)
+    newest = repository.commit("artisan", "two")
+    repository.git("branch", "-f", branch)
+    repository.commit("artisan", "three")
+    assert source.wanted(described(tmp_path, branch=branch)) == newest
+    assert unpacked(described(tmp_path, branch=branch), tmp_path) == {"artisan": "two"}
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "../../../outside"])

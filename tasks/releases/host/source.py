@@ -11,6 +11,7 @@ from .build import CONTENTS
 from .commands import Failed, run_confined
 
 STEP = "fetch"
+_CHECK_OUT = ("bash", str(Path(__file__).with_name("check_out.sh")))
 _GIT = {"GIT_TERMINAL_PROMPT": "0", "HOME": "/nonexistent"}
 
 
@@ -46,10 +47,9 @@ def _check_out(app: App, revision: str, folder: Path) -> None:
     everything = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
     arguments = ["fetch", "--quiet", "--prune", "--no-write-fetch-head", "--"]
     _git(app, *here, *arguments, str(app.repository), *everything)
-    pipe = 'set -o pipefail; git --git-dir "$1" archive "$2" | "${@:3}"'
     unpack = [*CONTENTS, "unpack", str(folder)]
-    command = ["bash", "-c", pipe, "unpack", str(app.mirror), revision, *unpack]
-    run_confined(STEP, app, app.build, command, writes=[folder])
+    command = [*_CHECK_OUT, str(app.mirror), revision, *unpack]
+    run_confined(STEP, app, app.build, command, writes=[folder, app.mirror])
 
 
 def _own_mirror(app: App) -> None:
