@@ -101,7 +101,6 @@ class Machine:
         self.write("public/index.php", "<?php")
         self.write("artisan", "#!/usr/bin/env php")
         self.write("composer.json", "{}")
-        self.write("storage/left.log", "of somebody's own computer")
         self.write("bootstrap/cache/services.php", "of somebody's own computer")
 
     def described(self, **changes: Any) -> App:
@@ -209,6 +208,8 @@ class Machine:
                 said = self._do(name, command, here, options) or said
             except contents.Refused as error:
                 said, code = str(error), 1
+            except subprocess.CalledProcessError as error:
+                code = error.returncode
         output: str | bytes = said if options.get("text") else said.encode()
         return subprocess.CompletedProcess(list(command), code, output, output)
 
@@ -219,7 +220,7 @@ class Machine:
                 contents.unpack(Path(command[-1]))
         elif name == "furnish":
             contents.furnish(*map(Path, command[-3:]))
-        elif name in ("chmod", "find"):
+        elif name in ("chmod", "find", "test"):
             return self._really_run(command, capture_output=True, text=True, check=True).stdout
         elif name == "mkdir":
             Path(command[-1]).mkdir(parents=True, exist_ok=True)

@@ -172,6 +172,7 @@ def test_a_folder_of_caches_that_is_a_link_becomes_a_folder(tmp_path: Path) -> N
     release, elsewhere = tmp_path / "release", tmp_path / "elsewhere"
     (release / "bootstrap").mkdir(parents=True)
     elsewhere.mkdir()
+    (release / "artisan").write_text("")
     (elsewhere / "config.php").write_text("of somebody's own")
     (release / "bootstrap/cache").symlink_to(elsewhere)
     contents.furnish(release, tmp_path / "shared", tmp_path / "scratch")

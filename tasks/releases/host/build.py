@@ -6,16 +6,29 @@ it: root works in no folder that this user can change.
 """
 
 import os
+import re
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from .app import App
+from .app import App, Confinement
 from .commands import Failed, artisan, run, run_confined
 
 SPARE_MB = 100
 # Beside view:cache, which writes to the application's storage.
 CACHES = ("config:cache", "route:cache", "event:cache")
+# Laravel serves an application as well without these caches. They fail for an application that
+# works where it has a closure in its configuration, two routes of one name, a closure as a route
+# (Laravel 7), or no folder of views. Without blanks: Symfony breaks its messages within words.
+_OPTIONAL = {
+    "config:cache": re.compile(r"configurationfilesarenotserializable"),
+    "route:cache": re.compile(r"Unabletoprepareroute.*forserialization"),
+    "view:cache": re.compile(r"directorydoesnotexist"),
+}
+# What storage:link says, and goes on with exit code 0.
+_NO_LINK = re.compile(r"The \S+ (link|directory) already exists")
 # How a program of ours is run by its path, with nothing of anybody's else in its way.
 CONTENTS = (sys.executable, "-I", str(Path(__file__).with_name("contents.py")))
 # Everybody may pass, which Nginx must; only what is in ``public`` is readable to it.
@@ -81,15 +94,60 @@ def cache(app: App, release: Path) -> None:
 
     It is also the first step that sees a mistake in what every page needs.
     """
-    for command in (("storage:link", "--force"), *((each,) for each in CACHES)):
-        artisan(app, app.build, release, *command, writes=[release], binds=_scratch(app))
+    command = ("storage:link", "--force")
+    said = artisan(app, app.build, release, *command, writes=[release], binds=_scratch(app))
+    if missing := [line.strip() for line in said.splitlines() if _NO_LINK.search(line)]:
+        raise Failed(command[0], "\n".join([*missing, "take out what is in its place"]))
+    if links := sorted(_unserved_links(release)):
+        raise Failed(
+            command[0],
+            f"links in public, which Nginx does not follow: {', '.join(links[:5])}; commit files in"
+            " their place; of the storage, storage/app/public is served as /storage, and nothing"
+            " else",
+        )
+    for each in CACHES:
+        _cache(app, app.build, release, each, writes=[release], binds=_scratch(app))
+
+
+def _unserved_links(release: Path) -> Iterator[str]:
+    """Links in ``public`` but for ``public/storage``, which Nginx serves without following it."""
+    public = release / "public"
+    if public.is_symlink():
+        yield "public"
+        return
+    for folder, folders, names in os.walk(public):
+        for path in (Path(folder) / name for name in (*folders, *names)):
+            if path.is_symlink() and not _is_storage_link(release, path):
+                yield str(path.relative_to(release))
+
+
+def _is_storage_link(release: Path, path: Path) -> bool:
+    target = os.path.normpath(path.parent / os.readlink(path))
+    return path == release / "public/storage" and target.endswith("storage/app/public")
+
+
+def _cache(app: App, who: Confinement, release: Path, command: str, **options: Any) -> None:
+    """Run a command that writes a cache; raise Failed unless the application works without it."""
+    try:
+        artisan(app, who, release, command, **options)
+    except Failed as failure:
+        words = " ".join(failure.output).split()
+        pattern = _OPTIONAL.get(command)
+        if pattern is None or not pattern.search("".join(words)):
+            raise
+        # Nothing half-written stays.
+        artisan(app, who, release, command.replace(":cache", ":clear"), **options)
+        print(
+            f"{command} is left out, the application works without: {' '.join(words)[:300]}",
+            flush=True,
+        )
 
 
 def compile_views(app: App, release: Path) -> None:
     """Compile the views of a sealed release, as its user: they are in the storage."""
     folder = str(app.views / release.name)
     run_confined("view:cache", app, app.runtime, ["mkdir", "-p", "-m", "750", folder])
-    artisan(app, app.runtime, release, "view:cache")
+    _cache(app, app.runtime, release, "view:cache")
 
 
 def seal(app: App, release: Path) -> None:
@@ -135,7 +193,7 @@ def refresh(app: App, release: Path) -> None:
     folder = release / "bootstrap/cache"
     run("seal", ["chown", "-Rh", f"{app.build.user}:{app.build.user}", str(folder)])
     try:
-        artisan(app, app.build, release, CACHES[0], writes=[folder], binds=_scratch(app))
+        _cache(app, app.build, release, CACHES[0], writes=[folder], binds=_scratch(app))
     finally:
         seal(app, release)
 
