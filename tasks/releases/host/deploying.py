@@ -47,6 +47,7 @@ def deploy(app: App) -> None:
     try:
         _say(f"release {release.name} of {app.name}")
         build.check_room(app)
+        serving.refuse_down(app)
         build.prepare(app, release)
         source.unpack(app, revision, release)
         build.furnish(app, release)

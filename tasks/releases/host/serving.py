@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from . import answers
 from .app import App
-from .commands import Failed, run
+from .commands import Failed, run, run_confined
 
 # What Nginx takes from this machine alone (tasks/laravel/site.conf.j2).
 CANDIDATE = "X-Chom-Release: candidate"
@@ -27,6 +28,20 @@ def point(link: Path, release: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def refuse_down(app: App) -> None:
+    """Raise Failed if `artisan down` was run and hides the health page of what serves."""
+    if live(app) and _is_down(app) and _ask(app, "")[0] == "503":
+        raise Failed("health", _down(app))
+
+
+def _down(app: App) -> str:
+    artisan = f"runuser -u {app.owner} -- {app.php} {app.current}/artisan"
+    return (
+        "the application is down by artisan, so nobody can see whether a release works: bring it up"
+        f" ({artisan} up); for maintenance during a deploy set maintenance: true instead"
+    )
 
 
 def live(app: App) -> Path | None:
@@ -90,19 +105,33 @@ def _ask_until(
     app: App, step: str, *, good: int, tries: int, pause_s: float, header: str = ""
 ) -> None:
     """Ask until ``good`` answers in a row were 200; raise Failed after that many ``tries``."""
-    in_a_row, said = 0, ""
+    in_a_row, code, body = 0, "", ""
     for attempt in range(tries):
         if attempt:
             time.sleep(pause_s)
-        code, said = _ask(app, header)
+        code, body = _ask(app, header)
         in_a_row = in_a_row + 1 if code == "200" else 0
         if in_a_row == good:
             return
-    raise Failed(step, f"{app.url} answered:\n{said}")
+    said = answers.excerpt(code, body) if code else body.splitlines()
+    if code == "503" and _is_down(app):
+        said = [_down(app), *said]
+    raise Failed(step, "\n".join([f"{app.url} answered:", *said]))
+
+
+def _is_down(app: App) -> bool:
+    """Whether `artisan down` was run, as the application's own user sees it."""
+    # In a sandbox: the application may have put a link anywhere in its storage.
+    file = str(app.storage / "framework/down")
+    try:
+        run_confined("health", app, app.runtime, ["test", "-e", file])
+    except Failed:
+        return False
+    return True
 
 
 def _ask(app: App, header: str) -> tuple[str, str]:
-    """The status, and the end of the answer."""
+    """The status and the body; without a status, why there is none."""
     options = ["-ksS", "-m", "20", "--connect-to", "::127.0.0.1:", "-w", "\n%{http_code}"]
     if header:
         options += ["-H", header]
@@ -110,4 +139,4 @@ def _ask(app: App, header: str) -> tuple[str, str]:
         body, _, code = run("health", ["curl", *options, app.url]).rpartition("\n")
     except Failed as failure:
         return "", "\n".join(failure.output)
-    return code, f"{body[-2000:]}\nstatus {code}"
+    return code, body
