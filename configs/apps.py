@@ -18,15 +18,25 @@ from configs.values import (
 )
 
 # user@host:path, as git and the forges write it; or a URL. No password: it would be told to all.
-_SCP = r"[a-z_][a-z0-9_-]*@[A-Za-z0-9.-]+:(?!/)[A-Za-z0-9._~/-]+"
-_URL = r"(ssh://([a-z_][a-z0-9_-]*@)?|https?://|git://)[A-Za-z0-9.\[\]:-]+/[A-Za-z0-9._~/-]+"
+_USER = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
+# Without blanks and what nobody sees, and without @, before which a password may stand.
+_PATH = r"[^\s\x00-\x1f\x7f-\xa0\u2028\u2029@?#\\]+"
+_SCP = rf"{_USER}@[A-Za-z0-9][A-Za-z0-9.-]*:{_PATH}"
+_URL = rf"(ssh://({_USER}@)?|https?://|git://)[A-Za-z0-9\[][A-Za-z0-9.\[\]:-]*/{_PATH}"
 _REPOSITORY = re.compile(rf"{_SCP}|{_URL}")
+# git check-ref-format(1); git would take what begins with - for an option.
+_NO_REF = re.compile(
+    r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[-/]|[/.]$|(^|/)\.|\.lock(/|$)|^@$|^refs/"
+)
+# One line of .env; some hold a certificate or a key.
+MAX_VALUE = 65_536
 REPOSITORY = "a repository such as git@github.com:acme/shop.git, without a password"
 # Where folders of an operator's own are; systemd would take a blank for the end of a path.
 _WRITABLE_PATH = r"^/(mnt|media|srv|opt|data)(/[A-Za-z0-9_][A-Za-z0-9._-]*)+$"
 WRITABLE_PATHS = "paths of folders below /mnt, /media, /srv, /opt or /data, without blanks"
 ENVIRONMENT = (
-    "NAME: value, each name of capital letters, digits and underscores, each value on one line"
+    "NAME: value, each name of capital letters, digits and underscores, each value on one line of"
+    f" at most {MAX_VALUE} characters"
 )
 URL_PATH = "a path that begins with /, such as /up"
 
@@ -39,6 +49,12 @@ def _repository(text: str) -> str:
     return text
 
 
+def _ref(text: str) -> str:
+    if _NO_REF.search(text) or not text.isprintable():
+        raise ValueError("no name that git takes")
+    return text
+
+
 def _as_text(value: Any) -> Any:
     """What an environment can hold: text; YAML's numbers, true and false as they were written."""
     if isinstance(value, bool):
@@ -47,11 +63,10 @@ def _as_text(value: Any) -> Any:
 
 
 Repository = Annotated[str, Field(max_length=1024), AfterValidator(_repository)]
-# Git would take what begins with - for an option.
-Branch = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}$")]
+Branch = Annotated[str, Field(min_length=1, max_length=250), AfterValidator(_ref)]
 Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,99}$")]
-_OneLine = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=8192)]
+_OneLine = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=MAX_VALUE)]
 EnvironmentValue = Annotated[
     _OneLine,
     BeforeValidator(_as_text, json_schema_input_type=_OneLine | bool | int | float),
@@ -94,13 +109,14 @@ class App(Model):
         "Its git repository.",
         default=None,
         expected=REPOSITORY,
-        remedy="write it as `git clone` takes it; the key belongs into the secrets, see deploy_key",
+        remedy="write it as `git clone` takes it: user@host:path, ssh://, https:// or git://; a"
+        " blank in a path is %20; a key belongs into the secrets, see deploy_key",
     )
     branch: Branch = setting(
         "The branch, or the tag, that is deployed.",
         default="main",
-        expected="the name of a branch or a tag",
-        remedy="write the name as git shows it",
+        expected="the name of a branch or a tag, without refs/heads/ or the name of a remote",
+        remedy="write it in quotes, as git shows it; a commit belongs into revision",
     )
     revision: Revision | None = setting(
         "The commit that is deployed instead of the newest one of the branch.",

@@ -49,7 +49,7 @@ def flaws(apps: Any, php: Any, git: Any) -> Iterator[Flaw]:
 def ssh_host(repository: str) -> str | None:
     """The server of a repository that is reached by SSH, as known_hosts names it; else None."""
     if "://" not in repository:
-        return repository.partition("@")[2].partition(":")[0]
+        return repository.partition("@")[2].partition(":")[0].lower()
     url = urlsplit(repository)
     if url.scheme != "ssh":
         return None
@@ -76,13 +76,13 @@ def _source(name: str, app: App, known: Mapping[str, str]) -> Iterator[Flaw]:
                 "write the path of the folder that holds composer.json and artisan",
             )
     host = ssh_host(app.repository) if app.repository else None
-    if host and host not in known:
+    if host and host not in {each.lower() for each in known}:
         yield Flaw(
             (*at, "repository"),
             f"a repository at {host}, whose host key is not known",
             f"a server of git.host_keys, which has: {', '.join(known)}",
-            f"see what answers (ssh-keyscan -t ed25519 {host}), compare it with what its makers"
-            f" publish, and write it into git.host_keys as `{host}: ssh-ed25519 …`",
+            f"see what answers ({_keyscan(host)}), compare it with what its makers publish, and"
+            f' write the type and the key into git.host_keys as `"{host}": "ssh-ed25519 …"`',
         )
     if app.deploy_key and not host:
         yield Flaw(
@@ -91,6 +91,13 @@ def _source(name: str, app: App, known: Mapping[str, str]) -> Iterator[Flaw]:
             "a repository such as git@github.com:acme/shop.git",
             "write the repository's address for SSH, or remove deploy_key",
         )
+
+
+def _keyscan(host: str) -> str:
+    """The command that asks a server for its keys; ``host``: as known_hosts names it."""
+    if match := re.fullmatch(r"\[(.+)\]:(\d+)", host):
+        return f"ssh-keyscan -p {match[2]} {match[1]}"
+    return f"ssh-keyscan {host}"
 
 
 def _unlisted(setting: tuple[str, ...], version: str, php: PhpSettings) -> Flaw:

@@ -3,9 +3,13 @@
 Each problem names the file, the key, what was found, what was expected and what to do.
 """
 
+import json
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from configs import ConfigurationError, Problem, Target
 from configs.hosting import MADE, ssh_host
@@ -48,7 +52,9 @@ def target(folder: Path, settings: str) -> Target:
          '"--upload-pack=touch /tmp/x"', "a repository such as git@github.com", "`git clone`"),
         ("repository: 'ext::sh -c id'", "repository", '"ext::sh -c id"', "such as git@", "clone"),
         ("repository: /srv/git/shop", "repository", '"/srv/git/shop"', "such as git@", "clone"),
-        ("repository: 'git@github.com:/a'", "repository", '"git@github.com:/a"', "such", "clone"),
+        ("repository: 'git@github.com:a b'", "repository", '"git@github.com:a b"', "such", "clone"),
+        ("repository: 'https://me:1/2@github.com/a'", "repository", '"https://***@github.com/a"',
+         "without a password", "clone"),
         ("repository: 'ssh://git@github.com:99999/a'", "repository",
          '"ssh://***@github.com:99999/a"', "such as git@", "clone"),
         ("repository: 'ssh://git@github.com:x/a'", "repository",
@@ -68,10 +74,10 @@ def target(folder: Path, settings: str) -> Target:
          "the folder of a Laravel application", "composer.json and artisan"),
         ("repository: 'git@git.acme.org:a/b'", "repository",
          "a repository at git.acme.org, whose host key is not known",
-         "github.com, gitlab.com, bitbucket.org", "ssh-keyscan -t ed25519 git.acme.org"),
+         "github.com, gitlab.com, bitbucket.org", "(ssh-keyscan git.acme.org)"),
         ("repository: 'ssh://git@git.acme.org:2222/a/b'", "repository",
          "a repository at [git.acme.org]:2222, whose host key is not known",
-         "a server of git.host_keys", "into git.host_keys as `[git.acme.org]:2222: ssh-ed25519"),
+         "a server of git.host_keys", "(ssh-keyscan -p 2222 git.acme.org)"),
         ("repository: 'https://github.com/a/b', deploy_key: true", "deploy_key",
          "true, for an application that no SSH server gives out", "git@github.com",
          "address for SSH, or remove deploy_key"),
@@ -332,6 +338,73 @@ def test_one_that_says_nothing_of_its_name_is_called_by_its_own(tmp_path: Path) 
 )
 def test_the_server_is_named_as_known_hosts_has_it(repository: str, server: str | None) -> None:
     assert ssh_host(repository) == server
+
+
+def test_what_is_to_be_written_of_a_server_is_yaml(tmp_path: Path) -> None:
+    [problem] = refused(tmp_path, "apps: {shop: {repository: 'ssh://git@git.acme.org:2222/a'}}")
+    [line] = re.findall("`(.*)`", problem.remedy)
+    assert yaml.safe_load(line) == {"[git.acme.org]:2222": "ssh-ed25519 …"}
+
+
+@pytest.mark.parametrize(
+    "repository",
+    [
+        "git@host:/srv/x.git",
+        "git@github.com:acme/größe.git",
+        "org-1234@github.com:acme/shop.git",
+        "git@ssh.dev.azure.com:v3/acme/the%20shop/the%20shop",
+        "https://dev.azure.com/acme/_git/the%20shop",
+        "ssh://APKA1@git-codecommit.eu-west-1.amazonaws.com/v1/repos/shop",
+        "git@git.sr.ht:~acme/shop",
+        "ssh://git@git.acme.org:2222/~acme/shop+more.git",
+    ],
+)
+def test_repositories_as_git_takes_them(tmp_path: Path, repository: str) -> None:
+    host = (ssh_host(repository) or "github.com").lower()
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA"
+    apps = f"apps: {{shop: {{repository: '{repository}'}}}}"
+    made = target(tmp_path, f"git: {{host_keys: {{'{host}': {key}}}}}, {apps}")
+    assert made.apps["shop"].repository == repository
+
+
+BRANCHES = ["feature/#123", "x/@babel/y", "größe", "v1.0", "a'b$(c)", "日本", "a-b", "a" * 250]
+NO_BRANCHES = ["a..b", "a@{1}", "/a", "a/", "a//b", ".a", "a/.b", "a.lock", "a~1", "a^", "a:b",
+               "a?", "a*", "a[", "a\\b", "@", "a.", "-a", "refs/heads/a", "a\tb", "",
+               "a" * 251]  # fmt: skip
+
+
+@pytest.mark.parametrize("branch", BRANCHES)
+def test_branches_as_git_takes_them(tmp_path: Path, branch: str) -> None:
+    quoted = json.dumps(branch)
+    assert target(tmp_path, f"apps: {{shop: {{branch: {quoted}}}}}").apps["shop"].branch == branch
+
+
+@pytest.mark.parametrize("branch", NO_BRANCHES)
+def test_what_git_takes_for_no_branch_is_refused(tmp_path: Path, branch: str) -> None:
+    [problem] = refused(tmp_path, f"apps: {{shop: {{branch: {json.dumps(branch)}}}}}")
+    assert problem.key == "settings.apps.shop.branch" and "in quotes" in problem.remedy
+
+
+@pytest.mark.parametrize("branch", [*BRANCHES, *NO_BRANCHES])
+def test_git_itself_agrees(branch: str) -> None:
+    """But for the full name of a branch, for @, which it expands, and for very long names."""
+    said = subprocess.run(["git", "check-ref-format", "--branch", branch], capture_output=True)
+    taken = (
+        said.returncode == 0
+        and not branch.startswith("refs/")
+        and len(branch) <= 250
+        and branch != "@"
+    )
+    assert taken == (branch in BRANCHES)
+
+
+def test_a_long_value_is_no_problem_until_it_is_too_long(tmp_path: Path) -> None:
+    value = "x" * 9000
+    app = target(tmp_path, f"apps: {{shop: {{environment: {{LONG: {value}}}}}}}").apps["shop"]
+    assert app.environment == {"LONG": value}
+    too_long = "x" * 65_537
+    [problem] = refused(tmp_path, f"apps: {{shop: {{environment: {{LONG: {too_long}}}}}}}")
+    assert "on one line of at most 65536 characters" in problem.expected
 
 
 def test_a_server_of_ones_own_is_known_once_its_key_is_written(tmp_path: Path) -> None:
