@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from configs.checks import cross_check
 from configs.documents import read
 from configs.explaining import explain
-from configs.merging import Sources
+from configs.merging import Sources, app_names
 from configs.overrides import from_data, from_environment
 from configs.paths import PROJECT
 from configs.problems import ConfigurationError, Problem
@@ -65,14 +65,16 @@ def load(
 
 def read_sources(path: Path, environ: Mapping[str, str], data: Mapping[str, Any]) -> Sources:
     """What is written where, not judged yet. Raises nothing."""
+    inventory = read(
+        path,
+        remedy="write your servers into it as the released inventory.yaml shows, or "
+        "set CHOM_INVENTORY to the path of your inventory",
+    )
+    apps = app_names(inventory.data)
     return Sources(
         read(DEFAULTS, remedy="put the file back as it was released"),
-        read(
-            path,
-            remedy="write your servers into it as the released inventory.yaml shows, or "
-            "set CHOM_INVENTORY to the path of your inventory",
-        ),
-        (from_environment(environ), from_data(data)),
+        inventory,
+        (from_environment(environ, apps), from_data(data, apps)),
     )
 
 

@@ -1,5 +1,6 @@
 """Lays the inventory over the defaults, and remembers where every value was written."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ from configs.pins import PINNED, SECTIONS, package_of, read_versions, resolve
 REPLACED = frozenset({("prometheus", "sha256")})
 # ... and those of the layers below are dropped by a section that sets another version.
 _VERSIONED = ("prometheus",)
+_APPS = ("apps",)
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,18 @@ class Sources:
         return places
 
 
+def app_names(inventory: Mapping[str, Any]) -> list[str]:
+    """The applications that an inventory names, of all targets or of one."""
+    targets = inventory.get("targets")
+    sections = [inventory, *(targets.values() if isinstance(targets, dict) else ())]
+    names: dict[str, None] = {}
+    for section in sections:
+        settings = section.get("settings") if isinstance(section, dict) else None
+        apps = settings.get("apps") if isinstance(settings, dict) else None
+        names |= dict.fromkeys(apps if isinstance(apps, dict) else ())
+    return list(names)
+
+
 def merge(base: Any, over: Any, location: tuple[str, ...] = (), *, strict: bool = True) -> Any:
     """`over` on `base`: sections key by key, anything else as a whole.
 
@@ -127,6 +141,10 @@ def _laid(base: Any, over: Any, location: tuple[str, ...] = ()) -> Any:
         return base
     if location[1:] == _VERSIONED:
         base = _without_checksums(base, over)
+    if location[1:] == _APPS:
+        # An override changes the applications of a target, and adds none to it.
+        over = {name: settings for name, settings in over.items() if name in base}
+        base = {name: {} if base[name] is None and name in over else base[name] for name in base}
     return {
         **base,
         **{key: _laid(base.get(key, {}), value, (*location, key)) for key, value in over.items()},

@@ -27,6 +27,9 @@ A setting is looked for in four places; the first one that has it counts:
 3. the inventory: `settings:` of one target, then `settings:` of all;
 4. `configs/defaults.yaml`.
 
+Settings of an application that the inventory has are `apps.shop.branch` in the first and
+`CHOM_SETTING__APPS__SHOP__BRANCH` in the second place; they count on the targets that have it.
+
 ```yaml
 settings:                      # of all targets
   prometheus: {retention_days: 30}

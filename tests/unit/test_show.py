@@ -122,7 +122,7 @@ def test_data_of_others_is_passed_over(load: Load) -> None:
         ("CHOM_SETTING__PROMETHEUS", "a section", "name the setting, too"),
         ("CHOM_SETTING__", "an unknown setting", "remove it"),
         ("CHOM_SETTING__SMTP__PASSWORD", "an unknown setting", "secrets set SMTP_PASSWORD"),
-        ("CHOM_SETTING__APPS__SHOP__DOMAIN", "an unknown setting", "remove it"),
+        ("CHOM_SETTING__APPS", "an unknown setting", "remove it"),
         ("CHOM_SETTING__GIT__HOST_KEYS__X", "an unknown setting", "remove it"),
     ],
 )  # fmt: skip
@@ -217,6 +217,84 @@ def _leaves(section: dict[str, Any], above: str) -> list[str]:
         for key, value in section.items()
         for leaf in (_leaves(value, f"{above}{key}.") if isinstance(value, dict) else [above + key])
     ]
+
+
+# Applications, whose names are the inventory's
+
+
+@pytest.fixture
+def shops(path: Path) -> Path:
+    """The inventory with two targets that have one application each."""
+    more = "more: {role: vpsmanager, address: 10.0.0.3, settings: {apps: {shop: {domain: a.org}}}}"
+    text = path.read_text().replace("php: {children: 20}", "apps: {blog_2: }")
+    path.write_text(text.replace("targets:\n", f"targets:\n  {more}\n"))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("data", "environ", "branch"),
+    [
+        ({"apps.shop.branch": "live"}, {}, "live"),
+        ({}, {"CHOM_SETTING__APPS__SHOP__BRANCH": "feature/#123"}, "feature/#123"),
+        ({"apps.shop.branch": "2"}, {"CHOM_SETTING__APPS__SHOP__BRANCH": "1"}, "2"),
+    ],
+)
+def test_a_setting_of_an_application_is_set_where_the_application_is(
+    load: Load, shops: Path, data: dict[str, Any], environ: dict[str, str], branch: str
+) -> None:
+    targets = load(data, **environ).targets
+    assert targets["more"].settings.apps["shop"].branch == branch
+    assert targets["more"].settings.apps.keys() == {"shop"}
+    assert targets["web"].settings.apps.keys() == {"blog_2"}
+
+
+def test_further_settings_of_an_application(load: Load, shops: Path) -> None:
+    data = {
+        "apps.blog_2.maintenance": "true",
+        "apps.blog_2.workers.count": "2",
+        "apps.blog_2.environment.MOTD": "1.50",
+        "apps.blog_2.login_paths": "[/a, /b]",
+    }
+    [blog] = load(data).targets["web"].settings.apps.values()
+    assert blog.maintenance and blog.workers.count == 2 and blog.login_paths == ("/a", "/b")
+    assert blog.environment == {"MOTD": "1.50"}
+    assert load(None, CHOM_SETTING__APPS__BLOG_2__ENVIRONMENT__MOTD="x").targets[
+        "web"
+    ].settings.apps["blog_2"].environment == {"MOTD": "x"}
+
+
+@pytest.mark.parametrize(
+    ("key", "found", "expected", "remedy"),
+    [
+        (
+            "apps.shpo.branch",
+            "a setting of an application that the inventory does not have",
+            "a setting of: shop, blog_2",
+            "did you mean apps.shop.branch?",
+        ),
+        ("apps.shop.brnch", "an unknown setting", "", "did you mean apps.shop.branch?"),
+        ("apps.shop.workers", "a section", "apps.shop.workers.count", "name the setting, too"),
+        ("apps.shop", "a section", "apps.shop.branch", "name the setting, too"),
+    ],
+)
+def test_a_wrong_name_of_an_application_or_its_setting(
+    load: Load, shops: Path, key: str, found: str, expected: str, remedy: str
+) -> None:
+    problem = only(refused(load, {key: "x"}))
+    assert (problem.key, problem.found) == (key, found)
+    assert remedy in problem.remedy
+    assert expected in problem.expected
+
+
+def test_without_applications_there_is_none_to_set(load: Load) -> None:
+    problem = only(refused(load, None, CHOM_SETTING__APPS__SHOP__DOMAIN="x.org"))
+    assert problem.found == "a setting of an application that the inventory does not have"
+    assert problem.expected == "a setting of: none, it has none"
+
+
+def test_a_wrong_value_of_an_application_names_the_key(load: Load, shops: Path) -> None:
+    problem = only(refused(load, {"apps.shop.branch": "a b"}))
+    assert (problem.file, problem.key) == ("--data", "apps.shop.branch")
 
 
 # What is shown
