@@ -69,7 +69,7 @@ def _value(name: str) -> str:
         if getpass.getpass("Again: ") != value:
             raise refusal(name, "", "two different values", "the same value twice", "type it again")
     else:
-        value = _piped(name).removesuffix("\n").removesuffix("\r")
+        value = _piped(name).removesuffix("\n")
     if not value:
         raise refusal(
             name, "", "an empty value", "a value", f"type one, or pipe it to {SET} {name}"
@@ -79,7 +79,8 @@ def _value(name: str) -> str:
 
 def _piped(name: str) -> str:
     try:
-        return sys.stdin.buffer.read().decode()
+        # A file of Windows means the same lines; no component could use its line ends.
+        return sys.stdin.buffer.read().decode().replace("\r\n", "\n")
     except UnicodeDecodeError:
         raise refusal(
             name, "", "bytes that are not UTF-8", "text", f"base64 < FILE | {SET} {name}"

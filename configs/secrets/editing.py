@@ -16,7 +16,7 @@ from configs.secrets.files import reason, refusal
 from configs.secrets.keys import VARIABLE, Ask
 from configs.secrets.memory import folder_in_memory, write_new
 from configs.secrets.sheet import read
-from configs.secrets.store import Store, changing
+from configs.secrets.store import Store, changing, unusable_keys
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,18 @@ def _edited(values: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, 
         while True:
             _open_editor(file, environ)
             try:
-                return plain.parse(_text(file))
+                return _checked(plain.parse(_text(file)), values)
             except ConfigurationError as error:
                 if not _again(error):
                     raise
+
+
+def _checked(after: dict[str, str], before: Mapping[str, str]) -> dict[str, str]:
+    """The values, if those that were changed can be stored. Raises ConfigurationError."""
+    changed = {name: value for name, value in after.items() if before.get(name) != value}
+    if problems := unusable_keys(changed):
+        raise ConfigurationError(problems)
+    return after
 
 
 def _text(file: Path) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from configs.problems import ConfigurationError, Problem, shown
+from configs.secrets import ssh_keys
 from configs.secrets.generating import Kind, random_value
 from configs.secrets.initialising import initialise
 from configs.secrets.keys import Ask, has_terminal
@@ -22,6 +23,7 @@ class Needed:
     """A secret that a component needs. kind: how it is made; None: only the user can know it.
 
     what: what it is for, in a few words, for the one who is asked for it.
+    is_ssh_key: it is a private key that SSH logs in with, while nobody is there to be asked.
     retired: an earlier version needed it; it is used if the file has it, and never made.
     """
 
@@ -29,6 +31,7 @@ class Needed:
     what: str
     kind: Kind | None = None
     retired: bool = False
+    is_ssh_key: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,9 @@ def _unfit(path: Path, need: Needed, secret: Secret) -> Iterator[Problem]:
     """Why its component could not use this value, which it writes into a text file."""
     value = secret.reveal()
     command = f"{SET} {need.name}"
+    if need.is_ssh_key and (flaw := ssh_keys.unusable(value, command)):
+        yield Problem(shown(path), need.name, flaw.found, ssh_keys.EXPECTED, flaw.remedy)
+        return
     if UNWRITABLE.search(value):
         found = "a control character, or another that no text file can hold"
         yield Problem(shown(path), need.name, found, "text that can be printed", command)

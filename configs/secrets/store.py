@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from configs.loader import inventory_path
 from configs.problems import ConfigurationError, Problem, shown
+from configs.secrets import ssh_keys
 from configs.secrets.cipher import Key, Unsealable
 from configs.secrets.files import alone, refusal, write_whole
 from configs.secrets.keys import Ask, Found, find
@@ -16,6 +17,8 @@ from configs.secrets.secret import NAME, NAME_EXPECTED, Secret
 from configs.secrets.sheet import INIT, SET, Entry, Sheet, read
 
 FILE = ".secrets.env"
+# How the names of deploy keys end.
+DEPLOY_KEY = "_DEPLOY_KEY"
 FILE_VARIABLE = "CHOM_SECRETS_FILE"
 
 
@@ -85,7 +88,12 @@ class Store:
         raise ConfigurationError([_missing(self.sheet.path, name)])
 
     def write(self, values: Mapping[str, str | None]) -> None:
-        """Seal and write these values (None: take the name out). Raises ConfigurationError."""
+        """Seal and write these values (None: take the name out). Raises ConfigurationError.
+
+        A deploy key that ssh could not use is refused here, where it is at hand to be replaced.
+        """
+        if problems := unusable_keys(values):
+            raise ConfigurationError(problems)
         tokens = {name: self._seal(name, value) for name, value in values.items()}
         write_whole(self.sheet.path, self.sheet.changed(tokens).text)
 
@@ -124,6 +132,21 @@ def changing(path: Path, environ: Mapping[str, str], ask: Ask | None = None) -> 
     """The store, for this command alone: nothing is lost between reading and writing it."""
     with alone(path):
         yield open_store(path, environ, ask)
+
+
+def unusable_keys(values: Mapping[str, str | None]) -> list[Problem]:
+    """Those that are called deploy keys, were meant to be keys of SSH, and are of no use."""
+    keys = {
+        name: value
+        for name, value in values.items()
+        if value and name.endswith(DEPLOY_KEY) and ssh_keys.looks_like_ssh_key(value)
+    }
+    flaws = {name: ssh_keys.unusable(value, f"{SET} {name}") for name, value in keys.items()}
+    return [
+        Problem(name, "", flaw.found, ssh_keys.EXPECTED, flaw.remedy)
+        for name, flaw in flaws.items()
+        if flaw
+    ]
 
 
 def check_name(name: str) -> None:

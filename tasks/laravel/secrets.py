@@ -18,7 +18,7 @@ def database_password(name: str) -> Needed:
 def deploy_key(name: str) -> Needed:
     """What git logs in with."""
     what = f"the OpenSSH private key that may read {name}'s repository"
-    return Needed(f"{name.upper()}_DEPLOY_KEY", what)
+    return Needed(f"{name.upper()}_DEPLOY_KEY", what, is_ssh_key=True)
 
 
 def own(name: str, key: str) -> Needed:
