@@ -51,13 +51,21 @@ def _run(chosen: argparse.Namespace) -> int:
 
 
 def _check(data: dict[str, str]) -> None:
-    """The settings, and whether the secrets are there that the components cannot make."""
-    from configs.secrets.providing import unknown
+    """The settings, and whether the secrets are there that the components cannot make.
+
+    CI may check them without the key, and so may somebody who is not to have it.
+    """
+    from configs.secrets.providing import check
     from tasks.stacks import needed_secrets
 
-    if missing := unknown(needed_secrets(load(data=data).targets.values())):
-        raise ConfigurationError(missing)
+    problems, unopened = check(needed_secrets(load(data=data).targets.values()))
+    if problems:
+        raise ConfigurationError(problems)
     print("ok")
+    for problem in unopened:
+        print("note: the secrets cannot be opened here, so no deploy can begin here")
+        print(f"  {problem.file}: {problem.found}")
+        print(f"  do: {problem.remedy}".replace("\n", "\n      "))
 
 
 def _data(chosen: argparse.Namespace) -> dict[str, str]:

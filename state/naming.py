@@ -23,7 +23,7 @@ def find(store: Store, text: str) -> str:
     """
     ids = store.ids()
     if not ids:
-        remedy = "deploy first, or run it where the history is"
+        remedy = "deploy first, or fetch what others deployed: python -m state sync"
         raise Refusal(f"no deployment in {store.folder}", EXPECTED, remedy)
     wanted = text.rpartition("/")[2].removesuffix(".json").lower()
     if wanted in (CURRENT, PREVIOUS):

@@ -10,10 +10,10 @@ from configs.problems import ConfigurationError, Problem, shown
 from configs.secrets import ssh_keys
 from configs.secrets.generating import Kind, random_value
 from configs.secrets.initialising import initialise
-from configs.secrets.keys import Ask, has_terminal
+from configs.secrets.keys import FILE_VARIABLE, VARIABLE, Ask, find, has_terminal
 from configs.secrets.secret import UNWRITABLE, Secret
 from configs.secrets.sheet import INIT, SET, read
-from configs.secrets.store import changing, load_secrets, secrets_path
+from configs.secrets.store import Store, changing, load_secrets, secrets_path
 
 SHORTEST = 6
 
@@ -94,6 +94,35 @@ def unknown(needs: Iterable[Needed], environ: Mapping[str, str] = os.environ) ->
     names = {entry.name for entry in read(path).entries()} if os.path.exists(path) else set()
     missing = {need.name: need for need in needs if need.kind is None and need.name not in names}
     return [_unknown(path, need) for need in missing.values()]
+
+
+def check(
+    needs: Sequence[Needed], environ: Mapping[str, str] = os.environ
+) -> tuple[list[Problem], list[Problem]]:
+    """Problems of the secrets, and why they could not be opened, if they could not; asks nobody.
+
+    Without the key only the names are known. Raises ConfigurationError for a file that cannot be
+    read.
+    """
+    path = secrets_path(environ)
+    problems = unknown(needs, environ)
+    if not os.path.exists(path):
+        return problems, []
+    sheet = read(path)
+    sheet.entries()
+    if sheet.salt is not None and not (environ.get(VARIABLE) or environ.get(FILE_VARIABLE)):
+        return problems, []  # the deploy asks for the passphrase
+    try:
+        store = Store(sheet, find(sheet, environ))
+    except ConfigurationError as error:
+        return problems, error.problems
+    try:
+        present = store.secrets()
+    except ConfigurationError as error:
+        return [*problems, *error.problems], []
+    for need in {need.name: need for need in needs if need.name in present}.values():
+        problems += _unfit(path, need, present[need.name])
+    return problems, []
 
 
 def _retired(path: Path, names: Sequence[str]) -> tuple[str, ...]:

@@ -47,6 +47,9 @@ def run(chosen: argparse.Namespace, store: Store) -> int:
         terminal.document({"current": current, "records": records, "more": more})
     elif not shown:
         terminal.say("No deployment yet: the first one is pyinfra inventory.py deploy.py")
+        terminal.say(
+            "If others deployed from elsewhere: python -m state sync fetches their records"
+        )
     else:
         for line in lines(_columns(shown, current), [_colour(each) for each in shown]):
             print(line)

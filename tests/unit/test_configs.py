@@ -766,6 +766,26 @@ def test_check_prints_ok_or_every_problem(
     assert "ssh-keygen" in capsys.readouterr().out
 
 
+def test_check_without_the_key_says_so_and_is_content(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    home: Path,
+    load: Load,
+    ssh: str,
+) -> None:
+    """A pull request is checked where nobody may have the key."""
+    load(ssh + TARGETS)
+    monkeypatch.setenv("CHOM_INVENTORY", str(home / "inventory.yaml"))
+    monkeypatch.setenv("CHOM_SECRETS_KEY_FILE", str(home / "secrets.key"))
+    assert main(["secrets", "init"]) == 0
+    (home / "secrets.key").unlink()
+    capsys.readouterr()
+    assert main(["check"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("ok\nnote: the secrets cannot be opened here")
+    assert "secrets.key: no such file" in out and "export-key" in out
+
+
 def test_configs_knows_nobody() -> None:
     names = "{'pyinfra', 'gevent', 'facts', 'tasks', 'state'}"
     code = f"import sys, configs; print(sorted({names} & sys.modules.keys()))"

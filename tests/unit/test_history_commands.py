@@ -481,6 +481,7 @@ def test_there_is_none_before_the_first(tmp_path: Path, capsys: Any) -> None:
 
 def test_an_empty_history_is_no_trouble(nothing: Commands) -> None:
     assert "No deployment yet" in nothing("history")
+    assert "python -m state sync fetches their records" in nothing("history")
     assert nothing.json("history") == {"current": None, "records": [], "more": 0}
     assert "0 records" in nothing("verify")
     assert "Nothing is ours" in nothing("resources")
