@@ -18,6 +18,7 @@ from configs.overrides import from_data, from_environment
 from configs.paths import PROJECT
 from configs.problems import ConfigurationError, Problem
 from configs.schema import Inventory, Target
+from configs.values import example_network
 from configs.versions import parse
 
 DEFAULTS = PROJECT / "configs" / "defaults.yaml"
@@ -105,6 +106,20 @@ def inventory_path(environ: Mapping[str, str] = os.environ) -> Path:
     """The inventory that the environment names, else the project's own."""
     named = environ.get("CHOM_INVENTORY", "")
     return Path(os.path.expanduser(named)) if named else INVENTORY
+
+
+def other_inventories(path: Path) -> list[Path]:
+    """Inventories in the folder of this one that name a server, other than those of examples."""
+    files = sorted({*path.parent.glob("*.yaml"), *path.parent.glob("*.yml")} - {path})
+    return [file for file in files if _names_a_server(file)]
+
+
+def _names_a_server(file: Path) -> bool:
+    data = read(file, remedy="").data
+    targets = data.get("targets")
+    entries = targets.values() if isinstance(targets, dict) else ()
+    addresses = [entry.get("address") for entry in entries if isinstance(entry, dict)]
+    return any(address and not example_network(str(address)) for address in addresses)
 
 
 def validate(merged: dict[str, Any], sources: Sources) -> tuple[Inventory | None, list[Problem]]:

@@ -1,13 +1,14 @@
 """The secrets, opened: the file together with its key."""
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+import shlex
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from configs.loader import inventory_path
+from configs.loader import INVENTORY, inventory_path, other_inventories
 from configs.problems import ConfigurationError, Problem, shown
 from configs.secrets import ssh_keys
 from configs.secrets.cipher import Key, Unsealable
@@ -23,9 +24,37 @@ FILE_VARIABLE = "CHOM_SECRETS_FILE"
 
 
 def secrets_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """The file that CHOM_SECRETS_FILE names, else .secrets.env beside the inventory."""
-    named = environ.get(FILE_VARIABLE, "")
-    return Path(os.path.expanduser(named)) if named else inventory_path(environ).parent / FILE
+    """The file that CHOM_SECRETS_FILE names, else the one beside the inventory.
+
+    That is .secrets.env, or of an inventory NAME.yaml .secrets.NAME.env where that exists, or where
+    another inventory lies beside it. Raises ConfigurationError rather than give one inventory the
+    secrets of another one without a word.
+    """
+    if named := environ.get(FILE_VARIABLE, ""):
+        return Path(os.path.expanduser(named))
+    inventory = inventory_path(environ)
+    common = inventory.parent / FILE
+    own = inventory.parent / f".secrets.{inventory.stem}.env"
+    if inventory.stem == INVENTORY.stem or own.exists():
+        return common if inventory.stem == INVENTORY.stem else own
+    others = other_inventories(inventory)
+    if others and common.exists():
+        raise _shared(inventory, common, own, others)
+    return own if others else common
+
+
+def _shared(inventory: Path, common: Path, own: Path, others: Sequence[Path]) -> ConfigurationError:
+    names = ", ".join(other.name for other in others)
+    return refusal(
+        common,
+        "",
+        f"no secrets of {inventory.name} alone: {common.name} is also for {names}, beside it",
+        f"secrets of its own for {inventory.name}, in {own.name}",
+        f"for new secrets: {FILE_VARIABLE}={shlex.quote(shown(own))} {INIT}\n"
+        f"if those in {common.name} are for {inventory.name}: "
+        f"mv {shlex.quote(shown(common))} {shlex.quote(shown(own))}\n"
+        f"to use the same ones on purpose: export {FILE_VARIABLE}={shlex.quote(shown(common))}",
+    )
 
 
 def load_secrets(

@@ -13,7 +13,7 @@ from configs import PROJECT, ConfigurationError
 from configs.secrets import Needed, load_secrets, provide, secrets_path
 from configs.secrets.initialising import initialise
 from configs.secrets.keys import key_file
-from configs.secrets.providing import unknown
+from configs.secrets.providing import check, unknown
 from configs.secrets.store import open_store
 
 Environ = dict[str, str]
@@ -187,3 +187,95 @@ def test_a_retired_secret_is_named_and_never_made(environ: Environ) -> None:
     (note,) = later.notes
     assert "still has METRICS_PASSWORD, which" in note and "secrets edit" in note
     assert "shared by all" not in note
+
+
+# One inventory beside another
+
+SERVER = "targets: {{web: {{role: vpsmanager, address: {}}}}}\n"
+
+
+def folder_with(folder: Path, **addresses: str) -> Path:
+    """A folder of inventories by name, each with a server at an address."""
+    for name, address in addresses.items():
+        (folder / f"{name}.yaml").write_text(SERVER.format(address))
+    (folder / "defaults.yaml").write_text("php: {}\n")
+    return folder
+
+
+def path_of(folder: Path, name: str) -> str:
+    return secrets_path({"CHOM_INVENTORY": str(folder / f"{name}.yaml")}).name
+
+
+def test_a_second_inventory_begins_with_secrets_of_its_own(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, inventory="10.0.0.1", staging="10.0.0.2")
+    assert path_of(folder, "staging") == ".secrets.staging.env"
+    assert path_of(folder, "inventory") == ".secrets.env"
+
+
+def test_a_second_inventory_gets_no_secrets_of_the_first_one(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, inventory="10.0.0.1", staging="10.0.0.2")
+    (folder / ".secrets.env").write_text("")
+    with pytest.raises(ConfigurationError) as refusal:
+        path_of(folder, "staging")
+    (problem,) = refusal.value.problems
+    assert "no secrets of staging.yaml alone: .secrets.env is also for inventory.yaml" in (
+        problem.found
+    )
+    for command in (
+        f"CHOM_SECRETS_FILE={folder}/.secrets.staging.env python -m configs secrets init",
+        f"mv {folder}/.secrets.env {folder}/.secrets.staging.env",
+        f"export CHOM_SECRETS_FILE={folder}/.secrets.env",
+    ):
+        assert command in problem.remedy
+    assert path_of(folder, "inventory") == ".secrets.env"
+    (folder / ".secrets.staging.env").write_text("")
+    assert path_of(folder, "staging") == ".secrets.staging.env"
+
+
+def test_an_inventory_by_another_name_keeps_its_secrets_beside_the_example(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, inventory="192.0.2.1", production="10.0.0.2")
+    (folder / ".secrets.env").write_text("")
+    assert path_of(folder, "production") == ".secrets.env"
+
+
+def test_sharing_on_purpose_is_possible(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, inventory="10.0.0.1", staging="10.0.0.2")
+    (folder / ".secrets.env").write_text("")
+    environ = {
+        "CHOM_INVENTORY": str(folder / "staging.yaml"),
+        "CHOM_SECRETS_FILE": str(folder / ".secrets.env"),
+    }
+    assert secrets_path(environ).name == ".secrets.env"
+
+
+# What `configs check` tells
+
+
+def test_check_without_the_key_says_that_nothing_was_opened(environ: Environ) -> None:
+    stored(environ, SMTP_PASSWORD="it is there")
+    assert check([SMTP], environ) == ([], [])
+    key_file(environ).unlink()
+    problems, (unopened,) = check([SMTP, OTHER], environ)
+    assert [problem.key for problem in problems] == ["GIT_TOKEN"]
+    assert "no such file, and CHOM_SECRETS_KEY is not set" in unopened.found
+
+
+def test_check_with_the_key_looks_at_the_values(environ: Environ) -> None:
+    stored(environ, SMTP_PASSWORD="tiny")
+    (problem,), unopened = check([SMTP, SMTP], environ)
+    assert problem.found == "4 characters" and unopened == []
+    path = secrets_path(environ)
+    path.write_text(path.read_text().replace("SMTP_PASSWORD", "OTHER_PASSWORD"))
+    (missing, tampered), unopened = check([SMTP], environ)
+    assert (missing.key, tampered.key, unopened) == ("SMTP_PASSWORD", "OTHER_PASSWORD", [])
+
+
+def test_check_asks_for_no_passphrase(environ: Environ) -> None:
+    home = {"CHOM_SECRETS_FILE": environ["CHOM_SECRETS_FILE"]}
+    initialise(secrets_path(home), home, passphrase=True, ask=lambda prompt: "five random words")
+    assert check([], home) == ([], [])
+
+
+def test_check_without_a_file_names_what_is_missing(environ: Environ) -> None:
+    (problem,), unopened = check([SMTP], environ)
+    assert problem.key == "SMTP_PASSWORD" and unopened == []
