@@ -546,14 +546,25 @@ def test_a_terminal_without_our_characters_gets_no_traceback(store: Store) -> No
         assert b"Traceback" not in done.stderr
 
 
+def opened_by_a_reader(fifo: Path) -> int:
+    """Wait until somebody reads a named pipe; the end that writes."""
+    for _ in range(6000):
+        try:
+            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            time.sleep(0.02)
+    raise AssertionError("nobody reads it")
+
+
 def test_ctrl_c_ends_silently_with_130(store: Store) -> None:
     os.mkfifo(store.path_of("20260201-000000-aaaaaa"))  # whoever reads that waits
     with subprocess.Popen(
         child(store.folder, "history"), cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
-        time.sleep(1)
+        writing = opened_by_a_reader(store.path_of("20260201-000000-aaaaaa"))
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=10) == (b"", b"")
+        assert process.communicate(timeout=120) == (b"", b"")
+        os.close(writing)
     assert process.returncode == 130
 
 

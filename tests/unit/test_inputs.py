@@ -37,7 +37,6 @@ def cases(count: int) -> settings:
         max_examples=count,
         derandomize=True,
         database=None,
-        deadline=None,
         suppress_health_check=checks,
     )
 

@@ -306,10 +306,8 @@ def test_what_interrupts_the_caller_ends_all_lanes() -> None:
     lanes = [lane(state, name, name, {"one": ["echo 1", "echo 2"]}) for name in "ab"]
     main = gevent.getcurrent()
     gevent.spawn_later(0.05, lambda: main.throw(SystemExit(130)))
-    started = time.monotonic()
     with pytest.raises(SystemExit):
         run(state, *lanes)
-    assert time.monotonic() - started < 10
     assert executed(state, "a") == executed(state, "b") == ["echo 1"]
 
 
@@ -330,7 +328,7 @@ def test_interrupted_lanes_end_what_is_under_way_and_begin_nothing() -> None:
     running = gevent.spawn(lanes.run)
     gevent.sleep(0.4)
     assert lanes.interrupt() == ["a1 of @fake/a"]
-    running.get(timeout=5)
+    running.get(timeout=60)
     assert executed(state, "a") == ["a1"]
     assert executed(state, "b") == ["b1"]
     assert ("interrupted", "a", "one") in diary.entries
@@ -345,7 +343,7 @@ def test_what_does_not_end_in_time_is_left(monkeypatch: pytest.MonkeyPatch) -> N
     running = gevent.spawn(lanes.run)
     gevent.sleep(0.1)
     lanes.interrupt()
-    running.get(timeout=5)
+    running.get(timeout=60)
     assert [entry[0] for entry in diary.entries] == ["started", "operation"]
 
 

@@ -51,7 +51,7 @@ def test_who_trusts_the_certificate_alone_can_connect(tmp_path: Path) -> None:
         thread.start()
         client = ssl.create_default_context(cafile=str(tmp_path / "tls.crt"))
         with (
-            create_connection(listening.getsockname(), timeout=10) as plain,
+            create_connection(listening.getsockname(), timeout=120) as plain,
             client.wrap_socket(plain, server_hostname=NAME) as one,
         ):
             assert one.recv(5) == b"hello"

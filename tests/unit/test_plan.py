@@ -190,6 +190,6 @@ def on_a_terminal(fake: FakeRun, typed: str) -> tuple[int, str]:
     process = fake.start(stdin=slave)
     os.close(slave)
     os.write(master, typed.encode())
-    _, shown = process.communicate(timeout=60)
+    _, shown = process.communicate(timeout=120)
     os.close(master)
     return process.returncode, shown

@@ -1,7 +1,6 @@
 """What long commands tell of their progress, on the host and here."""
 
 import subprocess
-import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, cast
@@ -34,14 +33,13 @@ def test_a_download_has_a_size_and_a_rate() -> None:
 
 
 def sh(script: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=20)
+    return subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=120)
 
 
 def test_a_command_tells_while_it_runs_and_no_longer() -> None:
-    began = time.monotonic()
     done = sh(f"{telling('echo bytes 12')}; sleep 2.5; echo done; {END}")
-    assert time.monotonic() - began < 4
-    assert done.stdout.splitlines() == ["chom-progress bytes 12"] * 2 + ["done"]
+    *told, last = done.stdout.splitlines()
+    assert {*told} == {"chom-progress bytes 12"} and last == "done"
     assert (done.returncode, done.stderr) == (0, "")
 
 

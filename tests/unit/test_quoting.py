@@ -74,7 +74,7 @@ def test_a_program_reads_what_is_known_to_be_hard(check: Callable[[list[str]], N
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(batch=batches)
 def test_a_program_reads_any_values(check: Callable[[list[str]], None], batch: list[str]) -> None:
     check(batch)

@@ -109,9 +109,7 @@ def test_every_kind_is_used() -> None:
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
-@settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=HOSTILE)
 @example(name="zz$(touch PWNED).service")
 @example(name="x';touch PWNED;'")

@@ -69,7 +69,7 @@ class FakeRun:
 
     def __call__(self, *arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":
         process = self.start(*arguments, **options)
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=120)
         assert "Traceback" not in stderr, stderr
         return subprocess.CompletedProcess(arguments, process.returncode, stdout, stderr)
 
@@ -232,7 +232,7 @@ def test_a_signal_closes_the_record(fake: FakeRun, number: signal.Signals, code:
     process = fake.start("-y", delays={"observability": 30, "vpsmanager": 0.01})
     fake.wait_for_record('"status": "running", "started_at"')  # of a target, not of the record
     process.send_signal(number)
-    _, stderr = process.communicate(timeout=20)
+    _, stderr = process.communicate(timeout=120)
     assert process.returncode == code
     assert "Traceback" not in stderr and "Interrupted" in stderr
     (record,) = fake.records
@@ -246,7 +246,7 @@ def test_a_run_that_is_killed_is_closed_by_the_next(fake: FakeRun) -> None:
     process = fake.start("-y", delays={"observability": 30})
     fake.wait_for_record('"status": "running"')
     process.kill()
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
     assert fake.records[0].status == "running"
     cut_off = f"{fake.records[0].deployment_id}, begun at {fake.records[0].started_at}, was cut off"
     assert cut_off in fake("--dry").stderr

@@ -67,7 +67,7 @@ def test_a_killed_run_has_listed_what_it_was_about_to_create(fake: FakeRun) -> N
     process = fake.start("-y", "--limit", "vpsmanager", delays={"vpsmanager": 2})
     fake.wait_for_record("/etc/ground")
     process.kill()
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
     # The file is there now, by whichever run: it is ours all the same, and not listed twice.
     assert fake("-y", responses={"files=%s": ["files=/etc/ground"]}).returncode == 0
     first, second = fake.records
@@ -139,7 +139,7 @@ def test_a_killed_teardown_goes_on(fake: FakeRun) -> None:
     process = fake.start("-y", *ALL, action="teardown", responses=THERE, delays={"vpsmanager": 1})
     fake.wait_for_record('"action": "teardown"')
     process.kill()
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
     assert tear_down(fake, responses=THERE).returncode == 0
     assert fake.records[-2].status == "interrupted"
     assert owned(fake) == []

@@ -30,7 +30,7 @@ TARGETS = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.dictionaries(st.sampled_from(["web", "watcher"]), TARGETS), TEXTS)
 def test_it_says_what_the_whole_record_says(targets: dict[str, Target], message: str) -> None:
     made = record(targets=targets, message=message)

@@ -52,7 +52,7 @@ def test_every_way_to_write_it_is_found(written: str) -> None:
 
 
 @given(printable, st.text(max_size=7), st.text(max_size=7))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_base64_is_found_wherever_it_begins(value: str, before: str, after: str) -> None:
     encoded = base64.b64encode(f"{before}{value}{after}".encode()).decode()
     inner = [each for each in disguises(value) if each in encoded]
@@ -62,7 +62,7 @@ def test_base64_is_found_wherever_it_begins(value: str, before: str, after: str)
 
 
 @given(printable)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_secret_survives_printing(value: str) -> None:
     texts = [value, repr(value), json.dumps(value), yaml.safe_dump({"x": value}, width=9999)]
     said = scrubber(value).scrub("\n".join(texts))

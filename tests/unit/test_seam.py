@@ -178,7 +178,7 @@ seam.install(Lanes())
 gevent.spawn_later(0.1, os.kill, os.getpid(), signal.SIGINT)
 gevent.sleep(0.5)
 """
-    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, timeout=20)
+    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, timeout=120)
     assert done.returncode == expected
 
 
@@ -198,7 +198,7 @@ for after, number in ((0.1, signal.SIGINT), (0.2, {int(second)})):
     gevent.spawn_later(after, os.kill, os.getpid(), number)
 gevent.sleep(30)
 """
-    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, timeout=20)
+    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, timeout=120)
     assert done.returncode == 128 + second
 
 

@@ -171,7 +171,7 @@ def test_runs_at_the_same_time_agree(environ: Environ) -> None:
         )
         for _ in range(4)
     ]
-    said = {process.communicate(timeout=60) for process in started}
+    said = {process.communicate(timeout=120) for process in started}
     assert said == {(load_secrets(environ=environ)["REDIS_PASSWORD"].reveal() + "\n", "")}
 
 

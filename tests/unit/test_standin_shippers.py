@@ -83,7 +83,7 @@ def receiver() -> Iterator[Receiver]:
     server.close()
 
 
-def _wait_for(question: Callable[[], Any], limit_s: float = 10) -> None:
+def _wait_for(question: Callable[[], Any], limit_s: float = 60) -> None:
     deadline = time.monotonic() + limit_s
     while not question():
         assert time.monotonic() < deadline

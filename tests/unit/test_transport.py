@@ -58,7 +58,7 @@ def transport() -> Iterator[PromptTransport]:
 
 def settled(server: Server, asked: int) -> None:
     """Wait for what is opened ahead."""
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while len(server.asked) < asked and time.monotonic() < end:
         time.sleep(0.001)
     time.sleep(0.02)

@@ -67,7 +67,7 @@ def test_versions_are_ordered_as_dpkg_orders_them(ordered: list[str]) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("dpkg"), reason="dpkg is not installed")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(left=_TEXT, right=_TEXT)
 def test_order_agrees_with_dpkg(left: str, right: str) -> None:
     # A version begins with a digit, and a revision is not empty.
