@@ -52,3 +52,9 @@ class Choice(FactBase[list[str]]):
 
     def process(self, output: list[str]) -> list[str]:
         return ["", *output[:-1]] if output[-1:] == ["failed"] else output[:1]
+
+
+class ChoiceNow(Choice):
+    """Uncached variant of `Choice`: of a command that asks others, or that takes its time."""
+
+    asked_alone = True

@@ -7,7 +7,7 @@ way, which asks anew what there is to do.
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import gevent
 from gevent.event import Event
@@ -42,6 +42,8 @@ class Effect(Protocol):
     def old(self) -> str: ...
     @property
     def new(self) -> str: ...
+    @property
+    def release(self) -> Mapping[str, Any] | None: ...
 
 
 class Operation(Protocol):

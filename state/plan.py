@@ -1,16 +1,16 @@
-"""The plan of a run: what it would change on each target. Schema 1.0.
+"""The plan of a run: what it would change on each target. Schema 1.1.
 
 ``plan.schema.json`` beside this file is generated from here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import Field
 
 from state.record import Action, Error, Part, Time
 
-SCHEMA_VERSION: Literal["1.0"] = "1.0"
+SCHEMA_VERSION: Literal["1.1"] = "1.1"
 # The same as operations tell (tasks/effects.py).
 Verb = Literal[
     "create", "change", "remove", "install", "start", "stop", "restart", "reload", "run", "wait"
@@ -25,11 +25,30 @@ COUNTED: Mapping[str, Sequence[Verb]] = {
 }
 
 
+class ReleaseChange(Part):
+    """What comes with a release of an application. Since 1.1.
+
+    ``old``, ``new``: the commits, or hashes of the files; ``old`` is empty before the first
+    release. ``coming``, ``leaving``: how many commits come with it and go; null where there is no
+    repository, or one of the two is not in it any more. ``subjects``: of the newest that come, at
+    most 20. ``migrations``: those that wait, the first 20 of ``waiting``.
+    """
+
+    old: str
+    new: str
+    coming: int | None = None
+    leaving: int | None = None
+    subjects: list[str] = Field(default_factory=list)
+    migrations: list[str] = Field(default_factory=list)
+    waiting: int = 0
+
+
 class Change(Part):
     """One thing that would be done. ``what``: a path, a unit, a package, or the operation's name.
 
     ``why``: for what, or what of it. ``diff``: the lines of a unified diff; none for secrets.
-    ``old_version``, ``new_version``: of a package, as far as they are known.
+    ``old_version``, ``new_version``: of a package, as far as they are known. ``release``: of an
+    application, where its target could tell.
     """
 
     verb: Verb
@@ -39,6 +58,7 @@ class Change(Part):
     diff: list[str] = Field(default_factory=list)
     old_version: str = ""
     new_version: str = ""
+    release: ReleaseChange | None = None
 
 
 class ComponentPlan(Part):
@@ -64,13 +84,19 @@ class TargetPlan(Part):
 class Plan(Part):
     """What a run would change. ``changes``: on all targets together."""
 
-    version: Literal["1.0"] = SCHEMA_VERSION
+    version: Literal["1.0", "1.1"] = SCHEMA_VERSION
     action: Action
     created_at: Time
     only: list[str] = Field(default_factory=list)
     skip: list[str] = Field(default_factory=list)
     changes: int
     targets: dict[str, TargetPlan]
+
+
+def count(changes: Iterable[Change]) -> dict[str, int]:
+    """How much is to create, change, restart, remove and run."""
+    verbs = [change.verb for change in changes]
+    return {name: sum(verb in its for verb in verbs) for name, its in COUNTED.items()}
 
 
 def json_schema() -> dict[str, Any]:

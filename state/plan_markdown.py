@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from state import release_view
 from state.plan import Change, Plan, TargetPlan
 from state.plan_view import described, shown_diff, together, verdict
 
@@ -41,6 +42,9 @@ def _target(name: str, target: TargetPlan, diffs: bool) -> Iterator[str]:
             yield from (f"**{component}**", "")
             for change in together(its.changes):
                 yield f"- {_escaped(described(change))}"
+                if change.release:
+                    told = release_view.lines(change.release, whole=False)
+                    yield from (f"  - {_escaped(line)}" for line in told)
                 if diffs:
                     yield from _diff(change)
             yield ""

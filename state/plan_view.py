@@ -1,12 +1,13 @@
-"""A plan as a person reads it: by target and component, with a last line for each target."""
+"""A plan as a person reads it: the counts first, then what is done by target and component."""
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 import click
 
-from state.plan import Change, Plan, TargetPlan, Verb
+from state import release_view
+from state.plan import Change, Plan, TargetPlan, Verb, count
 
 # What stands before a change, and its colour.
 SIGNS: dict[Verb, tuple[str, str]] = {
@@ -24,26 +25,38 @@ SIGNS: dict[Verb, tuple[str, str]] = {
 _DIFF_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 # Of a diff, unless all of it is asked for.
 LINES = 40
+# More of one target are counted by component, unless all is asked for.
+MAX_CHANGES = 40
 WIDTH = 90
 
 
 def lines(plan: Plan, whole: bool) -> Iterator[str]:
-    """The plan, line by line. ``whole``: diffs in full length, and of new files as well."""
-    for name, target in plan.targets.items():
-        yield from _target(name, target, whole)
+    """The plan, line by line. ``whole``: every change, and diffs in full length."""
     width = max(map(len, plan.targets), default=0)
-    if plan.changes:
-        yield ""
     for name, target in plan.targets.items():
         yield f"    {click.style(name.ljust(width), bold=True)}  {verdict(target)}"
+    folded = [name for name, target in plan.targets.items() if not whole and _is_long(target)]
+    for name, target in plan.targets.items():
+        yield from _target(name, target, whole, folded=name in folded)
+    if folded:
+        yield ""
+        yield "    What is new is counted here; --diff shows every change."
+
+
+def _is_long(target: TargetPlan) -> bool:
+    return sum(target.counts.values()) > MAX_CHANGES
 
 
 def verdict(target: TargetPlan) -> str:
     """One target in a line, without its name."""
     if target.error:
         return f"cannot be deployed to: {target.error.message}"
-    counted = [f"{count} to {name}" for name, count in target.counts.items() if count]
-    return ", ".join(counted) or "nothing to do"
+    return counted(target.counts) or "nothing to do"
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """Counts in words; an empty text where there is nothing."""
+    return ", ".join(f"{number} to {name}" for name, number in counts.items() if number)
 
 
 def together(changes: Sequence[Change]) -> Iterator[Change]:
@@ -63,7 +76,8 @@ def described(change: Change) -> str:
     if change.old_version:
         versions = f"{change.old_version} → {change.new_version or 'another'}"
     verb = "wait until" if change.verb == "wait" else change.verb
-    parts = [verb, change.what, versions, f"({change.why})" if change.why else ""]
+    why = release_view.summary(change.release) if change.release else change.why
+    parts = [verb, change.what, versions, f"({why})" if why else ""]
     return " ".join(part for part in parts if part)
 
 
@@ -78,18 +92,32 @@ def shown_diff(change: Change, whole: bool) -> Sequence[str]:
     return [*change.diff[:LINES], *more]
 
 
-def _target(name: str, target: TargetPlan, whole: bool) -> Iterator[str]:
+def _target(name: str, target: TargetPlan, whole: bool, folded: bool) -> Iterator[str]:
     if not any(target.counts.values()):
         return
     yield ""
     yield f"    {click.style(name, bold=True)}"
     for component, its in target.components.items():
-        if its.changes:
-            yield f"      {component}"
-        for change in together(its.changes):
-            sign, colour = SIGNS[change.verb]
-            wrapped = textwrap.wrap(described(change), WIDTH, break_long_words=False)
-            yield f"        {click.style(sign, fg=colour)} {wrapped[0]}"
-            yield from (f"            {line}" for line in wrapped[1:])
-            for line in shown_diff(change, whole):
-                yield f"            {click.style(line, fg=_DIFF_COLOURS.get(line[:1]))}"
+        if not its.changes:
+            continue
+        shown = [each for each in its.changes if not folded or _is_telling(each)]
+        quiet = counted(count(each for each in its.changes if each not in shown))
+        yield f"      {component}" + (f": {quiet}" if quiet else "")
+        for change in together(shown):
+            yield from _change(change, whole)
+
+
+def _is_telling(change: Change) -> bool:
+    """Whether a change is of what is there already, or of an application: it is never folded."""
+    return change.verb in ("change", "remove", "stop") or change.release is not None
+
+
+def _change(change: Change, whole: bool) -> Iterator[str]:
+    sign, colour = SIGNS[change.verb]
+    wrapped = textwrap.wrap(described(change), WIDTH, break_long_words=False)
+    yield f"        {click.style(sign, fg=colour)} {wrapped[0]}"
+    yield from (f"            {line}" for line in wrapped[1:])
+    if change.release:
+        yield from (f"            {line}" for line in release_view.lines(change.release, whole))
+    for line in shown_diff(change, whole):
+        yield f"            {click.style(line, fg=_DIFF_COLOURS.get(line[:1]))}"

@@ -9,7 +9,7 @@ from configs import Target
 from facts.existing import Existing
 from state.lanes import Lane, Operation, Step
 from state.options import Options
-from state.plan import COUNTED, Change, ComponentPlan, Plan, TargetPlan, Verb
+from state.plan import Change, ComponentPlan, Plan, ReleaseChange, TargetPlan, Verb, count
 from state.record import Error
 from state.store import now
 
@@ -70,8 +70,7 @@ def plan_of(
 
 def counts(components: Iterable[ComponentPlan]) -> dict[str, int]:
     """How much is to create, change, restart, remove and run."""
-    verbs = [change.verb for each in components for change in each.changes]
-    return {name: sum(verb in its for verb in verbs) for name, its in COUNTED.items()}
+    return count(change for each in components for change in each.changes)
 
 
 def _will_change(state: State, lane: Lane, operation: Operation) -> bool:
@@ -107,6 +106,7 @@ def _changes(operation: Operation, there: Collection[tuple[str, str]]) -> list[C
                 diff=list(each.diff),
                 old_version=each.old,
                 new_version=each.new,
+                release=ReleaseChange(**each.release) if each.release else None,
             )
             for each in operation.effects
         ]

@@ -1,10 +1,10 @@
 """What an operation would do to a host: told while a plan is made, at no other time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 # The same as in a published plan (state/plan.py).
 Verb = Literal[
@@ -17,7 +17,8 @@ class Effect:
     """One thing that would be done: the verb, and to what.
 
     ``why``: what it is done for, where that is not the thing itself. ``diff``: the lines of a
-    unified diff. ``old``, ``new``: versions of a package, as far as they are known.
+    unified diff. ``old``, ``new``: versions of a package, as far as they are known. ``release``:
+    what comes with a release of an application (the fields of ``ReleaseChange``).
     """
 
     verb: Verb
@@ -26,6 +27,7 @@ class Effect:
     diff: tuple[str, ...] = ()
     old: str = ""
     new: str = ""
+    release: Mapping[str, Any] | None = None
 
 
 _told: ContextVar[list[Effect] | None] = ContextVar("told", default=None)
@@ -54,7 +56,8 @@ def tell(
     diff: tuple[str, ...] = (),
     old: str = "",
     new: str = "",
+    release: Mapping[str, Any] | None = None,
 ) -> None:
     """Tell an effect; an operation does so before its first command."""
     if (told := _told.get()) is not None:
-        told.append(Effect(verb, what, why, diff, old, new))
+        told.append(Effect(verb, what, why, diff, old, new, release))

@@ -549,11 +549,17 @@ def folder_of_files(folder: Path, into: str) -> str:
     return kept(f"{into}/.sha256", done, f"Files of {into}")
 
 
-def app_release(name: str, files: archives.Archive | None, settings: Sequence[str]) -> str:
+def app_release(
+    name: str,
+    files: archives.Archive | None,
+    settings: Sequence[str],
+    wanted: Mapping[str, Any],
+) -> str:
     """The release of an application that is wanted: live, unless it is bad.
 
     ``files``: of which it consists, where no repository has them. ``settings``: the files that say
-    what is wanted. What fails stops no other application, nor the components that tolerate it.
+    what is wanted. ``wanted``: the same for a preview, with the names of the migrations that come
+    with ``files``. What fails stops no other application, nor the components that tolerate it.
     """
     base = f"/var/www/{name}"
     made = [("files", f"{base}/{each}") for each in ("releases.jsonl", "current")]
@@ -566,6 +572,7 @@ def app_release(name: str, files: archives.Archive | None, settings: Sequence[st
             app=name,
             files=files,
             upcoming=[stage().written[path] for path in settings],
+            wanted=wanted,
         )
     return kept(f"{base}/current/.release", done, f"Release of {name}")
 

@@ -1,15 +1,18 @@
 """Releases of applications: the program on the host does all of one in a single command."""
 
+import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
 from pyinfra.api.exceptions import OperationError
 
-from facts.conditions import Choice, Condition, ConditionNow
+from facts.conditions import Choice, ChoiceNow, Condition, ConditionNow
 from facts.services import STARTED_WITH
 from facts.shell import sh
+from tasks import effects
 from tasks.archives import Archive
 from tasks.operations.commands import Commands
 from tasks.upcoming import Upcoming
@@ -23,12 +26,15 @@ PROGRAM = (
 
 
 @operation()
-def release_app(app: str, files: Archive | None, upcoming: Sequence[Upcoming]) -> Commands:
+def release_app(
+    app: str, files: Archive | None, upcoming: Sequence[Upcoming], wanted: Mapping[str, Any]
+) -> Commands:
     """Have what is wanted of ``app`` live; its description says what that is.
 
     ``files``: those of the release, where they are not in a repository. ``upcoming``: the
-    operations that write what is wanted; before they ran, a plan asks them. Fails with the step
-    and its output: the release is bad, and the one before serves.
+    operations that write what is wanted; before they ran, a plan asks them. ``wanted``: what is
+    wanted, for a preview. Fails with the step and its output: the release is bad, and the one
+    before serves.
     """
     # Of what is in a repository, its server is asked.
     asked = Condition if files else ConditionNow
@@ -36,7 +42,22 @@ def release_app(app: str, files: Archive | None, upcoming: Sequence[Upcoming]) -
         state.is_executing or not any(each.will_change for each in upcoming)
     ):
         return
+    if effects.is_listening():
+        _preview(app, wanted)
     yield StringCommand(deploy_script(app), _stdin=files.base64 if files else "")
+
+
+def _preview(app: str, wanted: Mapping[str, Any]) -> None:
+    """Tell what comes with a release, if the program on the host can: it may not be there yet."""
+    there = sh("test -e {program}", program=f"{PROGRAMS}/releases/preview.py")
+    command = sh("preview {app} {wanted}", app=app, wanted=json.dumps(wanted))
+    answer = host.get_fact(ChoiceNow, shell=f"{there} && cd / && {PROGRAM} {command}")
+    what = f"Release of {app}"
+    if answer[-1:] == [f"{app}: the step fetch failed"]:
+        effects.tell("change", what, why=f"as it stands it will fail: {answer[1][:200]}")
+    elif len(answer) == 1 and answer[0].startswith("{"):
+        release = json.loads(answer[0])
+        effects.tell("change" if release["old"] else "create", what, release=release)
 
 
 @operation()

@@ -32,6 +32,8 @@ from tasks.workers.units import worker_units
 HERE = Path(__file__).parent
 PROGRAM_FILES = HERE / "host"
 DESCRIPTIONS = "/etc/chom/apps"
+# The newest ones: all that are named fit into a command line.
+MAX_MIGRATIONS = 200
 KNOWN_HOSTS = f"{DESCRIPTIONS}/known_hosts"
 
 
@@ -64,7 +66,12 @@ def releases(site: Site) -> None:
         described = text_file(
             description_file(name), _description(site, name, app, key, files), mode="600"
         )
-        app_release(name, files, settings=[described, f"{root(name)}/shared/.env"])
+        app_release(
+            name,
+            files,
+            settings=[described, f"{root(name)}/shared/.env"],
+            wanted=_wanted(app, files),
+        )
 
 
 def _git(site: Site) -> list[str]:
@@ -88,6 +95,20 @@ def _files(app: App) -> archives.Archive | None:
     # What composer installs is not taken along, nor what was written while it ran here.
     made = ["storage", "public/storage", "bootstrap/cache"]
     return archives.pack(folder, [*made, *(["vendor"] if _has_composer(folder) else [])])
+
+
+def _wanted(app: App, files: archives.Archive | None) -> dict[str, Any]:
+    """What a preview of the release is told, as the description of before may be another one."""
+    found: dict[str, Any] = {
+        "repository": app.repository,
+        "branch": app.branch,
+        "revision": app.revision,
+    }
+    if files:
+        folder = resolved(app.path) if app.path else HERE / "page"
+        names = sorted(path.name for path in folder.glob("database/migrations/*.php"))
+        found |= {"revision": files.sha256, "migrations": names[-MAX_MIGRATIONS:]}
+    return found
 
 
 def _has_composer(folder: Path) -> bool:

@@ -4,14 +4,14 @@ import json
 import os
 import pty
 import re
-from typing import get_args
+from typing import Any, get_args
 
 import jsonschema
 import pytest
 
 from state import plan_markdown, plan_view
 from state.commands.schema import text_of
-from state.plan import COUNTED, Change, ComponentPlan, Plan, TargetPlan, Verb
+from state.plan import COUNTED, Change, ComponentPlan, Plan, ReleaseChange, TargetPlan, Verb
 from state.planning import counts
 from state.record import Error
 from tasks.effects import Verb as Told
@@ -55,6 +55,8 @@ def test_operations_tell_what_a_plan_knows_and_all_of_it_is_counted() -> None:
 
 def test_a_plan_is_read_by_target_and_component() -> None:
     assert plain(made(CHANGES)) == [
+        "    one    4 to create, 1 to change, 1 to restart, 1 to remove",
+        "    other  nothing to do",
         "",
         "    one",
         "      web",
@@ -65,10 +67,87 @@ def test_a_plan_is_read_by_target_and_component() -> None:
         "        + create /etc/b.conf",
         "        ↻ restart a.service (File /etc/a.conf)",
         "        - remove /etc/*_c",
-        "",
-        "    one    4 to create, 1 to change, 1 to restart, 1 to remove",
-        "    other  nothing to do",
     ]
+
+
+def test_a_long_plan_counts_what_is_new_and_shows_what_is_not() -> None:
+    new = [Change(verb="create", what=f"/etc/{n}", operation="File") for n in range(300)]
+    stop = Change(verb="stop", what="a.service", operation="Service")
+    plan = made([*new, *CHANGES, stop])
+    assert plain(plan) == [
+        "    one    304 to create, 1 to change, 2 to restart, 1 to remove",
+        "    other  nothing to do",
+        "",
+        "    one",
+        "      web: 304 to create, 1 to restart",
+        "        ~ change /etc/a.conf",
+        *(f"            {line}" for line in DIFF),
+        "        - remove /etc/*_c",
+        "        ↻ stop a.service",
+        "",
+        "    What is new is counted here; --diff shows every change.",
+    ]
+    whole = plain(plan, whole=True)
+    assert "        + create /etc/299" in whole and "      web" in whole
+    assert not [line for line in whole if "--diff" in line]
+
+
+OLD, NEW = "1" * 40, "2" * 40
+
+
+def release(**details: Any) -> Change:
+    told = ReleaseChange(**{"old": OLD, "new": NEW, **details})
+    return Change(verb="change", what="Release of shop", operation="Release", release=told)
+
+
+@pytest.mark.parametrize(
+    ("details", "words"),
+    [
+        ({"coming": 12, "leaving": 0}, "12 commits, 1111111 → 2222222"),
+        ({"coming": 1, "leaving": 0, "waiting": 1},
+         "1 commit, 1111111 → 2222222, 1 migration to run"),
+        ({"coming": 2, "leaving": 1}, "2 commits and 1 commit taken back, 1111111 → 2222222"),
+        ({"coming": 0, "leaving": 3}, "3 commits taken back, 1111111 → 2222222"),
+        ({"coming": 0, "leaving": 0}, "0 commits, 1111111 → 2222222"),
+        ({"new": OLD, "coming": 0, "leaving": 0}, "1111111 again, with other settings"),
+        ({}, "1111111 → 2222222"),
+        ({"old": "", "waiting": 30}, "the first one, 2222222, 30 migrations to run"),
+    ],
+)  # fmt: skip
+def test_a_release_says_from_where_to_where(details: dict[str, Any], words: str) -> None:
+    assert f"        ~ change Release of shop ({words})" in plain(made([release(**details)]))
+
+
+def test_a_release_lists_its_newest_commits_and_the_migrations_that_wait() -> None:
+    change = release(
+        coming=24,
+        leaving=0,
+        subjects=[f"Subject {n}" for n in range(20)],
+        migrations=["2026_01_01_000000_orders"],
+        waiting=1,
+    )
+    shown = plain(made([change]))
+    assert shown[-12:] == [
+        *(f"            Subject {n}" for n in range(10)),
+        "            … 14 more commits",
+        "            migration 2026_01_01_000000_orders",
+    ]
+    whole = plain(made([change]), whole=True)
+    assert "            Subject 19" in whole and "            … 4 more commits" in whole
+
+
+def test_a_release_is_shown_however_long_the_plan_is() -> None:
+    new = [Change(verb="create", what=f"/etc/{n}", operation="File") for n in range(300)]
+    first = release(old="").model_copy(update={"verb": "create"})
+    shown = plain(made([*new, first]))
+    assert "        + create Release of shop (the first one, 2222222)" in shown
+
+
+def test_the_markdown_of_a_release_refers_to_nobody() -> None:
+    change = release(coming=1, leaving=0, subjects=["Thank @alice for #12 <b>"])
+    text = plan_markdown.text(made([change]))
+    assert "- change Release of shop (1 commit, 1111111 → 2222222)\n" in text
+    assert "  - Thank @&#8203;alice for \\#12 \\<b\\>\n" in text
 
 
 def test_nothing_to_do_is_one_line_for_each_target() -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from . import deploying, metrics, rolling_back, serving
+from . import deploying, metrics, preview, rolling_back, serving
 from .app import App, Unknown
 from .commands import Failed, stop_leftovers
 from .history import History
@@ -40,6 +40,9 @@ def act(command: str, app: App, more: list[str]) -> int:
             return 0 if deploying.is_live(app) else 1
         if command == "choose":
             print(rolling_back.choose(app, History(app), more[0] if more else None))
+            return 0
+        if command == "preview":
+            print(json.dumps(preview.preview(app, json.loads(more[0]))))
             return 0
         if command == "tell":
             print(json.dumps(tell(app)))

@@ -4,6 +4,8 @@ import base64
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from .app import App
@@ -12,6 +14,9 @@ from .commands import Failed, run_confined
 
 STEP = "fetch"
 _CHECK_OUT = ("bash", str(Path(__file__).with_name("check_out.sh")))
+_COMPARE = ("bash", str(Path(__file__).with_name("compare.sh")))
+# Whoever reads a plan waits for it.
+_COMPARE_TIMEOUT_S = 60
 _GIT = {"GIT_TERMINAL_PROMPT": "0", "HOME": "/nonexistent"}
 
 
@@ -23,12 +28,40 @@ def wanted(app: App) -> str:
     if app.revision:
         return app.revision
     refs = [f"refs/heads/{app.branch}", f"refs/tags/{app.branch}^{{}}", f"refs/tags/{app.branch}"]
-    told = _git(app, "ls-remote", "--", str(app.repository), *refs)
+    told = _git(app, ["git", "ls-remote", "--", str(app.repository), *refs])
     found = {ref: commit for commit, ref in _pairs(told)}
     for ref in refs:
         if ref in found:
             return found[ref]
     raise Failed(STEP, f"{app.repository} has no branch and no tag {app.branch}")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """From one revision to another: how many commits come and go, None where one is not known.
+
+    subjects: of the newest commits that come; migrations: the files of the new revision.
+    """
+
+    coming: int | None
+    leaving: int | None
+    subjects: Sequence[str]
+    migrations: Sequence[str]
+
+
+def compare(app: App, old: str, new: str) -> Comparison:
+    """Compare two revisions; fetches what is missing to a place that is gone afterwards.
+
+    Raises Failed where the repository does not answer.
+    """
+    command = [*_COMPARE, str(app.mirror), str(app.repository), old, new]
+    said = _git(app, command, writes=[], timeout_s=_COMPARE_TIMEOUT_S)
+    told: dict[str, list[str]] = {"count": [], "subject": [], "migration": []}
+    for line in said.split("\n"):
+        kind, _, text = line.partition(" ")
+        told.get(kind, []).append(text)
+    coming, leaving = (map(int, told["count"][0].split())) if told["count"] else (None, None)
+    return Comparison(coming, leaving, told["subject"], told["migration"])
 
 
 def unpack(app: App, revision: str, folder: Path) -> None:
@@ -41,12 +74,13 @@ def unpack(app: App, revision: str, folder: Path) -> None:
 
 def _check_out(app: App, revision: str, folder: Path) -> None:
     _own_mirror(app)
-    here = ["--git-dir", str(app.mirror)]
+    here = ["git", "--git-dir", str(app.mirror)]
     if not (app.mirror / "HEAD").exists():
-        _git(app, *here, "init", "--quiet", "--bare")
+        _git(app, [*here, "init", "--quiet", "--bare"], writes=[app.mirror])
     everything = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
     arguments = ["fetch", "--quiet", "--prune", "--no-write-fetch-head", "--"]
-    _git(app, *here, *arguments, str(app.repository), *everything)
+    fetch = [*here, *arguments, str(app.repository), *everything]
+    _git(app, fetch, writes=[app.mirror])
     unpack = [*CONTENTS, "unpack", str(folder)]
     command = [*_CHECK_OUT, str(app.mirror), revision, *unpack]
     run_confined(STEP, app, app.build, command, writes=[folder, app.mirror])
@@ -73,8 +107,10 @@ def _take(app: App, folder: Path) -> None:
     run_confined(STEP, app, app.build, command, writes=[folder], stdin=packed)
 
 
-def _git(app: App, *arguments: str) -> str:
-    """What git said, which sees the key of the repository and nothing else of root's."""
+def _git(
+    app: App, command: Sequence[str], *, writes: Sequence[Path] = (), timeout_s: int = 600
+) -> str:
+    """What a command said that runs git, which sees its key and nothing else of root's."""
     options = {
         "BatchMode": "yes",
         "ConnectTimeout": "15",
@@ -83,21 +119,20 @@ def _git(app: App, *arguments: str) -> str:
         "UserKnownHostsFile": app.known_hosts,
     }
     ssh = ["ssh", *(part for name, value in options.items() for part in ("-o", f"{name}={value}"))]
-    command = ["git", *arguments]
     if app.deploy_key:
         # Where systemd puts it, git is told by the shell that starts it.
         ssh += ["-o", "IdentitiesOnly=yes", "-i"]
         start = 'GIT_SSH_COMMAND="$GIT_SSH_COMMAND $CREDENTIALS_DIRECTORY/deploy_key" exec "$@"'
-        command = ["sh", "-c", start, "git", *command]
+        command = ["sh", "-c", start, *command[:1], *command]
     return run_confined(
         STEP,
         app,
         app.build,
         command,
         env={**_GIT, "GIT_SSH_COMMAND": shlex.join(ssh)},
-        writes=[app.mirror] if app.mirror.exists() else [],
+        writes=writes,
         credentials={"deploy_key": app.deploy_key} if app.deploy_key else {},
-        timeout_s=600,
+        timeout_s=timeout_s,
     )
 
 
