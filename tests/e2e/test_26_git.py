@@ -1,6 +1,8 @@
 """From a git repository: with a deploy key, from the server that it says it is, and no other."""
 
+import re
 import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,23 @@ class Repository:
         self.git("commit", "-qm", "change")
         self.push(f"HEAD:refs/heads/{branch}")
         return self.git("rev-parse", "HEAD")
+
+    def branch(
+        self, name: str, files: Mapping[str, str] | None = None, without: Sequence[str] = ()
+    ) -> str:
+        """Push a branch that has these files beside those of main; its commit."""
+        self.git("checkout", "-q", "-B", name, "main")
+        for path, text in (files or {}).items():
+            (self.shop.folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.shop.folder / path).write_text(text)
+        if without:
+            self.git("rm", "-rq", *without)
+        self.git("add", "-A", "-f")
+        self.git("commit", "-qm", f"Change what {name} is about")
+        self.push(f"HEAD:refs/heads/{name}")
+        commit = self.git("rev-parse", "HEAD")
+        self.git("checkout", "-q", "main")
+        return commit
 
     def push(self, what: str) -> None:
         """Push into the repository, which is its user's again afterwards."""
@@ -141,6 +160,104 @@ def test_a_branch_that_is_not_there_is_said(repository: Repository) -> None:
     assert outcome.code == 1
     assert "has no branch and no tag nowhere" in outcome.text
     assert repository.shop.serves() == serves
+
+
+def test_a_pinned_commit_that_is_gone_is_said(repository: Repository) -> None:
+    serves = repository.shop.serves()
+    outcome = repository.deploy(revision="1" * 40)
+    assert outcome.code == 1
+    assert f"there is no commit {'1' * 40} on any branch or tag" in outcome.text
+    assert repository.shop.serves() == serves
+
+
+def test_a_repository_as_people_have_it_is_released_whole(repository: Repository) -> None:
+    """With placeholders, with export-ignore, with two routes of one name and without any view."""
+    repository.commit()
+    routes = (repository.shop.folder / "routes/web.php").read_text()
+    twice = "Route::get('/%s', fn () => '%s')->name('same');\n"
+    files = {
+        "public/storage/.gitkeep": "",
+        "storage/app/public/.gitignore": "*\n",
+        ".gitattributes": "/public/note.txt export-ignore\n",
+        "routes/web.php": routes + twice % ("one", "first") + twice % ("two", "second"),
+    }
+    commit = repository.branch("feature/#123", files, without=["resources/views"])
+    outcome = repository.deploy(branch="feature/#123")
+    assert outcome.code == 0, outcome
+    assert release_of(repository.shop.platform.project.record()).revision == commit
+    assert repository.shop.ask("/note.txt")[0] == 200
+    assert repository.shop.ask("/one") == (200, "first")
+    assert repository.shop.ask("/two") == (200, "second")
+    link = answer(
+        repository.shop.platform.lab, MACHINE, "readlink -f /var/www/shop/current/public/storage"
+    )
+    assert link == "/var/www/shop/shared/storage/app/public"
+    assert repository.live() == repository.git("rev-parse", "main")
+
+
+def test_files_that_would_not_work_are_refused_with_all_reasons(repository: Repository) -> None:
+    serves = repository.shop.serves()
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 12\n"
+    repository.branch(
+        "odd",
+        {
+            "backend/artisan": (repository.shop.folder / "artisan").read_text(),
+            "public/logo.png": pointer,
+            "storage/app/public/price.pdf": "text",
+        },
+        without=["artisan"],
+    )
+    outcome = repository.deploy(branch="odd")
+    assert outcome.code == 1
+    for words in (
+        "no artisan at the top, but in backend",
+        "only pointers of Git LFS, which is not supported: public/logo.png",
+        "files below storage, which all releases share and no release replaces: storage/app/public",
+        "shop: the step files failed",
+    ):
+        assert words in outcome.text
+    assert repository.shop.serves() == serves
+
+
+def test_the_plan_has_the_commits_and_the_migrations_that_come(repository: Repository) -> None:
+    lab = repository.shop.platform.lab
+    repository.commit()
+    live = repository.live()
+    name = "2026_03_01_000001_more"
+    files = {f"database/migrations/{name}.php": "<?php\n"}
+    commit = repository.branch("planned", files)
+    # All that a build user could write to, and what a run of git might leave elsewhere.
+    look = (
+        "find /var/www/shop /var/cache/chom /tmp /var/tmp /run/chom -printf '%p %T@ %C@ %s\n'"
+        " | grep -v -e shared/storage -e systemd-private | sort | md5sum"
+    )
+    before = answer(lab, MACHINE, look)
+    changes = repository.changes(branch="planned")
+    project = repository.shop.platform.project
+    outcome = project.deploy("--dry", "--limit", MACHINE, changes=changes)
+    assert outcome.code == 0, outcome
+    words = f"(1 commit, {str(live)[:7]} → {commit[:7]}, 1 migration to run)"
+    assert f"change Release of shop {words}" in " ".join(outcome.text.split())
+    assert "Change what planned is about" in outcome.text and f"migration {name}" in outcome.text
+    assert answer(lab, MACHINE, look) == before
+    gone = project.deploy("--dry", "--limit", MACHINE, changes=repository.changes(branch="nowhere"))
+    assert "as it stands it will fail: " in gone.text and "no tag nowhere" in gone.text
+
+
+def test_an_application_that_is_down_by_artisan_is_said(repository: Repository) -> None:
+    serves = repository.shop.serves()
+    repository.commit()
+    repository.shop.artisan("down")
+    try:
+        outcome = repository.deploy()
+        assert outcome.code == 1
+        assert "the application is down by artisan" in outcome.text
+        [command] = re.findall(r"\((runuser -u shop -- \S+ \S+ up)\)", outcome.text)[:1]
+        answer(repository.shop.platform.lab, MACHINE, f"cd / && {command}")
+    finally:
+        repository.shop.artisan("up")
+    assert repository.shop.serves() == serves
+    assert repository.live() == repository.git("rev-parse", "main")
 
 
 def test_another_host_key_is_refused(repository: Repository) -> None:
