@@ -6,10 +6,10 @@ from pyinfra.api import FactBase, QuoteString, StringCommand
 class Databases(FactBase[list[str]]):
     """``database/NAME``, ``user/NAME`` (those whom the socket names), and in alphabetical order
     ``privileges/USER NAME, NAME``: the global ones, USAGE for none, and
-    ``grant/USER DATABASE NAME, NAME``: those on one database.
+    ``grant/USER DATABASE NAME, NAME``: those on one database. Of the users at localhost.
 
     Also what nobody should have: ``anonymous/HOST``, ``remote_root/HOST``, ``root_password``:
-    root gets in by a password.
+    root gets in by a password, ``open/DATABASE``: a pattern of databases that every user may use.
 
     Of the local MariaDB; empty where it is not running.
     """
@@ -25,8 +25,10 @@ class Databases(FactBase[list[str]]):
             " union select concat('grant/', trim(both '\\'' from"
             " substring_index(grantee, '@', 1)), ' ', table_schema, ' ',"
             " group_concat(privilege_type order by privilege_type separator ', '))"
-            " from information_schema.schema_privileges group by grantee, table_schema"
+            " from information_schema.schema_privileges where grantee like '%@\\'localhost\\''"
+            " group by grantee, table_schema"
             " union select concat('anonymous/', host) from mysql.global_priv where user = ''"
+            " union select concat('open/', db) from mysql.db where user = ''"
             " union select concat('remote_root/', host) from mysql.global_priv"
             " where user = 'root' and host <> 'localhost'"
             " union select 'root_password' from mysql.global_priv where user = 'root'"
@@ -35,7 +37,8 @@ class Databases(FactBase[list[str]]):
             " union select concat('privileges/', trim(both '\\'' from"
             " substring_index(grantee, '@', 1)), ' ', group_concat(privilege_type"
             " order by privilege_type separator ', '))"
-            ' from information_schema.user_privileges group by grantee"'
+            " from information_schema.user_privileges where grantee like '%@\\'localhost\\''"
+            ' group by grantee"'
             " 2>/dev/null; true"
         )
 

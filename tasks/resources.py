@@ -501,9 +501,10 @@ def firewall() -> None:
 
 
 def secured_databases() -> None:
-    """MariaDB without what lets strangers in."""
-    with noted("Nobody but root by its socket, and no test database") as label:
-        databases.secure_server(name=label)
+    """A MariaDB that a deploy brought, without what lets strangers in."""
+    owned = stage().site.owned
+    with noted("Nobody but root by its socket") as label:
+        databases.secure_server(name=label, is_ours=lambda: ("packages", "mariadb-server") in owned)
 
 
 def database_login(owner: str) -> str:

@@ -1,16 +1,18 @@
 """Databases, and who may use them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha1
+from typing import cast
 
 from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
 
 from configs.secrets import Secret
 from facts.databases import Databases, Login
+from tasks.effects import Verb, tell
 from tasks.operations.commands import Commands
-from tasks.quoting import sql
+from tasks.quoting import sql, sql_name
 from tasks.upcoming import Upcoming
 
 # What Laravel and the migrations of an application need on their own database, as MariaDB spells
@@ -35,22 +37,36 @@ PRIVILEGES = (
     "UPDATE",
 )
 
+# Users that nobody should have, by the fact that names their host.
+_STRANGERS = {"anonymous": "''", "remote_root": "'root'"}
+
 
 @operation()
-def secure_server() -> Commands:
-    """Have root come by the socket alone, nobody without a name, and no database for everybody."""
+def secure_server(is_ours: Callable[[], bool]) -> Commands:
+    """Have root come by the socket alone, nobody without a name, and no database for everybody.
+
+    A database itself is never dropped.
+
+    + is_ours: whether a deploy brought this MariaDB; one that was there before is left as it is
+    """
     found = host.get_fact(Databases)
-    statements = [f"drop user ''@{sql(each.partition('/')[2])};" for each in found
-                  if each.startswith("anonymous/")]  # fmt: skip
-    statements += [f"drop user 'root'@{sql(each.partition('/')[2])};" for each in found
-                   if each.startswith("remote_root/")]  # fmt: skip
-    if "root_password" in found:
-        statements.append("alter user 'root'@'localhost' identified via unix_socket;")
-    if "database/test" in found:
-        statements += ["drop database test;", "delete from mysql.db where db like 'test%';"]
-    if statements:
-        text = "\n".join([*statements, "flush privileges;", ""])
-        yield StringCommand("mariadb", _stdin=text)
+    statements = []
+    for item in found:
+        kind, _, name = item.partition("/")
+        if kind in _STRANGERS:
+            user = f"{_STRANGERS[kind]}@{sql(name)}"
+            statements.append((f"drop user {user};", "remove", f"database user {user}"))
+        elif kind == "open":
+            statement = f"delete from mysql.db where user = '' and db = {sql(name)};"
+            statements.append((statement, "remove", f"rights of every user on databases {name}"))
+        elif item == "root_password":
+            statement = "alter user 'root'@'localhost' identified via unix_socket;"
+            statements.append((statement, "change", "database user root: by its socket alone"))
+    if statements and is_ours():
+        for _, verb, what in statements:
+            tell(cast(Verb, verb), what)
+        lines = [*(statement for statement, _, _ in statements), "flush privileges;", ""]
+        yield StringCommand("mariadb", _stdin="\n".join(lines))
 
 
 @operation()
@@ -60,24 +76,38 @@ def make_database(
     """A MariaDB database and its user: the system user of that name, or who has the password.
 
     MariaDB asks the socket who is calling (unix_socket), so the application itself shows no
-    password, and a change of it interrupts nothing. ``login``: the option file with user and
-    password, by which it is seen whether they are right. ``upcoming``: the operation that writes
-    it; before it ran, a plan asks it.
+    password, and a change of it interrupts nothing. What else the user may do, on this database or
+    on others, is left as it is. ``login``: the option file with user and password, by which it is
+    seen whether they are right. ``upcoming``: the operation that writes it; before it ran, a plan
+    asks it.
     """
-    pattern = grant_pattern(database)
-    grant = f"grant/{user} {pattern} {', '.join(PRIVILEGES)}"
-    wanted = [f"database/{database}", f"user/{user}", grant]
     found = host.get_fact(Databases)
-    mine = {item for item in found if item.startswith(f"grant/{user} ")}
-    everywhere = {item for item in found if item.startswith(f"privileges/{user} ")}
-    others = {item.split(" ")[1] for item in mine} - {pattern}
-    more = {item for item in mine if item.split(" ")[1] == pattern} - {grant}
-    wider = bool(more or everywhere - {f"privileges/{user} USAGE"})
-    right = all(item in found for item in wanted) and not wider and not others
-    right = right and host.get_fact(Login, option_file=login)
-    if not right or (not state.is_executing and upcoming.will_change):
-        text = database_sql(database, user, password, wider, sorted(others))
-        yield StringCommand("mariadb", _stdin=text)
+    rights = {
+        name: {*each.split(", ")}
+        for name, each in (
+            item.split(" ", 2)[1:] for item in found if item.startswith(f"grant/{user} ")
+        )
+    }
+    pattern = grant_pattern(database)
+    is_there = f"user/{user}" in found
+    lacking = {*PRIVILEGES} - rights.get(pattern, set())
+    # Earlier versions granted the same rights on the name as a pattern, which matches others, too.
+    outdated = database != pattern and {*PRIVILEGES} <= rights.get(database, set())
+    right = f"database/{database}" in found and is_there and not lacking and not outdated
+    knows = right and host.get_fact(Login, option_file=login)
+    if knows and (state.is_executing or not upcoming.will_change):
+        return
+    if f"database/{database}" not in found:
+        tell("create", f"database {database}")
+    if not is_there:
+        tell("create", f"database user {user}")
+    elif lacking:
+        tell("change", f"database user {user}", why=f"its rights on {database}")
+    elif outdated:
+        tell("change", f"database user {user}", why=f"its rights on {database} and on no other")
+    else:
+        tell("change", f"database user {user}", why="its password")
+    yield StringCommand("mariadb", _stdin=database_sql(database, user, password, outdated))
 
 
 def grant_pattern(database: str) -> str:
@@ -88,36 +118,22 @@ def grant_pattern(database: str) -> str:
     return re.sub(r"[_%\\]", lambda found: f"\\{found[0]}", database)
 
 
-def database_sql(
-    database: str, user: str, password: Secret, wider: bool, others: Sequence[str] = ()
-) -> str:
+def database_sql(database: str, user: str, password: Secret, outdated: bool = False) -> str:
     """The statements; the server never sees the password, only what it keeps of it.
 
-    + wider: whether the user may do more than it should, which is taken away. For that moment it
-      may do nothing, so this is not done without need.
-    + others: patterns of other databases, on which the user loses its rights
+    + outdated: whether the user has its rights on the name as a pattern, which are taken away once
+      it has them on the database alone
     """
     who = f"{sql(user)}@'localhost'"
-    lost = (
-        ""
-        if wider
-        else "".join(
-            f"revoke all privileges on {_identifier(each)}.* from {who};\n" for each in others
-        )
-    )
+    rights = ", ".join(PRIVILEGES)
+    lost = f"revoke {rights} on {sql_name(database)}.* from {who};\n" if outdated else ""
     return (
-        f"create database if not exists `{database}` character set utf8mb4;\n"
+        f"create database if not exists {sql_name(database)} character set utf8mb4;\n"
         f"create user if not exists {who};\n"
         f"alter user {who} identified via unix_socket or mysql_native_password"
         f" using {sql(native_hash(password.reveal()))};\n"
-        + (f"revoke all privileges, grant option from {who};\n" if wider else "")
-        + f"grant {', '.join(PRIVILEGES)} on {_identifier(grant_pattern(database))}.* to {who};\n"
-        + lost
+        f"grant {rights} on {sql_name(grant_pattern(database))}.* to {who};\n{lost}"
     )
-
-
-def _identifier(name: str) -> str:
-    return f"`{name.replace('`', '``')}`"
 
 
 @operation()

@@ -14,6 +14,7 @@ from facts.firewall import ENABLE, SSH_PORTS, rule_exists
 from facts.resource_names import check as check_name
 from facts.shell import sh
 from tasks.operations.commands import Commands
+from tasks.operations.databases import PRIVILEGES, grant_pattern
 from tasks.operations.journal import explained
 from tasks.operations.originals import FOLDER, kept_at, put_back
 from tasks.places import SYSTEM_FOLDERS
@@ -151,12 +152,35 @@ def remove_user(user: str) -> Commands:
 
 @operation()
 def remove_database(database: str) -> Commands:
-    """Have neither the database nor the user that it was made for."""
+    """Have neither the database nor the user that it was made for.
+
+    That user is known by what `database()` gives: the socket, and its rights on this database. One
+    who may use another database as well stays.
+    """
     there = sh("[ -d {folder} ]", folder=f"/var/lib/mysql/{database}")
     if host.get_fact(Condition, shell=there):
-        user, name = f"{sql(database)}@'localhost'", sql_name(database)
-        text = f"drop database if exists {name};\ndrop user if exists {user};\n"
-        yield StringCommand("mariadb", _stdin=text)
+        yield StringCommand("mariadb", _stdin=removal_sql(database))
+
+
+def removal_sql(database: str) -> str:
+    """The statements that drop a database and the user that it was made for."""
+    names = f"({sql(grant_pattern(database))}, {sql(database)})"
+    return (
+        "set @owner = (select max(grantee) from (select grantee, group_concat(distinct"
+        " privilege_type order by privilege_type separator ', ') as rights"
+        f" from information_schema.schema_privileges where table_schema in {names}"
+        " group by grantee) g join mysql.global_priv u"
+        " on g.grantee = concat(quote(u.user), '@', quote(u.host))"
+        " where u.host = 'localhost' and json_search(u.priv, 'one', 'unix_socket') is not null"
+        f" and (u.user = {sql(database)} or g.rights = {sql(', '.join(PRIVILEGES))})"
+        # Rights on a database outlive it, and those of one that is gone are no use of it.
+        " and not exists (select 1 from mysql.db d join information_schema.schemata s"
+        " on s.schema_name like d.db where d.user = u.user and d.host = u.host"
+        f" and s.schema_name <> {sql(database)}));\n"
+        f"drop database if exists {sql_name(database)};\n"
+        "set @statement = if(@owner is null, 'do 0', concat('drop user ', @owner));\n"
+        "execute immediate @statement;\n"
+    )
 
 
 @operation()

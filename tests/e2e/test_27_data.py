@@ -5,9 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from configs.secrets import Secret
+from tasks.operations.databases import database_sql
+from tasks.operations.removing import removal_sql
 from tasks.redis.instances import Instance, cache, queue
 from tests.e2e.machines import answer
 from tests.e2e.platform import Platform
+from tests.e2e.project import changed
 from tests.e2e.shop import MACHINE
 from tests.lab import Lab
 
@@ -127,13 +131,73 @@ def test_what_lets_strangers_in_is_taken_away(data: Platform) -> None:
     answer(
         lab,
         MACHINE,
-        "mariadb -e \"create database test; create user ''@'%'; create user root@'%' identified"
-        " by 'let me in'; grant all on *.* to laravel@localhost\"",
+        "mariadb -e \"create user ''@'%'; create user root@'%' identified by 'let me in'\"",
     )
+    plan = data.project.deploy("--dry")
+    assert "database user ''@'%'" in plan.text and "database user 'root'@'%'" in plan.text, plan
     data.converge()
     users = answer(lab, MACHINE, "mariadb -NBe \"select concat(user, '@', host) from mysql.user\"")
     assert "@%" not in users and "root@localhost" in users.split()
-    assert "test" not in answer(lab, MACHINE, "mariadb -NBe 'show databases'").split()
-    granted = answer(lab, MACHINE, "mariadb -NBe 'show grants for laravel@localhost'")
-    assert "ALL PRIVILEGES" not in granted
     assert kept(lab) == ("7", "job", "tea")
+
+
+def test_databases_and_grants_of_others_stay(data: Platform) -> None:
+    """Somebody made them by hand; the second database belongs to an application's user."""
+    lab = data.lab
+    answer(
+        lab,
+        MACHINE,
+        'mariadb -e "create database test; create database laravel_reports;'
+        " grant all on laravel_reports.* to laravel@localhost;"
+        " grant event on laravel.* to laravel@localhost; create user reader@localhost"
+        " identified by 'mine'; grant select on laravel.* to reader@localhost\"",
+    )
+    look = "mariadb -NBe 'show databases; show grants for laravel@localhost;"
+    look += " show grants for reader@localhost'"
+    before = answer(lab, MACHINE, look)
+    try:
+        assert changed(data.converge()) == {}
+        answer(lab, MACHINE, "mariadb -e 'revoke insert on laravel.* from laravel@localhost'")
+        outcome = data.project.deploy("-y")
+        assert outcome.code == 0, outcome
+        assert answer(lab, MACHINE, look) == before
+    finally:
+        answer(
+            lab,
+            MACHINE,
+            'mariadb -e "drop database test; drop database laravel_reports;'
+            " drop user reader@localhost; revoke all on laravel_reports.* from laravel@localhost;"
+            ' revoke event on laravel.* from laravel@localhost"',
+        )
+    assert kept(lab) == ("7", "job", "tea")
+
+
+def test_removal_of_a_database_leaves_whoever_uses_another_one(data: Platform) -> None:
+    """The statements of a teardown, on a real MariaDB."""
+    lab = data.lab
+    made = database_sql("two_a", "two", Secret("P", "p")) + database_sql(
+        "two_b", "two", Secret("P", "p")
+    )
+    users = "mariadb -NBe \"select user from mysql.user where user in ('two', 'two_a', 'other')\""
+    answer(lab, MACHINE, f"mariadb <<'END'\n{made}\nEND")
+    answer(
+        lab,
+        MACHINE,
+        "mariadb -e \"create user two_a@localhost identified by 'mine'; create user"
+        " other@localhost identified via unix_socket;"
+        ' grant all on two_b.* to other@localhost"',
+    )
+    try:
+        answer(lab, MACHINE, f"mariadb <<'END'\n{removal_sql('two_a')}\nEND")
+        assert answer(lab, MACHINE, users).split() == ["other", "two", "two_a"]
+        answer(lab, MACHINE, f"mariadb <<'END'\n{removal_sql('two_b')}\nEND")
+        assert answer(lab, MACHINE, users).split() == ["other", "two_a"]
+        shown = answer(lab, MACHINE, "mariadb -NBe 'show databases'").split()
+        assert not {"two_a", "two_b"} & {*shown}
+    finally:
+        answer(
+            lab,
+            MACHINE,
+            "mariadb -e 'drop database if exists two_a; drop database if exists two_b; drop user if"
+            " exists two@localhost, two_a@localhost, other@localhost'",
+        )

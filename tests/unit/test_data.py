@@ -7,6 +7,7 @@ from pyinfra.api.operation import OperationMeta
 from pyinfra.context import ctx_host, ctx_state
 
 from configs.secrets import Secret
+from tasks.effects import listening
 from tasks.operations.databases import PRIVILEGES, database_sql, make_database, secure_server
 from tasks.operations.redis import known_hashes, put_users, users_text
 from tasks.redis.instances import cache, queue, redis_user
@@ -83,54 +84,59 @@ GRANT = f"grant/shop shop {', '.join(PRIVILEGES)}"
 RIGHT = ["database/shop", "user/shop", GRANT, "privileges/shop USAGE"]
 
 
-@pytest.mark.parametrize(
-    ("found", "words"),
-    [
-        (RIGHT, []),
-        ([*RIGHT, "anonymous/%"], ["drop user ''@'%';"]),
-        ([*RIGHT, "remote_root/10.0.0.1"], ["drop user 'root'@'10.0.0.1';"]),
-        (
-            [*RIGHT, "root_password"],
-            ["alter user 'root'@'localhost' identified via unix_socket;"],
-        ),
-        ([*RIGHT, "database/test"], ["drop database test;", "from mysql.db where db like 'test%'"]),
-    ],
-)
-def test_what_lets_strangers_in_is_taken_away_and_nothing_else(
-    found: list[str], words: list[str]
-) -> None:
+STRANGERS = [
+    ("anonymous/%", "drop user ''@'%';", "database user ''@'%'"),
+    ("remote_root/10.0.0.1", "drop user 'root'@'10.0.0.1';", "database user 'root'@'10.0.0.1'"),
+    (
+        "root_password",
+        "alter user 'root'@'localhost' identified via unix_socket;",
+        "database user root: by its socket alone",
+    ),
+    (
+        "open/test\\_%",
+        r"delete from mysql.db where user = '' and db = 'test\\_%';",
+        r"rights of every user on databases test\_%",
+    ),
+]
+
+
+def secured(found: list[str], is_ours: bool) -> tuple[str, list[str]]:
+    """The statements for a MariaDB that holds this, and what a plan tells of them."""
     state = fake_state(["a"], {"global_priv": found})
     (host,) = state.inventory
-    with ctx_state.use(state), ctx_host.use(host):
-        commands = list(secure_server._inner())
+    with ctx_state.use(state), ctx_host.use(host), listening() as effects:
+        commands = list(secure_server._inner(is_ours=lambda: is_ours))
     text = "".join(str(each.connector_arguments["_stdin"]) for each in commands)
-    assert bool(commands) == bool(words)
-    assert all(word in text for word in words)
-    assert text.count(";") == (len(words) + 1 if words else 0)
+    return text, [each.what for each in effects]
 
 
-@pytest.mark.parametrize(
-    ("found", "changes", "revokes"),
-    [
-        (RIGHT, False, False),
-        (RIGHT[:3], False, False),
-        ([*RIGHT[:2], "grant/shop shop SELECT"], True, True),
-        ([*RIGHT, "grant/shop blog SELECT"], True, True),
-        ([*RIGHT[:3], "privileges/shop SUPER"], True, True),
-        (RIGHT[1:], True, False),
-        ([], True, False),
-    ],
-)
-def test_an_application_may_do_what_it_needs_on_its_own_database(
-    found: list[str], changes: bool, revokes: bool
+@pytest.mark.parametrize(("item", "statement", "what"), STRANGERS)
+def test_what_lets_strangers_into_our_mariadb_is_named_and_taken_away(
+    item: str, statement: str, what: str
 ) -> None:
-    state = fake_state(["a"], {"global_priv": found, "--defaults-file": ["yes"]})
+    text, told = secured([*RIGHT, item], is_ours=True)
+    assert text == f"{statement}\nflush privileges;\n" and told == [what]
+
+
+def test_a_mariadb_that_was_there_before_is_left_as_it_is() -> None:
+    assert secured([*RIGHT, *(each[0] for each in STRANGERS)], is_ours=False) == ("", [])
+
+
+def test_a_database_is_never_dropped_for_its_name() -> None:
+    assert secured([*RIGHT, "database/test"], is_ours=True) == ("", [])
+
+
+def made(
+    found: list[str], database: str = "shop", login: str = "yes"
+) -> tuple[str, list[tuple[str, str, str]]]:
+    """The statements for a database of the user shop, and what a plan tells of them."""
+    state = fake_state(["a"], {"global_priv": found, "--defaults-file": [login]})
     (host,) = state.inventory
     state.is_executing = True
-    with ctx_state.use(state), ctx_host.use(host):
+    with ctx_state.use(state), ctx_host.use(host), listening() as effects:
         commands = list(
             make_database._inner(
-                database="shop",
+                database=database,
                 user="shop",
                 password=Secret("P", "p"),
                 login="/login",
@@ -138,10 +144,67 @@ def test_an_application_may_do_what_it_needs_on_its_own_database(
             )
         )
     text = "".join(str(each.connector_arguments["_stdin"]) for each in commands)
-    assert (bool(commands), "revoke" in text) == (changes, revokes)
+    return text, [(each.verb, each.what, each.why) for each in effects]
+
+
+USER = "database user shop"
+
+
+@pytest.mark.parametrize(
+    ("found", "login", "told"),
+    [
+        (RIGHT, "yes", []),
+        (RIGHT[:3], "yes", []),
+        (RIGHT, "no", [("change", USER, "its password")]),
+        ([*RIGHT[:2], "grant/shop shop SELECT"], "yes", [("change", USER, "its rights on shop")]),
+        (RIGHT[1:], "yes", [("create", "database shop", ""), ("change", USER, "its password")]),
+        ([], "yes", [("create", "database shop", ""), ("create", USER, "")]),
+    ],
+)
+def test_a_database_is_made_and_its_user_gets_its_rights_on_it(
+    found: list[str], login: str, told: list[tuple[str, str, str]]
+) -> None:
+    text, effects = made(found, login=login)
+    assert effects == told
+    assert bool(text) == bool(told)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "grant/shop reports SELECT",
+        "grant/shop shop\\_reports SELECT, UPDATE",
+        "privileges/shop PROCESS",
+    ],
+)
+def test_rights_that_somebody_else_granted_stay(more: str) -> None:
+    assert made([*RIGHT, more]) == ("", [])
+    text, _ = made([more])
+    assert "create database" in text and "revoke" not in text
+
+
+def test_more_rights_on_the_same_database_stay() -> None:
+    wider = f"grant/shop shop {', '.join(sorted([*PRIVILEGES, 'EVENT']))}"
+    assert made([*RIGHT[:2], wider]) == ("", [])
+
+
+def test_two_databases_of_one_user_leave_each_other_alone() -> None:
+    reports = f"grant/shop shop\\_reports {', '.join(PRIVILEGES)}"
+    there = [*RIGHT, "database/shop_reports", reports]
+    assert made(there) == ("", []) and made(there, "shop_reports") == ("", [])
+
+
+def test_the_pattern_of_an_earlier_version_is_taken_away_and_nothing_else() -> None:
+    rights = ", ".join(PRIVILEGES)
+    there = ["database/a_b", "user/shop", f"grant/shop a\\_b {rights}", f"grant/shop a_b {rights}"]
+    text, told = made(there, "a_b")
+    assert [line for line in text.splitlines() if line.startswith("revoke")] == [
+        f"revoke {rights} on `a_b`.* from 'shop'@'localhost';"
+    ]
+    assert told == [("change", USER, "its rights on a_b and on no other")]
 
 
 def test_it_may_not_hand_on_what_it_may() -> None:
-    text = database_sql("shop", "shop", Secret("P", "p"), wider=False)
+    text = database_sql("shop", "shop", Secret("P", "p"))
     assert "grant option" not in text.lower() and "all privileges" not in text.lower()
     assert sorted(PRIVILEGES) == list(PRIVILEGES)
