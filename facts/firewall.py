@@ -1,9 +1,14 @@
 """ufw: its rules, whether it is in force, and the ports of SSH that it must admit."""
 
 import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TypedDict
+from urllib.parse import unquote
 
 from pyinfra.api import FactBase
+
+from facts.shell import sh
 
 # What puts the firewall in force.
 ENABLE = "ufw --force enable"
@@ -121,3 +126,83 @@ def rule_tuples(command: str, ipv6: bool) -> list[str]:
     if "from" in command.split() or not ipv6:
         return [rule]
     return [rule, rule.replace("0.0.0.0/0", "::/0")]
+
+
+def is_admitted(rule: str, rules: Iterable[str]) -> bool:
+    """Whether one of ufw's rule tuples admits what ``rule``, a tuple itself, would admit.
+
+    That is one from the same addresses: with a limit, a log, a comment or the name of an
+    application profile, of several ports, or of every protocol.
+    """
+    _, _, port, *_, source, _ = rule.split()
+    return any(
+        each.verb in ("allow", "limit") and each.concerns(int(port), source)
+        for each in map(_read, rules)
+    )
+
+
+def denied_by(rule: str, rules: Iterable[str]) -> list[str]:
+    """The commands that delete the rules which deny what ``rule``, a tuple, would admit."""
+    _, _, port, *_, source, _ = rule.split()
+    return [
+        each.deletion
+        for each in map(_read, rules)
+        if each.verb in ("deny", "reject") and each.concerns(int(port), source)
+    ]
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """A rule of ufw's, of those that concern what comes in."""
+
+    verb: str
+    protocol: str
+    ports: str
+    source: str
+    profile: str
+    is_simple: bool
+
+    def concerns(self, port: int, source: str) -> bool:
+        """Whether it decides about TCP to a port at any address of the machine, from there."""
+        return (
+            self.is_simple
+            and self.protocol in ("tcp", "any")
+            and self.source == source
+            and any(_holds(part, port) for part in self.ports.split(","))
+        )
+
+    @property
+    def deletion(self) -> str:
+        """The command that deletes it."""
+        if self.profile:
+            return sh("ufw delete {words}", words=[*self._words, "app", self.profile])
+        protocol = "" if self.protocol == "any" else f" proto {self.protocol}"
+        port = "" if self.ports == "any" else f" port {self.ports}"
+        return sh("ufw delete {words}", words=self._words) + port + protocol
+
+    @property
+    def _words(self) -> list[str]:
+        return [self.verb, "from", self.source, "to", "any"]
+
+
+def _holds(part: str, port: int) -> bool:
+    first, _, last = part.partition(":")
+    last = last or first
+    if not (first.isdecimal() and last.isdecimal()):
+        return part == "any"
+    return int(first) <= port <= int(last)
+
+
+def _read(line: str) -> _Rule:
+    """Read a rule tuple: action, protocol, port, destination, source port, source, …, direction.
+
+    Before the direction there may be application profiles, and a comment after it.
+    """
+    action, protocol, ports, to, source_port, source, *rest = line.split()
+    direction = next((each for each in rest if each.split("_")[0] in ("in", "out")), "")
+    is_simple = (direction, source_port, to) in (
+        ("in", "any", "0.0.0.0/0"),
+        ("in", "any", "::/0"),
+    )
+    profile = "" if rest[:1] in ([direction], ["-"]) else unquote(rest[0])
+    return _Rule(action.split("_")[0], protocol, ports, source, profile, is_simple)

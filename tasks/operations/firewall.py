@@ -7,7 +7,16 @@ from pyinfra.api import StringCommand, operation
 from pyinfra.api.exceptions import ConnectError, OperationError
 from pyinfra.connectors.ssh import SSHConnector
 
-from facts.firewall import DEFAULTS, ENABLE, REOPENING, Firewall, FirewallData, rule_tuples
+from facts.firewall import (
+    DEFAULTS,
+    ENABLE,
+    REOPENING,
+    Firewall,
+    FirewallData,
+    denied_by,
+    is_admitted,
+    rule_tuples,
+)
 from tasks.operations.commands import Commands
 from tasks.operations.originals import keep_original
 
@@ -24,10 +33,24 @@ _POLICIES = {"ACCEPT": "allow", "REJECT": "reject"}
 
 @operation()
 def add_rule(rule: str) -> Commands:
-    """Let ufw have a rule, given as the ``ufw`` command that makes it."""
+    """Let ufw admit what ``rule``, the ``ufw`` command that does so, would admit.
+
+    A rule that admits it already stays as it is: with its limit, its log or its comment, which the
+    command would take away. Raises OperationError for one that denies it, and would be replaced.
+    """
     ufw = host.get_fact(Firewall)
-    if not set(rule_tuples(rule, ufw["ipv6"])) <= set(ufw["rules"]):
-        yield StringCommand(f"{rule} >/dev/null")
+    wanted = rule_tuples(rule, ufw["ipv6"])
+    lacking = [each for each in wanted if not is_admitted(each, ufw["rules"])]
+    if denied := [command for each in lacking for command in denied_by(each, ufw["rules"])]:
+        raise OperationError(f"ufw denies what {rule} is to admit; run: {'; '.join(denied)}")
+    if lacking:
+        yield StringCommand(f"{rule if lacking == wanted else _command(lacking[0])} >/dev/null")
+
+
+def _command(rule: str) -> str:
+    """The command that makes this tuple alone."""
+    _, protocol, port, *_, source, _ = rule.split()
+    return f"ufw allow from {source} to any port {port} proto {protocol}"
 
 
 @operation()

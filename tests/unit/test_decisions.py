@@ -20,7 +20,7 @@ from facts.versions import Versions
 from tasks.operations.apt import add_suites
 from tasks.operations.databases import make_reader
 from tasks.operations.files import keep_previous
-from tasks.operations.firewall import enable_firewall
+from tasks.operations.firewall import add_rule, enable_firewall
 from tasks.operations.services import service_steps, stop_service
 from tests.unit.helpers import fake_state
 
@@ -248,6 +248,86 @@ def firewall_commands(found: FirewallData) -> list[str]:
         patch.object(host, "get_fact", return_value=found),
     ):
         return [str(command) for command in enable_firewall._inner()]
+
+
+V4, V6 = "tcp 22 0.0.0.0/0 any 0.0.0.0/0", "tcp 22 ::/0 any ::/0"
+BOTH_LIMITED = [f"limit {V4} in", f"limit {V6} in"]
+
+
+def added(rules: list[str], rule: str = "ufw allow 22/tcp", **changes: Any) -> list[str]:
+    """The commands by which ufw gets a rule beside those that it has."""
+    state = fake_state(["a"])
+    host = state.inventory.get_host("@fake/a")
+    found = ufw(rules=rules, **changes)
+    with (
+        ctx_state.use(state),
+        ctx_host.use(host),
+        patch.object(host, "get_fact", return_value=found),
+    ):
+        return [str(command).removesuffix(" >/dev/null") for command in add_rule._inner(rule=rule)]
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [f"allow {V4} in", f"allow {V6} in"],
+        BOTH_LIMITED,
+        [f"limit_log {V4} in comment=6d696e65", f"allow {V6} in comment=6d696e65"],
+        [f"allow {V4} OpenSSH - in", f"limit {V6} OpenSSH - in"],
+        [each.replace("tcp 22", "any 22") for each in BOTH_LIMITED],
+        [each.replace("tcp 22", "tcp 22,80,443") for each in BOTH_LIMITED],
+        [each.replace("tcp 22", "tcp 20:30") for each in BOTH_LIMITED],
+    ],
+)
+def test_a_rule_that_admits_it_already_stays_as_it_is(rules: list[str]) -> None:
+    assert added(rules) == []
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [],
+        [each.replace(" in", " in_eth0") for each in BOTH_LIMITED],
+        [each.replace(" in", " out") for each in BOTH_LIMITED],
+        [each.replace("tcp 22", "udp 22") for each in BOTH_LIMITED],
+        [each.replace("tcp 22", "tcp 2222") for each in BOTH_LIMITED],
+        ["allow tcp 22 0.0.0.0/0 any 10.0.0.0/8 in", "deny tcp 22 0.0.0.0/0 any 10.9.0.0/16 in"],
+        ["allow tcp 22 10.9.0.11 any 0.0.0.0/0 in"],
+        [f"route:allow {V4} in", f"route:deny {V6} in"],
+    ],
+)
+def test_a_rule_about_something_else_admits_nothing(rules: list[str]) -> None:
+    assert added(rules) == ["ufw allow 22/tcp"]
+
+
+def test_a_limit_of_one_protocol_stays_while_the_other_is_admitted() -> None:
+    assert added(BOTH_LIMITED[:1]) == ["ufw allow from ::/0 to any port 22 proto tcp"]
+    assert added(BOTH_LIMITED[1:]) == ["ufw allow from 0.0.0.0/0 to any port 22 proto tcp"]
+    assert added(BOTH_LIMITED[:1], ipv6=False) == []
+    assert added([], ipv6=False) == ["ufw allow 22/tcp"]
+
+
+def test_a_narrow_rule_comes_beside_a_wide_one_that_may_go() -> None:
+    narrow = allow_command(22, "10.9.0.1")
+    assert added([f"allow {V4} in"], narrow) == [narrow]
+
+
+@pytest.mark.parametrize(
+    ("rule", "command"),
+    [
+        (f"deny {V4} in", "ufw delete deny from 0.0.0.0/0 to any port 22 proto tcp"),
+        (f"reject_log {V6} in", "ufw delete reject from ::/0 to any port 22 proto tcp"),
+        ("deny any any ::/0 any ::/0 in", "ufw delete deny from ::/0 to any"),
+        (
+            f"deny {V4.replace('22', '22,80')} My%20own - in",
+            "ufw delete deny from 0.0.0.0/0 to any app 'My own'",
+        ),
+    ],
+)
+def test_a_rule_that_denies_it_is_not_replaced(rule: str, command: str) -> None:
+    with pytest.raises(OperationError, match="ufw denies what ufw allow 22/tcp") as raised:
+        added([rule])
+    assert command in str(raised.value)
 
 
 @pytest.mark.parametrize(
