@@ -6,6 +6,7 @@ from typing import NamedTuple, TypedDict
 from pyinfra.api import FactBase
 
 from facts.firewall import IPV6_ADDRESSES, SSH_PORTS, WITHOUT_IPV6
+from facts.packages import BEFORE, BROUGHT
 from facts.records import listing
 
 # Where something may listen that a server was delivered with: a web server, MySQL, Redis.
@@ -33,6 +34,7 @@ class HealthData(TypedDict):
     """``root``: commands run as root. ``resolves``: the package mirror's name has an address.
 
     ``mirror``: its name. ``broken_packages``: packages that dpkg cannot repair by configuring.
+    ``unfinished_packages``: those that somebody else began to install, upgrade or remove.
     ``ssh_ports``: where SSH is served: as sshd is configured, where it or its socket listens, and
     where we came in. ``ipv6_closed``: the IPv6 addresses that ufw would close altogether, as it is
     told to leave IPv6 alone.
@@ -46,6 +48,7 @@ class HealthData(TypedDict):
     mirror: str
     resolves: bool
     broken_packages: list[str]
+    unfinished_packages: list[str]
     ssh_ports: list[int]
     ipv6_closed: list[str]
     records: list[str]
@@ -84,8 +87,9 @@ class Health(FactBase[HealthData]):
     """
 
     # `R` as dpkg's third letter means "reinstallation required": configuring cannot repair it.
-    # While dpkg works, packages pass through that state, so it is not asked then; ours and
-    # everybody's lock tell.
+    # `H`, `U` and `F` as the second one: installed by half, unpacked, configured by half. Those of
+    # a transaction of ours that was cut off are repaired by the next deploy. While dpkg works,
+    # packages pass through these states, so it is not asked then; ours and everybody's lock tell.
     def command(self) -> str:
         return (
             'echo "uid=$(id -u)"; '
@@ -98,7 +102,11 @@ class Health(FactBase[HealthData]):
             "i=$(stat -c %i /var/lib/dpkg/lock-frontend 2>/dev/null || echo none); "
             'grep -q ":$i " /proc/locks || { [ -e /run/chom/apt.lock ]'
             " && ! flock -n /run/chom/apt.lock true; } "
-            "|| dpkg-query -W -f='${db:Status-Abbrev}${Package}\\n' | sed -n 's/^..R/broken=/p'; "
+            "|| { s=$(dpkg-query -W -f='${db:Status-Abbrev}${Package}\\n'"
+            " | sed -n 's/^..R/broken=/p; s/^.[HUF] /unfinished=/p'); "
+            "printf '%s\\n' \"$s\" | grep '^broken='; "
+            f"[ -e {BEFORE} ] || printf '%s\\n' \"$s\" | grep '^unfinished='"
+            f" | grep -vxF \"$(sed 's/^/unfinished=/' {BROUGHT} 2>/dev/null)\"; }}; "
             f"{SSH_PORTS} | sed 's/^/ssh_port=/'; "
             f"! {WITHOUT_IPV6} || {IPV6_ADDRESSES} | sed 's/^/ipv6_closed=/'; "
             'echo "clock=$(date +%s)"; '
@@ -115,6 +123,7 @@ class Health(FactBase[HealthData]):
             mirror=found.get("mirror", ""),
             resolves=found.get("resolves") == "yes",
             broken_packages=[value for key, value in lines if key == "broken"],
+            unfinished_packages=[value for key, value in lines if key == "unfinished"],
             ssh_ports=[int(value) for key, value in lines if key == "ssh_port" and value.isdigit()],
             ipv6_closed=[value for key, value in lines if key == "ipv6_closed"],
             records=[value for key, value in lines if key == "record"],

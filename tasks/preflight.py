@@ -123,6 +123,17 @@ def _health(target: Target, health: HealthData) -> list[Finding]:
                 f"run on the target: apt-get install --reinstall {broken.replace(',', '')}",
             )
         )
+    if health["unfinished_packages"]:
+        findings.append(
+            Finding(
+                "dpkg",
+                "packages that are installed by half, by no deploy:"
+                f" {', '.join(health['unfinished_packages'])}",
+                "none",
+                "run on the target: dpkg --configure -a; where that fails, its output says why, and"
+                f" this takes them away: apt-get purge {' '.join(health['unfinished_packages'])}",
+            )
+        )
     if health["ipv6_closed"]:
         findings.append(
             Finding(

@@ -183,6 +183,20 @@ exit 101
 _HOLD = f"[Service]\nExecCondition=+/usr/bin/flock -n -s {APT_LOCK} true\n"
 
 
+def repair(lock_timeout_s: int) -> str:
+    """A shell script that lets dpkg finish what was interrupted; it exits with 1 if that fails.
+
+    dpkg itself does not wait for its lock, which unattended-upgrades may hold for minutes. What
+    fails without that is tried once more, and no longer.
+    """
+    locks = "/var/lib/dpkg/lock-frontend /var/lib/dpkg/lock"
+    return (
+        "n=0; f=0; until dpkg --configure -a; do n=$((n + 1));"
+        f" stat -c ':%i ' {locks} 2>/dev/null | grep -qFf - /proc/locks || f=$((f + 1));"
+        f" [ $n -lt {lock_timeout_s // 2} ] && [ $f -lt 2 ] || exit 1; sleep 2; done"
+    )
+
+
 def apt_script(
     missing: Sequence[str],
     update: bool,
@@ -207,12 +221,7 @@ def apt_script(
         # Not the lists of last time where a repository is refused, nor the version of then.
         " -o APT::Update::Error-Mode=any --allow-downgrades -o APT::Status-Fd=9"
     )
-    # dpkg itself does not wait for its lock; unattended-upgrades may hold it for minutes.
-    repair = (
-        f"n=0; until dpkg --configure -a; do n=$((n + 1)); [ $n -lt {lock_timeout_s // 2} ]"
-        " || exit 1; sleep 2; done"
-    )
-    steps = [f'{{ [ -z "$(dpkg --audit)" ] || {{ {repair}; }}; }}']
+    steps = [f'{{ [ -z "$(dpkg --audit)" ] || {{ {repair(lock_timeout_s)}; }}; }}']
     if missing:
         steps.append(_NOTE_BEFORE)
     if update:

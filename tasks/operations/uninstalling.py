@@ -9,7 +9,7 @@ from pyinfra.api import StringCommand, operation
 from facts.conditions import Condition
 from facts.packages import BROUGHT, FOLDER
 from facts.services import STARTED_WITH
-from tasks.operations.apt import APT_LOG
+from tasks.operations.apt import APT_LOG, repair
 from tasks.operations.commands import Commands
 
 # Packages that are removed but not purged, for the sake of data; and those that are being purged.
@@ -49,10 +49,6 @@ def removal_script(
         " -o APT::AutoRemove::RecommendsImportant=false"
         " -o APT::AutoRemove::SuggestsImportant=false"
     )
-    repair = (
-        f"n=0; until dpkg --configure -a; do n=$((n + 1)); [ $n -lt {lock_timeout_s // 2} ]"
-        " || exit 1; sleep 2; done"
-    )
     lists = f"{PURGING} {KEPT}" if last else PURGING
     script = f"""\
 set -u
@@ -69,7 +65,7 @@ others() {{
 in_state() {{ dpkg-query -W -f='${{db:Status-Status}} ${{Package}}\\n' "$@" 2>/dev/null; }}
 installed() {{ in_state "$@" | sed -n '/^not-installed\\|^config-files/!s/^[^ ]* //p'; }}
 write() {{ sort -u > "$1.new" && sync "$1.new" && mv "$1.new" "$1"; }}
-[ -z "$(dpkg --audit)" ] || {{ {repair}; }}
+[ -z "$(dpkg --audit)" ] || {{ {repair(lock_timeout_s)}; }}
 mkdir -p {FOLDER}
 purged={shlex.quote(" ".join(purged))} removed={shlex.quote(" ".join(removed))}
 ours=

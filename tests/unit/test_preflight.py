@@ -8,9 +8,12 @@ import pytest
 
 from configs import Target
 from facts.health import Health, HealthData, Holding, Listener
+from facts.packages import FOLDER
+from tasks.operations.apt import repair
 from tasks.preflight import check
 from tasks.redis.preflight import check_redis
 from tests.unit.helpers import configuration, hardware
+from tests.unit.test_scripts import sh, stub
 
 NOW = 1795668000.0
 SPECS = """\
@@ -32,6 +35,7 @@ def health(**changes: Any) -> HealthData:
         mirror="mirror.example",
         resolves=True,
         broken_packages=[],
+        unfinished_packages=[],
         ssh_ports=[22],
         ipv6_closed=[],
         records=[],
@@ -58,6 +62,7 @@ def test_a_fit_target_passes(target: Target) -> None:
         ({}, {"mirror": ""}, "apt sources", "none", "mirror"),
         ({}, {"resolves": False}, "name resolution", "mirror.example", "/etc/resolv.conf"),
         ({}, {"broken_packages": ["a", "b"]}, "dpkg", "a, b", "--reinstall a b"),
+        ({}, {"unfinished_packages": ["a", "b"]}, "dpkg", "a, b", "dpkg --configure -a"),
         ({}, {"ipv6_closed": ["2001:db8::1"]}, "IPv6", "2001:db8::1", "IPV6=yes"),
     ],
 )
@@ -222,3 +227,42 @@ def test_the_holder_of_a_lock_is_found(tmp_path: Path) -> None:
     found = {each.pid: each for each in Health().process(said.splitlines())["apt"]}[holder.pid]
     assert found.program == "flock"
     assert 0 <= found.for_s < 60
+
+
+DPKG = """\
+printf '%s\\n' 'ii whole' 'rc gone' 'iFRbroken' 'iF mine' 'iU unpacked' 'rH half' 'iW waits'
+"""
+
+
+@pytest.mark.parametrize(
+    ("lists", "unfinished"),
+    [
+        ({}, ["mine", "unpacked", "half"]),
+        ({"brought": "mine\nother\n"}, ["unpacked", "half"]),
+        # A transaction of ours was cut off: the deploy goes on with it.
+        ({"brought": "mine\n", "before": "whole\n"}, []),
+    ],
+)
+def test_packages_of_others_that_are_installed_by_half_are_found(
+    tmp_path: Path, lists: dict[str, str], unfinished: list[str]
+) -> None:
+    """By the fact's own command, on this computer, with another dpkg."""
+    for name, text in lists.items():
+        (tmp_path / f"packages.{name}").write_text(text)
+    command = Health().command().replace(FOLDER, str(tmp_path))
+    command = command.replace("/var/lib/dpkg/lock-frontend", str(tmp_path / "lock"))
+    command = command.replace("/run/chom/apt.lock", str(tmp_path / "lock"))
+    done = sh(command, PATH=stub(tmp_path, {"dpkg-query": DPKG}))
+    found = Health().process(done.stdout.splitlines())
+    assert found["broken_packages"] == ["broken"]
+    assert found["unfinished_packages"] == unfinished
+
+
+@pytest.mark.parametrize(("fails", "code", "runs"), [(0, 0, 1), (1, 0, 2), (9, 1, 2)])
+def test_a_package_that_cannot_be_configured_is_no_lock_to_wait_for(
+    tmp_path: Path, fails: int, code: int, runs: int
+) -> None:
+    counted = f'echo run >> {tmp_path}/runs; [ "$(wc -l < {tmp_path}/runs)" -gt {fails} ]'
+    done = sh(repair(300), PATH=stub(tmp_path, {"dpkg": counted, "sleep": "true"}))
+    assert done.returncode == code
+    assert len((tmp_path / "runs").read_text().splitlines()) == runs
