@@ -25,6 +25,8 @@ from state import (
     sudo,
 )
 from state.limiting import check_limits
+from state.machines import assumed_machine, unnamed
+from state.owned import Owned
 from state.scrubbing import Scrubber
 from state.store import FOLDER, Store
 from tasks.quoting import QUOTINGS
@@ -52,10 +54,17 @@ def _secrets() -> Provided:
 
 def _confirm_teardown(targets: list[configs.Target], store: Store) -> None:
     """Show what would go from these targets, and have it confirmed; ends where nothing would."""
-    found = plans(targets, store.owned, _options.data, STACKS)
+    names = _configuration.targets
+
+    def owned(name: str) -> list[Owned]:
+        return store.owned(name, machine=assumed_machine(store, names[name], names))
+
+    found = plans(targets, owned, _options.data, STACKS)
     stacks = {target.name: STACKS[target.role] for target in targets}
     for line in shown(found, stacks):
         click.echo(line, err=True)
+    for line in unnamed(store, names):
+        click.echo(f"    note: {line}", err=True)
     concerned = [name for name, plan in found.items() if plan.every]
     if not concerned:
         sys.exit(0)

@@ -10,7 +10,7 @@ from typing import cast
 from pyinfra import host
 
 from configs import Target
-from facts.hardware import HardwareData, Machine
+from facts.hardware import Hardware, HardwareData, Machine
 from facts.records import Records
 from state.run import current
 from tasks.component import Site
@@ -24,7 +24,9 @@ run = current()
 def prepare(target: Target) -> None:
     """Declare what goes from one target; it may be half broken, but must be known."""
     told: list[str] = host.get_fact(Records)
-    if not run.knows_all(host, told, host.get_fact(Machine)):
+    hardware = host.get_fact(Hardware)
+    machine = hardware["machine"] if hardware else host.get_fact(Machine)
+    if not run.knows_all(host, told, machine, hardware):
         return
     unknown = cast(HardwareData, {})
     site = Site(target, unknown, run.targets, run.taking_part(host.state), [], run.secrets)

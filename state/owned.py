@@ -1,6 +1,6 @@
 """What is ours on a target: everything that its records say we created, less what we took away."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -68,7 +68,10 @@ class Made(Extract):
 
 
 def effects(record: Record | Made) -> dict[str, Effects]:
-    """What a deployment did to what is ours, by target; without those where it did nothing."""
+    """What a deployment did to what is ours, by target; without those where it did nothing.
+
+    The machine of a target is told all the same, so that the name by which it goes is known.
+    """
     found: dict[str, Effects] = {}
     for name, target in record.targets.items():
         created: list[tuple[str, str, str | None]] = [
@@ -83,8 +86,8 @@ def effects(record: Record | Made) -> dict[str, Effects]:
             for component_name, component in target.components.items()
             for each in component.removed
         ]
-        if created or removed:
-            machine = _machine(target.hardware)
+        machine = _machine(target.hardware) if target.components else ""
+        if created or removed or machine:
             found[name] = Effects(machine=machine, created=created, removed=removed)
     return found
 
@@ -97,31 +100,85 @@ def _machine(hardware: "dict[str, Any] | _Hardware | None") -> str:
 
 def owned(records: Iterable[Record], target: str) -> list[Owned]:
     """What is ours on ``target``, in the order of its creation. ``records``: oldest first."""
-    told = ((record.deployment_id, effects(record)) for record in records)
-    return add_up((each_id, each[target]) for each_id, each in told if target in each)
+    return add_up(concerning([(each.deployment_id, effects(each)) for each in records], target))
 
 
-def add_up(told: Iterable[tuple[str, Effects]], machine: str = "") -> list[Owned]:
-    """What is ours after these deployments, each with its id, oldest first.
+def concerning(
+    history: Sequence[tuple[str, Mapping[str, Effects]]], target: str, machine: str = ""
+) -> list[tuple[str, Effects]]:
+    """What deployments did to the machine that a target is, under whatever name; oldest first.
 
-    What was created on a machine that has been replaced since, is not. ``machine``: the present
-    one, where that is known.
+    + history: the id of each deployment, and what it did by target; oldest first
+    + machine: which one the target is now, if that is known; otherwise the one it was last
     """
+    machines = _machines(history)
+    present = machine or last_machine(history, target)
+
+    def is_meant(deployment_id: str, name: str) -> bool:
+        told = machines[deployment_id, name]
+        return told == present if told else name == target
+
+    return [
+        (deployment_id, each)
+        for deployment_id, targets in history
+        for name, each in targets.items()
+        if is_meant(deployment_id, name)
+    ]
+
+
+def last_machine(history: Iterable[tuple[str, Mapping[str, Effects]]], target: str) -> str:
+    """The machine that a target was when something of ours changed on it last; or nothing."""
+    told = [each[target].machine for _, each in history if target in each]
+    return next(filter(None, reversed(told)), "")
+
+
+def former_name(
+    history: Iterable[tuple[str, Mapping[str, Effects]]], target: str, machine: str
+) -> str:
+    """The name by which a machine was known last, if that is not the target's; or nothing."""
+    told = [name for _, each in history for name, its in each.items() if its.machine == machine]
+    return told[-1] if machine and told and told[-1] != target else ""
+
+
+def present_names(history: Sequence[tuple[str, Mapping[str, Effects]]]) -> list[str]:
+    """The targets that something is known of, each machine by its last name alone."""
+    names = list(dict.fromkeys(name for _, each in history for name in each))
+    last = {each.machine: name for _, targets in history for name, each in targets.items()}
+    return [
+        name
+        for name in names
+        if not (machine := last_machine(history, name)) or last[machine] == name
+    ]
+
+
+def _machines(
+    history: Iterable[tuple[str, Mapping[str, Effects]]],
+) -> dict[tuple[str, str], str]:
+    """Deployment and target → the machine. One that does not tell had the one before, or after."""
+    found: dict[tuple[str, str], str] = {}
+    last: dict[str, str] = {}
+    untold: dict[str, list[str]] = {}
+    for deployment_id, targets in history:
+        for name, each in targets.items():
+            if each.machine:
+                found.update(dict.fromkeys(((key, name) for key in untold.pop(name, [])),
+                                           each.machine))  # fmt: skip
+                last[name] = each.machine
+            elif name not in last:
+                untold.setdefault(name, []).append(deployment_id)
+            found[deployment_id, name] = last.get(name, "")
+    return found
+
+
+def add_up(told: Iterable[tuple[str, Effects]]) -> list[Owned]:
+    """What is ours after these deployments of one machine, each with its id, oldest first."""
     found: dict[tuple[str, str], Owned] = {}
-    last = ""
     for deployment_id, each in told:
-        if _is_another(last, each.machine):
-            found.clear()
-        last = each.machine or last
         for kind, name, component in each.created:
             _add(found, kind, name, component, deployment_id)
         for kind, name, component in each.removed:
             _remove(found, kind, name, component)
-    return [] if _is_another(last, machine) else list(found.values())
-
-
-def _is_another(machine: str, other: str) -> bool:
-    return bool(machine and other and machine != other)
+    return list(found.values())
 
 
 def _remove(found: dict[tuple[str, str], Owned], kind: str, name: str, component: str) -> None:

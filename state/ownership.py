@@ -4,7 +4,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 
 from pyinfra.api import Host
 
-from state.owned import Owned
+from state.owned import Owned, former_name
 from state.pruning import read_pruned
 from state.reading import Unreadable
 from state.store import Store
@@ -38,9 +38,16 @@ class Ownership:
             self._owned[target] = self.store.owned(target, machine=machine)
         return self._owned[target]
 
-    def is_another(self, target: str) -> bool:
-        """Whether it is another machine than the one of which the history tells."""
-        return not self.of(target) and bool(self.store.owned(target))
+    def is_as_assumed(self, target: str, assumed: str) -> bool:
+        """Whether what is ours on a target is what was said before it was connected to.
+
+        + assumed: the machine that it was taken for then
+        """
+        return list(self.of(target)) == self.store.owned(target, machine=assumed)
+
+    def former_name(self, target: str) -> str:
+        """The name by which the machine of a target was known last, if that is another one."""
+        return former_name(self.store.effects().items(), target, self._machines.get(target, ""))
 
     def has(self, target: str, item: object) -> bool:
         """Whether a resource, kind and name, is ours by now."""

@@ -27,6 +27,7 @@ from state.ids import is_id
 from state.lanes import GRACE_S, Lane, Lanes, Step
 from state.links import Links
 from state.locks import Locks
+from state.machines import Machines, assumed_machine
 from state.matching import note_matches
 from state.opening import config_of, new_record, settings_of, sha256_of, targets_of
 from state.options import Options
@@ -89,6 +90,7 @@ class Run(BaseStateCallback):
         self.verifiers: dict[Host, Verify] = {}
         self.announcements: list[tuple[Host, Announcement]] = []
         self.ownership = Ownership(self.store)
+        self.machines = Machines(self.store, configuration.targets)
         self.recorder: Recorder | None = None
         self._identifying = gevent.Greenlet(identify, root, self.targets[0].address)
         self.running: Lanes | None = None
@@ -216,10 +218,19 @@ class Run(BaseStateCallback):
         if hardware and not self.options.dry:
             self.store.save_hardware(host.name, hardware)
         self.found.find(host.name, "preflight", findings)
+        self._refuse_second_names(host, str(hardware["machine"]) if hardware else "")
         self._note_machine(host, hardware)
         if host.name in self.errors:
             self.leave_out(host, self.errors[host.name])
         return host.name not in self.errors
+
+    def _refuse_second_names(self, host: Host, machine: str) -> None:
+        """Leave out the targets that are the same machine as this one, and this one with them."""
+        for name, finding in self.machines.saw(host.name, machine).items():
+            was_fit = name not in self.errors
+            self.found.find(name, "preflight", [finding])
+            if was_fit and name != host.name:
+                self.leave_out(host.inventory.get_host(name), self.errors[name])
 
     def learn(self, host: Host, ids: Iterable[str]) -> None:
         """Take over what others have deployed to a target: the records of these that we lack.
@@ -231,6 +242,9 @@ class Run(BaseStateCallback):
             got, problems = self.ownership.learn(_itself(host), ids, keep)
         except OSError as error:
             got, problems = [], [f"{host.name} did not hand out its records: {error}"]
+        if former := self.ownership.former_name(host.name):
+            problems = [*problems, f"{host.name} is the machine that was {former}: what is ours"
+                        " there stays ours"]  # fmt: skip
         for problem in problems:
             if problem not in self._told:
                 self._told.add(problem)
@@ -238,12 +252,21 @@ class Run(BaseStateCallback):
         if got and keep:
             console.say(f"    note: {host.name} told of {_counted(got)} of others: {got[-1]} last")
 
-    def knows_all(self, host: Host, ids: Iterable[str], machine: str) -> bool:
+    def knows_all(
+        self, host: Host, ids: Iterable[str], machine: str, hardware: Mapping[str, Any] | None
+    ) -> bool:
         """Whether the history has these deployments of a target, and is of this machine.
 
-        If not, the target is left out: what is ours there would not be known.
+        If not, the target is left out: what is ours there would not be known, or would not be what
+        was confirmed.
         """
         self.ownership.saw(host.name, machine)
+        self.found.hardware[host.name] = hardware
+        self._refuse_second_names(host, machine)
+        if error := self.errors.get(host.name):
+            console.print_failure(host.name, error)
+            self.leave_out(host, error)
+            return False
         said = {each for each in ids if is_id(each)}
         unknown = sorted(said - {*self.store.effects()} - {*self.store.ids()})
         if unknown:
@@ -252,13 +275,22 @@ class Run(BaseStateCallback):
                 "get them with python -m state sync, which names those that it does not take, and"
                 " run it again"
             )
-        elif self.ownership.is_another(host.name):
-            message = "it is another machine than the one that was deployed to"
-            remedy = "nothing on it is ours, so there is nothing to do; deploy to it to begin anew"
+        elif not self.ownership.is_as_assumed(host.name, self.assumed_machine(host.name)):
+            message = "it is another machine than the one that was deployed to by this name"
+            remedy = (
+                "nothing of that one is removed here; deploy to it, which learns what is ours on"
+                " this one, and run it again"
+            )
         else:
             return True
         self.leave_out(host, Error(stage="prepare", message=message, remedy=remedy))
         return False
+
+    def assumed_machine(self, target: str) -> str:
+        """The machine that a target is, as far as it is known before there is a connection."""
+        return assumed_machine(
+            self.store, self.configuration.targets[target], self.configuration.targets
+        )
 
     def _note_machine(self, host: Host, hardware: Mapping[str, Any] | None) -> None:
         self.found.note_machine(
@@ -284,6 +316,9 @@ class Run(BaseStateCallback):
         verify: Verify | None = None,
     ) -> None:
         """Take what deploy.py declared for one target; ``verify`` proves that it works."""
+        if host.name in self.errors:
+            # Another target has turned out to be the same machine meanwhile.
+            return
         lane = Lane(_itself(host), role, steps)
         self.lanes.append(lane)
         self.breaths.declared(_itself(host), steps)

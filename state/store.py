@@ -9,7 +9,7 @@ from socket import gethostname
 from typing import Any
 
 from state.ids import next_id, past
-from state.owned import Effects, Made, Owned, add_up, effects
+from state.owned import Effects, Made, Owned, add_up, concerning, effects
 from state.processes import runs
 from state.pruning import read_pruned, sign_pruned
 from state.reading import Head, Part, Unreadable, extract, parse
@@ -229,15 +229,11 @@ class Store:
     def owned(self, target: str, until: str | None = None, machine: str = "") -> list[Owned]:
         """What is ours on a target, in the order of its creation: now, or after one deployment.
 
-        ``machine``: the one that it is now, where that is known; another's are not ours.
+        ``machine``: the one that it is now, where that is known. What was done to it by another
+        name counts; what was done to another machine by this name does not.
         """
-        told = self.effects().items()
-        chosen = (
-            (key, each[target])
-            for key, each in told
-            if target in each and (until is None or key <= until)
-        )
-        return add_up(chosen, machine)
+        told = [(key, each) for key, each in self.effects().items() if not until or key <= until]
+        return add_up(concerning(told, target, machine))
 
     def close_left_open(self, hostname: str) -> list[str]:
         """Close as interrupted what a crash left open on this computer; returns their ids.

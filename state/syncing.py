@@ -6,10 +6,20 @@ from dataclasses import dataclass, field
 
 from pyinfra.api import Host
 
+from facts.hardware import Machine
 from facts.records import FOLDER, SUFFIX
-from state.copies import MAX_PACKED_BYTES, MAX_UNPACKED_BYTES, get_copies, list_copies, put_copies
+from state.connection import run_command
+from state.copies import (
+    LIMIT_S,
+    MAX_PACKED_BYTES,
+    MAX_UNPACKED_BYTES,
+    get_copies,
+    list_copies,
+    put_copies,
+)
 from state.ids import is_id
 from state.reading import Unreadable, parse
+from state.record import Record
 from state.signing import unsigned
 from state.store import Store
 from state.writing import write_atomically
@@ -140,10 +150,17 @@ def _refusal(store: Store, host: Host, name: str, content: bytes | None) -> str:
         return f"{copy}: {error.found}; {error.remedy}"
     if record.deployment_id != name:
         return f"the copy {name} on {host.name} is of {record.deployment_id}: it is left alone"
-    if host.name not in record.targets:
+    if host.name not in record.targets and not _is_about_machine(host, record):
         concerned = ", ".join(record.targets) or "no target"
         return f"{copy} is about {concerned}, not about {host.name}: it is left alone"
     return ""
+
+
+def _is_about_machine(host: Host, record: Record) -> bool:
+    """Tell whether a record is about the machine of a host, by another name that it had."""
+    _, output = run_command(host, Machine().command(), "", LIMIT_S)
+    machines = {str((each.hardware or {}).get("machine", "")) for each in record.targets.values()}
+    return bool({*output.stdout_lines} & machines - {""})
 
 
 def _compare(store: Store, host: Host, has: Mapping[str, str]) -> tuple[set[str], list[str]]:

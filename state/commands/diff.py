@@ -18,7 +18,7 @@ from state.commands import terminal
 from state.commands.terminal import say
 from state.comparing import Change, by_target
 from state.naming import read
-from state.owned import Owned, add_up
+from state.owned import Owned, add_up, concerning, last_machine, present_names
 from state.record import Record
 from state.store import Store
 
@@ -108,13 +108,12 @@ def _hardware(record: Record) -> dict[str, dict[str, Any]]:
 
 
 def _resources(store: Store, old: str, new: str) -> dict[str, _Resources]:
-    told = store.effects()
+    told = list(store.effects().items())
     found = {}
-    for target in dict.fromkeys(name for each in told.values() for name in each):
+    for target in present_names(told):
+        machine = last_machine(told, target)
         before, after = (
-            add_up(
-                (key, each[target]) for key, each in told.items() if target in each and key <= at
-            )
+            add_up(concerning([each for each in told if each[0] <= at], target, machine))
             for at in (old, new)
         )
         keys = [{(each.kind, each.name) for each in owned} for owned in (before, after)]

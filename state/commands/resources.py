@@ -12,7 +12,7 @@ from dataclasses import asdict
 
 from state.commands import terminal, words
 from state.commands.terminal import say
-from state.owned import Owned, add_up
+from state.owned import Owned, add_up, concerning, present_names
 from state.refusing import Refusal
 from state.store import Store
 
@@ -28,19 +28,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(chosen: argparse.Namespace, store: Store) -> int:
     """Print what is ours. Raises Refusal for a target that nothing is known of."""
-    told = store.effects()
-    known = dict.fromkeys(name for each in told.values() for name in each)
+    history = list(store.effects().items())
+    known = dict.fromkeys(name for _, each in history for name in each)
     if chosen.target is not None and chosen.target not in known:
         raise Refusal(
             f"nothing that is ours on a target {chosen.target}",
             f"one of: {', '.join(known)}" if known else "a deployment that created something",
             "name one of these, or none for all" if known else "deploy first",
         )
-    names = [chosen.target] if chosen.target is not None else list(known)
-    found = {
-        name: add_up((key, each[name]) for key, each in told.items() if name in each)
-        for name in names
-    }
+    names = [chosen.target] if chosen.target is not None else present_names(history)
+    found = {name: add_up(concerning(history, name)) for name in names}
     if chosen.json:
         targets = {name: [_data(each) for each in owned] for name, owned in found.items()}
         terminal.document({"targets": targets})

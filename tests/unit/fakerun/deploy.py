@@ -1,7 +1,8 @@
 """What deploy.py does, with stacks of two small components.
 
 FAKE_UNFIT and FAKE_BROKEN: the end of the names of targets that are unfit, or have a mistake.
-FAKE_CRASH: set, an error holds a secret.
+FAKE_CRASH: set, an error holds a secret. FAKE_MACHINE: which machine all targets are; otherwise
+each is one of its own.
 """
 
 import os
@@ -27,8 +28,11 @@ def prepare(target: Target) -> None:
         raise KeyError("a mistake in a component")
     if "FAKE_CRASH" in os.environ:
         raise KeyError(f"a mistake that tells {run.secrets['GUEST_PASSWORD'].reveal()}")
-    if run.checked(host, hardware(), findings):
-        site = Site(target, hardware(), run.targets, run.taking_part(host.state), [22], run.secrets)
+    machine = os.environ.get("FAKE_MACHINE", f"machine of {host.name}")
+    found = hardware(machine=machine)
+    run.owned(host.name, machine)
+    if run.checked(host, found, findings):
+        site = Site(target, found, run.targets, run.taking_part(host.state), [22], run.secrets)
         run.plan(
             host,
             target.role,
