@@ -9,13 +9,17 @@ import time
 from pyinfra import host
 
 from configs import Target
+from configs.given import adopted_in
 from configs.versions import load_versions
 from facts.hardware import Hardware
 from facts.health import Health
 from state.run import current
 from tasks.availability import check_packages
 from tasks.component import Site, declare
+from tasks.conflicts import find_conflicts
 from tasks.laravel.preflight import check_names
+from tasks.mariadb.preflight import check_mariadb
+from tasks.nginx.preflight import check_sites
 from tasks.preflight import check
 from tasks.prometheus.preflight import check_step_back
 from tasks.redis.preflight import check_redis
@@ -33,19 +37,22 @@ def prepare(target: Target) -> None:
     hardware, health = host.get_fact(Hardware), host.get_fact(Health)
     findings = check(target, hardware, health, (run.connected[host.name], time.time()))
     stacks = run.selection.of(STACKS)
-    site = None
+    site, steps = None, []
     if hardware:
         in_this_run = run.taking_part(host.state)
         ports = health["ssh_ports"]
         owned = run.owned(target.name, hardware["machine"])
+        run.learn(host, health["records"])
         site = Site(target, hardware, run.targets, in_this_run, ports, run.secrets, owned)
         stack = stacks[target.role]
         findings += check_packages(site, stack, health, load_versions(), dry=run.options.dry)
         findings += check_step_back(target)
         findings += check_names(target, owned) + check_redis(target, health, owned)
+        findings += check_sites(owned) + check_mariadb(target, owned)
+        if all(each.warning for each in findings):
+            steps = declare(stacks, site)
+            findings += find_conflicts(steps, owned, adopted_in(run.options.data))
     if run.checked(host, hardware, findings) and site:
-        run.learn(host, health["records"])
-        steps = declare(stacks, site)
         if run.selection.whole:
             left = leftovers(run.owned_resources(target.name), steps, order_of(target.role))
             steps += remove_leftovers(left, site, [step.component for step in steps])

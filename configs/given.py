@@ -10,6 +10,7 @@ DEPLOY, ROLLBACK, TEARDOWN, VERIFY = "deploy.py", "rollback.py", "teardown.py", 
 _RECORDED = (DEPLOY, ROLLBACK, TEARDOWN)
 # name → the files that know it
 NAMES: Mapping[str, Sequence[str]] = {
+    "adopt": (DEPLOY,),
     "app": (ROLLBACK,),
     "detailed_exitcode": _RECORDED,
     "from": (DEPLOY,),
@@ -23,6 +24,8 @@ NAMES: Mapping[str, Sequence[str]] = {
     "skip": (DEPLOY,),
     "yes_teardown": (TEARDOWN,),
 }
+# The kinds of things that may be handed over to a deploy, as records call them.
+ADOPTABLE = ("artifacts", "database_users", "databases", "services")
 LONGEST_MESSAGE = 200
 LONGEST_WAIT_S = 24 * 3600
 DEEPEST = 100
@@ -39,6 +42,12 @@ def names_in(data: Mapping[str, str], name: str) -> list[str]:
     return [each for text in data.get(name, "").split(",") if (each := text.strip())]
 
 
+def adopted_in(data: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What is handed over to the deploy although it exists: kind and name of each."""
+    pairs = (each.partition("/") for each in names_in(data, "adopt"))
+    return [(kind, name) for kind, _, name in pairs]
+
+
 def problems_of(given: Sequence[str], files: Sequence[str]) -> list[Problem]:
     """All that is wrong with what is given by ``--data``, but for the settings in it.
 
@@ -52,6 +61,7 @@ def problems_of(given: Sequence[str], files: Sequence[str]) -> list[Problem]:
         *_wrong_wait(data),
         *_wrong_switches(data),
         *_empty(data),
+        *_not_adoptable(data),
     ]
 
 
@@ -102,6 +112,14 @@ def _wrong_switches(data: Mapping[str, str]) -> Iterator[Problem]:
     for name in ("detailed_exitcode", "purge"):
         if data.get(name, "false").lower() not in _YES:
             yield Problem("--data", name, f'"{data[name]}"', "true or false", "correct it")
+
+
+def _not_adoptable(data: Mapping[str, str]) -> Iterator[Problem]:
+    for kind, name in adopted_in(data):
+        if kind not in ADOPTABLE or not name:
+            expected = f"KIND/NAME, where KIND is one of {', '.join(ADOPTABLE)}"
+            remedy = "write it as the preflight names it"
+            yield Problem("--data", "adopt", f'"{kind}/{name}"', expected, remedy)
 
 
 def _empty(data: Mapping[str, str]) -> Iterator[Problem]:

@@ -58,3 +58,27 @@ class Login(FactBase[bool]):
 
     def process(self, output: list[str]) -> bool:
         return output == ["yes"]
+
+
+class DatabaseServer(FactBase[list[str]]):
+    """A MariaDB that has data: ``stopped``, ``refused/WHY`` where root does not get in, or what
+    it serves: ``listens/ADDRESS`` and ``database/NAME``, without those of its own.
+
+    Empty where there is none.
+    """
+
+    default = list
+
+    def command(self) -> str:
+        return (
+            "if [ -x /usr/sbin/mariadbd ] && [ -d /var/lib/mysql/mysql ]; then"
+            " if systemctl -q is-active mariadb; then"
+            " o=$(mariadb -NBe \"select concat('listens/', ifnull(@@bind_address, '*')) union"
+            " select concat('database/', schema_name) from information_schema.schemata where"
+            " schema_name not in ('information_schema', 'mysql', 'performance_schema', 'sys')\""
+            " 2>&1) && printf '%s\\n' \"$o\" || printf 'refused/%s\\n' \"$o\" | head -n 1;"
+            " else echo stopped; fi; fi"
+        )
+
+    def process(self, output: list[str]) -> list[str]:
+        return output

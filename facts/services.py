@@ -1,6 +1,7 @@
 """What a systemd service runs, and with what it was started."""
 
 import shlex
+from collections.abc import Sequence
 from typing import TypedDict
 from urllib.parse import urlsplit
 
@@ -145,6 +146,21 @@ class UnitsWith(FactBase[list[str]]):
             "cd /etc/systemd/system && for unit in *.service *.timer *.socket *.slice; do first=;",
             'read -r first 2>/dev/null < "$unit"; [ "$first" !=', QuoteString(mark),
             '] || echo "$unit"; done; true',
+        )  # fmt: skip
+
+    def process(self, output: list[str]) -> list[str]:
+        return output
+
+
+class ActiveUnits(FactBase[list[str]]):
+    """Which of ``units`` are active now."""
+
+    default = list
+
+    def command(self, units: Sequence[str]) -> StringCommand:
+        return StringCommand(
+            "for u in", *map(QuoteString, units),
+            '; do ! systemctl -q is-active "$u" || echo "$u"; done',
         )  # fmt: skip
 
     def process(self, output: list[str]) -> list[str]:

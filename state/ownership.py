@@ -70,7 +70,7 @@ class Ownership:
             # Nobody knows what was taken away on purpose.
             return [], [f"{self.store.folder / 'pruned.json'}: {error.found}; {error.remedy}"]
         got, problems = get_missing(self.store, host, ids, pruned, keep)
-        if got and keep:
+        if got:
             self._owned.clear()
             self._keys.clear()
         return got, problems

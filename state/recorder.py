@@ -5,7 +5,7 @@ written a moment later, for many steps at once.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import gevent
 from pydantic import ValidationError
@@ -52,12 +52,14 @@ class Recorder(Observer):
         store: Store,
         links: Links,
         owned: Callable[[str], Sequence[Owned]] | None = None,
+        adopted: Collection[tuple[str, str]] = (),
     ) -> None:
         self.state = state
         self.links = links
         self.record = record
         self.store = store
         self.owned = owned or store.owned
+        self.adopted = adopted
         self.owners: dict[str, dict[tuple[str, str], set[str]]] = {}
         self.stood_before: dict[str, set[tuple[str, str]]] = {}
         self.started = time.monotonic()
@@ -136,7 +138,7 @@ class Recorder(Observer):
             else []
         )
         self.owners[lane.host.name] = owners
-        self.stood_before[lane.host.name] = set(found)
+        self.stood_before[lane.host.name] = {*found} - {*self.adopted}
         self._save()
 
     def lane_ended(self, lane: Lane, completed: bool) -> None:

@@ -14,6 +14,7 @@ from pyinfra.api.state import MAX_PARALLEL, BaseStateCallback
 
 from configs import Configuration, ConfigurationError, Target
 from configs.findings import Finding
+from configs.given import adopted_in
 from configs.secrets import Secret
 from state import console, proposing, sudo
 from state.breaths import Breaths
@@ -483,7 +484,8 @@ class Run(BaseStateCallback):
             self.store.newest(),
             targets_of(self.configuration, self.taking_part(state), self.found),
         )
-        recorder = Recorder(state, record, self.store, links, self.owned_resources)
+        adopted = adopted_in(self.options.data)
+        recorder = Recorder(state, record, self.store, links, self.owned_resources, adopted)
         self.ownership.noted = recorder.owners
         recorder.may_wait = self.breaths.attached
         self.breaths.before_change = recorder.settle

@@ -44,6 +44,8 @@ class Store:
         # Why there is no key, for whoever looks at records that nobody could verify.
         self.without_key = ""
         self.scrubber = scrubber or Scrubber({})
+        # What a dry run has learnt from targets: it writes no record.
+        self.unwritten: dict[str, dict[str, Effects]] = {}
         self.history = folder / "history"
         self.hardware = folder / "hardware"
 
@@ -221,6 +223,7 @@ class Store:
             found = {key: each.targets for key, each in pruned.records.items()}
         except Unreadable:
             found = {}
+        found |= self.unwritten
         for deployment_id in self.ids():
             if made := self._trusted(Made, deployment_id):
                 found[deployment_id] = effects(made)

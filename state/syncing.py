@@ -18,6 +18,7 @@ from state.copies import (
     put_copies,
 )
 from state.ids import is_id
+from state.owned import effects
 from state.reading import Unreadable, parse
 from state.record import Record
 from state.signing import unsigned
@@ -82,7 +83,7 @@ def get_missing(
     Nothing of any other is read. Raises OSError where the target does not answer.
 
     + has: the ids of those that it has, as it says
-    + keep: whether to write them into the history
+    + keep: whether to write them into the history; otherwise what they tell counts in this run
     """
     got, problems = [], []
     said = {*has}
@@ -93,7 +94,8 @@ def get_missing(
             f"{host.name} has copies whose names are no deployment's: {shown}{more}; they are left"
             f" alone; find out who put them into {FOLDER} there"
         )
-    missing = sorted({each for each in said if is_id(each)} - {*store.ids()} - {*pruned})
+    here = {*store.ids(), *store.unwritten}
+    missing = sorted({each for each in said if is_id(each)} - here - {*pruned})
     unsigned_ones = []
     for name, content in get_copies(host, missing):
         if content and store.judge(content) == "unsigned":
@@ -103,6 +105,8 @@ def get_missing(
         elif content:
             if keep:
                 write_atomically(store.path_of(name), content.decode())
+            else:
+                store.unwritten[name] = effects(parse(content))
             got.append(name)
     if unsigned_ones:
         problems.append(_not_signed(host, unsigned_ones))

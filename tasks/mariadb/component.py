@@ -7,6 +7,7 @@ from tasks.sandbox import Checker, Sandbox
 
 # Its other messages go to the journal.
 LOGS = "/var/log/mysql"
+CONFIG = "/etc/mysql/mariadb.conf.d/60-chom.cnf"
 SLOW_LOG = f"{LOGS}/mariadb-slow.log"
 SANDBOX = Sandbox(
     writes=("/run", "/var/lib/mysql", LOGS),
@@ -22,7 +23,7 @@ def mariadb(site: Site) -> None:
     # Who reads logs may read what is made there, also after a rotation.
     directory(LOGS, owner="mysql", group="adm", mode="2750")
     config = file(
-        "/etc/mysql/mariadb.conf.d/60-chom.cnf",
+        CONFIG,
         "chom.cnf.j2",
         check=Checker("mariadbd --help --verbose", SANDBOX, "mysql"),
         slow_log=SLOW_LOG,

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Sequence
 from hashlib import sha1
-from typing import cast
 
 from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
@@ -49,24 +48,33 @@ def secure_server(is_ours: Callable[[], bool]) -> Commands:
 
     + is_ours: whether a deploy brought this MariaDB; one that was there before is left as it is
     """
-    found = host.get_fact(Databases)
-    statements = []
+    served: list[str] = host.get_fact(Databases)
+    found = strangers(served)
+    if found and is_ours():
+        for _, verb, what in found:
+            tell(verb, what)
+        lines = [*(statement for statement, _, _ in found), "flush privileges;", ""]
+        yield StringCommand("mariadb", _stdin="\n".join(lines))
+
+
+def strangers(found: Sequence[str]) -> list[tuple[str, Verb, str]]:
+    """What lets strangers in, of the fact ``Databases``.
+
+    Each with the statement that ends it, and as a plan tells that.
+    """
+    items: list[tuple[str, Verb, str]] = []
     for item in found:
         kind, _, name = item.partition("/")
         if kind in _STRANGERS:
             user = f"{_STRANGERS[kind]}@{sql(name)}"
-            statements.append((f"drop user {user};", "remove", f"database user {user}"))
+            items.append((f"drop user {user};", "remove", f"database user {user}"))
         elif kind == "open":
             statement = f"delete from mysql.db where user = '' and db = {sql(name)};"
-            statements.append((statement, "remove", f"rights of every user on databases {name}"))
+            items.append((statement, "remove", f"rights of every user on databases {name}"))
         elif item == "root_password":
             statement = "alter user 'root'@'localhost' identified via unix_socket;"
-            statements.append((statement, "change", "database user root: by its socket alone"))
-    if statements and is_ours():
-        for _, verb, what in statements:
-            tell(cast(Verb, verb), what)
-        lines = [*(statement for statement, _, _ in statements), "flush privileges;", ""]
-        yield StringCommand("mariadb", _stdin="\n".join(lines))
+            items.append((statement, "change", "database user root: by its socket alone"))
+    return items
 
 
 @operation()

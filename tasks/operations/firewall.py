@@ -41,7 +41,9 @@ def add_rule(rule: str) -> Commands:
     ufw = host.get_fact(Firewall)
     wanted = rule_tuples(rule, ufw["ipv6"])
     lacking = [each for each in wanted if not is_admitted(each, ufw["rules"])]
-    if denied := [command for each in lacking for command in denied_by(each, ufw["rules"])]:
+    denied = [command for each in lacking for command in denied_by(each, ufw["rules"])]
+    # The preflight refuses it before; a plan is made for that.
+    if denied and state.is_executing:
         raise OperationError(f"ufw denies what {rule} is to admit; run: {'; '.join(denied)}")
     if lacking:
         yield StringCommand(f"{rule if lacking == wanted else _command(lacking[0])} >/dev/null")

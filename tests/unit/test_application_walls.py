@@ -31,6 +31,7 @@ targets:
   web: {role: vpsmanager, address: 10.9.0.21, settings: {apps: {shop: {}}}}
 """
 OURS = "user/shop /var/www/shop /usr/sbin/nologin 995"
+LAYOUT = [f"path//var/www/shop{each}" for each in ("", "/releases", "/shared")]
 ME = pwd.getpwuid(os.getuid()).pw_name
 
 
@@ -52,6 +53,9 @@ def found(
         (["user/_shop /home/x /bin/sh 1002"], "an account _shop (uid 1002"),
         (["group/shop"], "a group shop"),
         (["path//var/www/shop"], "a folder /var/www/shop"),
+        # Another tool, with an account as ours.
+        ([OURS, *LAYOUT], "a folder /var/www/shop/releases"),
+        ([OURS, LAYOUT[0], LAYOUT[2]], "a folder /var/www/shop/shared"),
     ],
 )
 def test_a_name_that_belongs_to_somebody_is_refused(
@@ -62,7 +66,15 @@ def test_a_name_that_belongs_to_somebody_is_refused(
     assert not finding.warning and "another name under `apps:`" in finding.remedy
 
 
-@pytest.mark.parametrize("taken", [[], [OURS], [OURS, "group/shop", "path//var/www/shop"]])
+@pytest.mark.parametrize(
+    "taken",
+    [
+        [],
+        [OURS],
+        [OURS, "group/shop", "path//var/www/shop"],
+        [OURS, *LAYOUT, "path//var/www/shop/releases.jsonl"],
+    ],
+)
 def test_a_name_that_is_free_or_ours_is_not(tmp_path: Path, taken: list[str]) -> None:
     assert found(tmp_path, taken) == []
 

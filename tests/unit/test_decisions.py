@@ -257,6 +257,7 @@ BOTH_LIMITED = [f"limit {V4} in", f"limit {V6} in"]
 def added(rules: list[str], rule: str = "ufw allow 22/tcp", **changes: Any) -> list[str]:
     """The commands by which ufw gets a rule beside those that it has."""
     state = fake_state(["a"])
+    state.is_executing = True
     host = state.inventory.get_host("@fake/a")
     found = ufw(rules=rules, **changes)
     with (

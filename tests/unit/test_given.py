@@ -15,6 +15,7 @@ from configs.given import is_yes, names_in, problems_of
         (["only=redis", "purge=yes", "yes_teardown=web"], "teardown.py"),
         (["app=shop", "release=20261124-042147-75c0938", "lock_wait=30"], "rollback.py"),
         (["junit=j.xml"], "verify.py"),
+        (["adopt=databases/shop, artifacts//opt/prometheus"], "deploy.py"),
     ],
 )
 def test_what_is_known_is_taken(given: list[str], file: str) -> None:
@@ -26,6 +27,9 @@ def test_what_is_known_is_taken(given: list[str], file: str) -> None:
     [
         ("onyl=grafana", "deploy.py", "onyl", "did you mean only?"),
         ("zzz=1", "deploy.py", "zzz", "leave it out"),
+        ("adopt=shop", "deploy.py", "adopt", "write it as the preflight names it"),
+        ("adopt=users/shop", "deploy.py", "adopt", "write it as the preflight names it"),
+        ("adopt=databases/shop", "teardown.py", "adopt", "leave it out"),
         ("purge=true", "deploy.py", "purge", "leave it out"),
         ("skip=redis", "teardown.py", "skip", "leave it out"),
         ("only", "deploy.py", "only", "write --data only=VALUE"),

@@ -63,6 +63,16 @@ def test_of_a_file_that_stood_there_the_original_is_ours(fake: FakeRun) -> None:
     assert ("originals", "/etc/ground") in owned(fake)
 
 
+def test_what_was_handed_over_is_ours_from_then_on(fake: FakeRun) -> None:
+    there = {"artifacts=%s": ["artifacts=/house/cellar"]}
+    cellar = ("artifacts", "/house/cellar")
+    assert fake("-y", responses=there, FAKE_CELLAR="deep").returncode == 0
+    assert cellar not in owned(fake)
+    adopt = ("--data", "adopt=artifacts//house/cellar")
+    assert fake("-y", *adopt, responses=there, FAKE_CELLAR="deep").returncode == 0
+    assert cellar in created(fake.records[-1], "house") and cellar in owned(fake)
+
+
 def test_a_killed_run_has_listed_what_it_was_about_to_create(fake: FakeRun) -> None:
     process = fake.start("-y", "--limit", "vpsmanager", delays={"vpsmanager": 2})
     fake.wait_for_record("/etc/ground")

@@ -1,6 +1,7 @@
 """A deployment of one application: a new release goes live, or everything stays as it was."""
 
 import hashlib
+import re
 import shutil
 import sys
 from contextlib import suppress
@@ -13,6 +14,8 @@ from .app import App
 from .commands import Failed
 from .history import History
 
+# Time and revision, as `deploy` names a release.
+_NAME = re.compile(r"\d{8}-\d{6}-\w{1,7}")
 # How a release lies on the disk: where that changes, each application gets a new one.
 LAYOUT = 2
 
@@ -193,7 +196,9 @@ def _seal_earlier(app: App) -> None:
 
 
 def _folders(app: App) -> list[Path]:
-    return sorted(app.releases.iterdir()) if app.releases.is_dir() else []
+    """The releases that this program made, oldest first; what somebody else put there stays."""
+    there = app.releases.iterdir() if app.releases.is_dir() else ()
+    return sorted(folder for folder in there if _NAME.fullmatch(folder.name))
 
 
 def _remove(app: App, folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Two components for each role; commands that a test can let fail or take long.
 
-FAKE_RELEASES: set, there is a third one, of operations that fail alone, with a report.
+FAKE_CELLAR: set, the house has a cellar. FAKE_RELEASES: set, there is a third one, of operations
+that fail alone, with a report.
 """
 
 import os
@@ -29,6 +30,8 @@ GUEST = Needed("GUEST_PASSWORD", "what a guest says at the door")
 def house(site: Site) -> None:
     """Its second operation is another on each role."""
     _say("walls", ("directories", "/house"))
+    if "FAKE_CELLAR" in os.environ:
+        _say("cellar", ("artifacts", "/house/cellar"))
     _say(f"roof-of-{site.target.role}", ("files", "/house/roof"))
 
 
