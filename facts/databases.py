@@ -64,21 +64,22 @@ class DatabaseServer(FactBase[list[str]]):
     """A MariaDB that has data: ``stopped``, ``refused/WHY`` where root does not get in, or what
     it serves: ``listens/ADDRESS`` and ``database/NAME``, without those of its own.
 
-    Empty where there is none.
+    ``set_up``: it has the ``config`` file of ours. Empty where there is none.
     """
 
     default = list
 
-    def command(self) -> str:
-        return (
+    def command(self, config: str) -> StringCommand:
+        return StringCommand(
+            "[ ! -e", QuoteString(config), "] || echo set_up;",
             "if [ -x /usr/sbin/mariadbd ] && [ -d /var/lib/mysql/mysql ]; then"
             " if systemctl -q is-active mariadb; then"
             " o=$(mariadb -NBe \"select concat('listens/', ifnull(@@bind_address, '*')) union"
             " select concat('database/', schema_name) from information_schema.schemata where"
             " schema_name not in ('information_schema', 'mysql', 'performance_schema', 'sys')\""
             " 2>&1) && printf '%s\\n' \"$o\" || printf 'refused/%s\\n' \"$o\" | head -n 1;"
-            " else echo stopped; fi; fi"
-        )
+            " else echo stopped; fi; fi",
+        )  # fmt: skip
 
     def process(self, output: list[str]) -> list[str]:
         return output

@@ -9,6 +9,7 @@ from facts.existing import Existing
 from facts.firewall import ENABLE, Firewall, denied_by, is_admitted, rule_tuples
 from facts.services import ActiveUnits
 from tasks.component import Step
+from tasks.resources import database_login
 
 # Kind → what such a thing is called, and how it is got out of the way.
 KINDS = {
@@ -54,24 +55,41 @@ def find_conflicts(
 def _is_ours(resource: Resource, owned: Container[Resource]) -> bool:
     kind, name = resource
     if kind == "artifacts":
-        return any((each, name) in owned for each in _PATHS)
-    if kind == "services":
-        # One that was there before was given a drop-in when it became part of the platform.
-        return resource in owned or ("files", f"/etc/systemd/system/{name}.d/chom.conf") in owned
-    if kind == "database_users":
-        return resource in owned or ("databases", name) in owned
-    return resource in owned
+        # Those of an application are checked with its name (tasks/laravel/preflight.py).
+        is_of_an_app = name.startswith(("/var/www/", "/var/cache/chom/"))
+        return is_of_an_app or any((each, name) in owned for each in _PATHS)
+    return resource in owned or (kind == "services" and ("files", _mark(*resource)) in owned)
+
+
+def _mark(kind: str, name: str) -> str:
+    """A file that a deploy puts beside such a thing: it is ours, also where no record tells."""
+    match kind:
+        case "artifacts":
+            return f"{name}/.sha256"
+        case "services":
+            return f"/etc/systemd/system/{name}.d/chom.conf"
+        case "database_users":
+            return f"/etc/chom/{name}.cnf"
+        case _:
+            return database_login(name)
 
 
 def _existing(foreign: Sequence[Resource]) -> list[Resource]:
-    """Those that exist; of services those that run."""
+    """Those that exist, without a mark of ours; of services those that run."""
     units = [name for kind, name in foreign if kind == "services" and name not in _SHARED]
     others = [each for each in foreign if each[0] in KINDS and each[0] != "services"]
     # The user of a database has its name.
-    others += [("database_users", name) for kind, name in foreign if kind == "databases"]
-    found: list[Resource] = host.get_fact(Existing, resources=others) if others else []
+    users = {("database_users", name): database_login(name)
+             for kind, name in foreign if kind == "databases"}  # fmt: skip
+    marks = {each: _mark(*each) for each in [*others, *(("services", unit) for unit in units)]}
+    marks |= users
+    if not marks:
+        return []
+    asked = [*others, *users, *(("data", path) for path in marks.values())]
+    found: list[Resource] = host.get_fact(Existing, resources=list(dict.fromkeys(asked)))
     active: list[str] = host.get_fact(ActiveUnits, units=units) if units else []
-    return [*(each for each in others if each in found), *(("services", name) for name in active)]
+    there = {*found, *(("services", name) for name in active)}
+    return [each for each, mark in marks.items() if each in there and ("data", mark) not in there]
 
 
 def _refused(kind: str, name: str) -> Finding:

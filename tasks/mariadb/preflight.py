@@ -23,8 +23,9 @@ def check_mariadb(target: Target, owned: Container[tuple[str, str]]) -> list[Fin
     if target.role != "vpsmanager":
         return []
     is_ours = ("packages", "mariadb-server") in owned
-    is_set_up = is_ours or ("files", CONFIG) in owned
-    found: list[str] = host.get_fact(DatabaseServer)
+    said: list[str] = host.get_fact(DatabaseServer, config=CONFIG)
+    is_set_up = is_ours or "set_up" in said or ("files", CONFIG) in owned
+    found = [each for each in said if each != "set_up"]
     if "stopped" in found:
         return [] if is_set_up else [_stopped()]
     values = [each.partition("/") for each in found]

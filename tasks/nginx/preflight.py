@@ -19,12 +19,10 @@ def check_sites(owned: Container[tuple[str, str]]) -> list[Finding]:
     Once the configuration is ours, whoever puts a site into sites-enabled has it served; only the
     name of Debian's example is not free.
     """
-    is_ours = ("files", CONFIG) in owned or ("originals", CONFIG) in owned
-    found = [
-        path
-        for path in host.get_fact(Sites)
-        if ("files", path) not in owned and (not is_ours or path == f"{ENABLED}/default")
-    ]
+    there: list[str] = host.get_fact(Sites)
+    is_ours = "ours" in there or ("files", CONFIG) in owned or ("originals", CONFIG) in owned
+    sites = [path for path in there if path != "ours" and ("files", path) not in owned]
+    found = [path for path in sites if not is_ours or path == f"{ENABLED}/default"]
     if not found:
         return []
     return [

@@ -88,7 +88,7 @@ def test_all_of_them_are_named() -> None:
         "active": [UNIT[1]],
     }
     found = conflicts([SHOP, UNIT], **there)
-    checks = ["database shop", "database user shop", f"service {UNIT[1]}"]
+    checks = ["database shop", f"service {UNIT[1]}", "database user shop"]
     assert [each.check for each in found] == checks
 
 
@@ -108,6 +108,26 @@ def test_what_is_ours_is_not_even_asked_for(
 ) -> None:
     there = ["databases=shop", "database_users=shop", "artifacts=/opt/x"]
     assert conflicts([declared], exist=there, active=[UNIT[1]], owned=owned) == []
+
+
+@pytest.mark.parametrize(
+    ("declared", "exist"),
+    [
+        (SHOP, ["databases=shop", "database_users=shop", "data=/etc/chom/mariadb/shop.cnf"]),
+        (UNIT, [f"data=/etc/systemd/system/{UNIT[1]}.d/chom.conf"]),
+        (("artifacts", "/opt/x"), ["artifacts=/opt/x", "data=/opt/x/.sha256"]),
+        (("database_users", "reader"), ["database_users=reader", "data=/etc/chom/reader.cnf"]),
+    ],
+)
+def test_what_an_earlier_deploy_made_is_ours_also_without_its_record(
+    declared: tuple[str, str], exist: list[str]
+) -> None:
+    assert conflicts([declared], exist=exist, active=[UNIT[1]]) == []
+
+
+def test_folders_of_applications_are_checked_with_their_names() -> None:
+    base = ("artifacts", "/var/www/shop/releases")
+    assert conflicts([base], exist=[f"{base[0]}={base[1]}"]) == []
 
 
 def test_what_is_handed_over_is_not_refused() -> None:
@@ -161,6 +181,13 @@ def test_files_that_open_a_port_are_sites(tmp_path: Path) -> None:
     assert sites(tmp_path, files) == ["conf.d/my blog.conf", "sites-enabled/shop"]
 
 
+def test_files_that_begin_as_ours_are_ours(tmp_path: Path) -> None:
+    own = "# written by chom; changes are overwritten\n"
+    files = {"nginx.conf": own, "sites-enabled/apps.conf": own + SITE.format("80"),
+             "sites-enabled/blog": SITE.format("80")}  # fmt: skip
+    assert sites(tmp_path, files) == ["ours", "sites-enabled/blog"]
+
+
 def test_a_site_in_the_main_configuration_is_one(tmp_path: Path) -> None:
     assert sites(tmp_path, {"nginx.conf": f"http {{ {SITE.format('80')} }}"}) == ["nginx.conf"]
 
@@ -202,6 +229,11 @@ def test_sites_of_somebody_else_are_refused(
     (finding,) = asked(lambda: check_sites(owned), {"/etc/nginx": [BLOG, DEFAULT]})
     assert finding.found == f"sites that no deploy made: {', '.join(refused)}"
     assert not finding.warning and "move them to another server" in finding.remedy
+
+
+def test_once_ours_is_there_others_may_stay_in_sites_enabled() -> None:
+    blog = "/etc/nginx/sites-enabled/blog"
+    assert asked(lambda: check_sites(NOBODY), {"/etc/nginx": ["ours", blog]}) == []
 
 
 def test_no_site_of_somebody_else_is_no_problem() -> None:
@@ -266,6 +298,9 @@ def test_one_that_was_there_is_told_with_its_databases_once(server: Target) -> N
     assert finding.warning and "(databases: blog, test)" in finding.found
     assert "stay as they are" in finding.remedy
     assert mariadb(server, SERVES, {SET_UP}) == mariadb(server, SERVES, {PACKAGE}) == []
+    # No record tells of the deploy that set it up.
+    assert mariadb(server, ["set_up", *SERVES]) == mariadb(server, ["set_up", "stopped"]) == []
+    assert mariadb(server, ["set_up"]) == []
 
 
 def test_strangers_of_one_that_is_not_ours_are_told_and_left_alone(server: Target) -> None:
