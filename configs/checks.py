@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from configs.mail import lacks
 from configs.merging import Sources
 from configs.pins import PINNED
 from configs.problems import Problem
+from configs.routes import Route, RouteError, route_of
 from configs.schema import OWN_PAGE, Ssh
 from configs.values import canonical_address, example_network
 
@@ -38,6 +40,7 @@ def cross_check(
         *check.mail(targets),
         *check.https(targets),
         *check.hosting(targets),
+        *check.routes(real),
         *check.keys(real),
         *check.host_keys(real),
     ]
@@ -144,22 +147,36 @@ class _Check:
             if target.role == "vpsmanager":
                 yield from self._hosting(target)
 
+    def routes(self, targets: list[_Seen]) -> Iterator[Problem]:
+        for target in targets:
+            if not target.address or not target.ssh:
+                continue
+            try:
+                route_of(target.address, target.ssh)
+            except RouteError as error:
+                location = ("ssh", "config") if target.ssh.config else ("address",)
+                yield self._trouble(self._origin(target.at(*location)), error.trouble)
+
     def keys(self, targets: list[_Seen]) -> Iterator[Problem]:
         for target in targets:
             location = target.at("ssh", "key")
             if target.ssh is None or self._is_refused(location):
                 continue
-            if trouble := key_trouble(target.ssh):
+            route = _route(target)
+            if trouble := key_trouble(target.ssh, route.agent if route else None):
                 yield self._trouble(self._origin(location), trouble)
 
     def host_keys(self, targets: list[_Seen]) -> Iterator[Problem]:
         places: dict[_Origin, list[tuple[str, Ssh]]] = {}
+        others: dict[_Origin, list[Path]] = {}
         for target in targets:
             origin = self._origin(target.at("ssh", "known_hosts"))
             if origin not in self.refused and target.address and target.ssh:
                 places.setdefault(origin, []).append((target.address, target.ssh))
+                if route := _route(target):
+                    others.setdefault(origin, []).extend(route.known_hosts)
         for origin, group in places.items():
-            if trouble := known_hosts_trouble(group):
+            if trouble := known_hosts_trouble(group, others.get(origin, ())):
                 yield self._trouble(origin, trouble)
 
     def _seen(self, name: str, entry: dict[str, Any]) -> _Seen:
@@ -307,6 +324,14 @@ class _Check:
 
     def _trouble(self, origin: _Origin, trouble: Trouble) -> Problem:
         return Problem(*origin, trouble.found, trouble.expected, trouble.remedy)
+
+
+def _route(target: _Seen) -> Route | None:
+    """The way to a target; None where it is not known, which is told elsewhere."""
+    try:
+        return route_of(target.address, target.ssh) if target.address and target.ssh else None
+    except RouteError:
+        return None
 
 
 def _section(layer: _Layer) -> dict[str, Any]:

@@ -5,11 +5,13 @@ import os
 import re
 import shlex
 import stat
+import struct
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from configs.agent import agent_keys, blob_of
 from configs.problems import shown
 from configs.schema import Ssh
 
@@ -23,8 +25,57 @@ class Trouble:
     remedy: str
 
 
-def key_trouble(ssh: Ssh) -> Trouble | None:
-    """Why SSH would not accept the private key's file, if it would not."""
+def key_trouble(ssh: Ssh, agent: str | None = None) -> Trouble | None:
+    """Why SSH would not accept the private key's file, if it would not.
+
+    + agent: the socket of the agent to ask; None for the one of the environment
+    """
+    trouble = _file_trouble(ssh)
+    return None if trouble and is_held(ssh.key_path, agent) else trouble
+
+
+def is_held(path: Path, agent: str | None) -> bool:
+    """Whether an agent holds the key that a file is, or that the public key beside it belongs to.
+
+    A key that is to be read from a file without a passphrase has no need of an agent.
+    """
+    public = public_key(path)
+    return public is not None and public in agent_keys(agent)
+
+
+def public_key(path: Path) -> bytes | None:
+    """Return the public half of a key file, in SSH's binary form, without any passphrase.
+
+    It is part of OpenSSH's private keys; of others, the `.pub` file beside it has it.
+    """
+    for place in (path, path if path.suffix == ".pub" else Path(f"{path}.pub")):
+        try:
+            content = place.read_bytes()
+        except OSError:
+            continue
+        if found := _public_half(content) or blob_of(content.decode(errors="replace")):
+            return found
+    return None
+
+
+def _public_half(content: bytes) -> bytes | None:
+    body = b"".join(line for line in content.splitlines() if not line.startswith(b"-----"))
+    try:
+        data = base64.b64decode(body, validate=True)
+        magic = b"openssh-key-v1\0"
+        if not data.startswith(magic):
+            return None
+        at = len(magic)
+        for _ in range(3):  # cipher, key derivation and its options
+            at += 4 + int(struct.unpack_from(">I", data, at)[0])
+        (size,) = struct.unpack_from(">I", data, at + 4)
+        public = data[at + 8 : at + 8 + size]
+    except (ValueError, struct.error):
+        return None
+    return public if size and len(public) == size else None
+
+
+def _file_trouble(ssh: Ssh) -> Trouble | None:
     path, written = ssh.key_path, ssh.key
     command = as_typed(written, path)
     try:
@@ -63,9 +114,11 @@ def _unusable(written: str, command: str, content: bytes) -> Trouble | None:
         return Trouble(f"{written}: no private key is in it", "a private key file", remedy)
     if has_passphrase(content) and not sys.stdin.isatty():
         return Trouble(
-            f"{written}: a key with a passphrase, and no terminal to ask for it on",
-            "a key without one, or a terminal",
-            f"run it on a terminal, or make a key of its own for deploys:"
+            f"{written}: a key with a passphrase, no terminal to ask for it on, and no agent that"
+            " holds it",
+            "a key that an agent holds, a terminal, or a key without a passphrase",
+            f"give it to an agent: ssh-add {command}\n"
+            "or run it on a terminal, or make a key of its own for deploys:"
             f" ssh-keygen -t ed25519 -N '' -f {command}-deploy",
         )
     return None
@@ -84,13 +137,18 @@ def has_passphrase(content: bytes) -> bool:
     return start.startswith(b"openssh-key-v1\0") and not start[15:].startswith(b"\0\0\0\x04none")
 
 
-def known_hosts_trouble(places: Sequence[tuple[str, Ssh]]) -> Trouble | None:
+def known_hosts_trouble(
+    places: Sequence[tuple[str, Ssh]], others: Sequence[Path] = ()
+) -> Trouble | None:
     """Why the host keys of these addresses cannot be checked, if so.
 
-    places: address and SSH settings of every target that uses one known_hosts file.
+    + places: address and SSH settings of every target that uses one known_hosts file
+    + others: more files that ssh looks host keys up in
     """
     ssh = places[0][1]
     path, written = ssh.known_hosts_path, ssh.known_hosts
+    if not path.exists() and any(each.is_file() for each in others):
+        return None
     try:
         found = "a folder" if stat.S_ISDIR(path.stat().st_mode) else ""
     except FileNotFoundError:

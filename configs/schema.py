@@ -89,6 +89,13 @@ class Ssh(Model):
         remedy="write the path of the known_hosts file, usually ~/.ssh/known_hosts",
         default="~/.ssh/known_hosts",
     )
+    config: PathText | None = setting(
+        "OpenSSH's configuration file for the way to the target, as of `ssh -F`; without it: "
+        "~/.ssh/config and the system's. A relative path starts at the project's folder.",
+        expected="the path of an ssh_config file",
+        remedy="write the path of the file, or leave it out for ~/.ssh/config",
+        default=None,
+    )
     sudo: bool = setting(
         "Whether to become root with sudo; without it: true unless the user is root.",
         default_factory=lambda fields: fields["user"] != "root",
@@ -109,6 +116,11 @@ class Ssh(Model):
     def known_hosts_path(self) -> Path:
         """The known_hosts file as a path that does not depend on the current folder."""
         return resolved(self.known_hosts)
+
+    @property
+    def config_path(self) -> Path | None:
+        """OpenSSH's configuration file as such a path; None for ssh's own choice."""
+        return resolved(self.config) if self.config else None
 
 
 class Specs(Model):

@@ -36,7 +36,7 @@ def test_each_kind_of_key_is_told_from_one_with_a_passphrase(
     (tmp_path / "key").unlink()
     trouble = _trouble(_key(tmp_path, "a passphrase", "-t", kind, *form))
     assert trouble is not None
-    assert "a key with a passphrase, and no terminal" in trouble.found
+    assert "a key with a passphrase, no terminal" in trouble.found
     assert "-N ''" in trouble.remedy
 
 
