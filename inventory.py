@@ -10,6 +10,7 @@ import sys
 import click
 
 import configs
+from configs.routes import route_of
 from configs.secrets import Provided, provide
 from state import (
     confirming,
@@ -145,6 +146,11 @@ _secrets_of_targets = {
 _run = run.Run(
     _configuration, _options, configs.PROJECT, _passwords, _secrets_of_targets, _scrubber, _key
 )
+for _target in _targets:
+    if not _options.leave(_target.name, _target.role):
+        continue
+    if _leads := route_of(_target.address, _target.ssh).destination:
+        click.echo(f"    note: {_target.name}: {_target.address} leads to {_leads}", err=True)
 _run.selection = _selection
 _run.settings_from = _restored.deployment_id if _restored else None
 run.begin(_run)

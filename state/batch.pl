@@ -50,9 +50,10 @@ sub start {
         open STDOUT, '>&', $out_end;
         open STDERR, '>&', $err_end;
         # sudo tells a command what it was asked for; of this one that would be another thing.
+        # KNOWN stands for what sets umask and language before each command.
         if (exists $ENV{SUDO_COMMAND}) {
             my ($program) = grep { -x } map { "$_/$job->{shell}" } split /:/, $ENV{PATH};
-            my $arguments = substr "-c $job->{text}", 0, 4096;
+            my $arguments = substr "-c KNOWN $job->{text}", 0, 4096;
             $ENV{SUDO_COMMAND} = ($program || $job->{shell}) . " $arguments";
         }
         exec { $job->{shell} } $job->{shell}, '-c', $job->{text} or exit 127;

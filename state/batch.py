@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from paramiko import Channel
 from paramiko.ssh_exception import SSHException
 from pyinfra import logger
 from pyinfra.api import Host
@@ -25,6 +24,7 @@ from state.combining import Combined, combined
 from state.connection import start_command
 from state.output_limit import MAX_LINES
 from state.questions import Question, Way, by_way
+from state.remote_shell import KNOWN, FramedChannel
 
 LIMIT_S = 20
 LONGEST = 1_000_000
@@ -36,6 +36,7 @@ _SCRIPT = "\n".join(
     for line in Path(__file__).with_name("batch.pl").read_text().splitlines()
     if line and not line.startswith("#")
 )
+_SCRIPT = _SCRIPT.replace("KNOWN", KNOWN)
 COMMAND = f"PERL_BADLANG=0 exec perl -e {shlex.quote(_SCRIPT)}"
 # What else there may be is in each question.
 _PLAIN = {"_env": None, "_chdir": None, "_shell_executable": "sh"}
@@ -123,7 +124,7 @@ def _apart(
     return found
 
 
-def _read(channel: Channel, mark: bytes, batches: int, end: float) -> Iterator[bytes]:
+def _read(channel: FramedChannel, mark: bytes, batches: int, end: float) -> Iterator[bytes]:
     """What a channel's command prints of each batch, the last one together with what follows.
 
     Raises Broken where it complains, fails or hangs.

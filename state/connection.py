@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from paramiko import Channel
-from paramiko.ssh_exception import SSHException
 from pyinfra.api import Host, StringCommand
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
-from pyinfra.connectors.util import CommandOutput, make_unix_command_for_host
+from pyinfra.connectors.util import CommandOutput
 
 from state.output_limit import TooMuchOutput
+from state.remote_shell import FramedChannel, known_command
+from state.ssh_client import Client
 
 
 def keep_exit_codes(host: Host) -> None:
@@ -48,20 +48,18 @@ def run_command(host: Host, command: str, stdin: str, limit_s: int) -> tuple[boo
         raise OSError(str(error)) from None
 
 
-def start_command(host: Host, command: str, become: Mapping[str, Any] | None = None) -> Channel:
+def start_command(
+    host: Host, command: str, become: Mapping[str, Any] | None = None
+) -> FramedChannel:
     """Start a shell command as the same user; it ends with what it is written to or told by.
 
     ``become``: pyinfra's arguments for becoming another one. Raises SSHException and OSError
     where there is no connection.
     """
     arguments = {**usual_arguments(host), **(become or {})}
-    whole = make_unix_command_for_host(host.state, host, StringCommand(command), **arguments)
-    transport = host.connector.client.get_transport()  # type: ignore[attr-defined]
-    if transport is None:
-        raise SSHException("there is no connection")
-    channel: Channel = transport.open_session(timeout=30)
-    channel.exec_command(whole.get_raw_value())
-    return channel
+    whole = known_command(host, StringCommand(command), **arguments)
+    client: Client = host.connector.client  # type: ignore[attr-defined]
+    return client.start(whole.get_raw_value())
 
 
 def has_connection(host: Host) -> bool:

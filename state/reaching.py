@@ -5,30 +5,29 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import gevent
+from paramiko.ssh_exception import SSHException
 from pyinfra.api import Config, Host, Inventory, State
 from pyinfra.api.exceptions import ConnectError
 
 from configs import ConfigurationError, Target
-from state import sudo
-from state.connection import keep_exit_codes
-from state.diagnosis import diagnose
+from configs.routes import route_of
+from state import ssh_client, sudo
+from state.connection import has_connection, keep_exit_codes
+from state.diagnosis import diagnose, diagnose_commands
 from state.output_limit import limit_output
 from state.overhearing import overhear
 from state.private_keys import read_keys
-from state.transport import prompt_transport
 
 
 def of(target: Target) -> tuple[str, dict[str, object]]:
-    """One pyinfra host: strict host keys, the key file, and sudo as the inventory says."""
+    """One pyinfra host: the way there, the key file, and sudo as the inventory says."""
+    ssh_client.install()
     ssh = target.ssh
     return target.name, {
         "ssh_hostname": target.address,
-        "ssh_port": ssh.port,
         "ssh_user": ssh.user,
         "ssh_key": str(ssh.key_path),
-        "ssh_known_hosts_file": str(ssh.known_hosts_path),
-        "ssh_strict_host_key_checking": "yes",
-        "ssh_paramiko_connect_kwargs": {"transport_factory": prompt_transport},
+        "ssh_paramiko_connect_kwargs": {"route": route_of(target.address, ssh)},
         "_sudo": ssh.sudo,
         "_sudo_password": sudo.PLACEHOLDER if ssh.sudo_password else None,
     }
@@ -52,10 +51,15 @@ def become_root(host: Host, target: Target, password: str | None) -> None:
     limit_output(host)
     keep_exit_codes(host)
     overhear(host)
-    if password is not None:
-        sudo.hand_over(host, password)
-    elif target.ssh.sudo:
-        sudo.check_without_password(host)
+    try:
+        if password is not None:
+            sudo.hand_over(host, password)
+        elif target.ssh.sudo:
+            sudo.check_without_password(host)
+        elif has_connection(host):
+            sudo.check_shell(host)
+    except (SSHException, OSError, EOFError) as error:
+        raise sudo.Refused(diagnose_commands(target, error)) from None
 
 
 @contextmanager

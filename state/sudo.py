@@ -62,12 +62,19 @@ class Refused(Exception):
         self.finding = finding
 
 
+def check_shell(host: Host) -> None:
+    """See that the server runs commands at all. Raises NoShell."""
+    host.connector.run_shell_command(StringCommand("true"))  # type: ignore[call-arg]
+
+
 def check_without_password(host: Host) -> None:
     """See that sudo asks for no password. Raises Refused.
 
     pyinfra would otherwise ask for one, and then show it in process lists.
     """
-    succeeded, output = host.connector.run_shell_command(StringCommand(_said("sudo -n true")))  # type: ignore[call-arg]
+    succeeded, output = host.connector.run_shell_command(  # type: ignore[call-arg]
+        StringCommand("sudo -n true")
+    )
     if not succeeded:
         raise Refused(
             Finding(
@@ -80,22 +87,55 @@ def check_without_password(host: Host) -> None:
         )
 
 
+# Prints the path of an askpass file that runs from where it is: /tmp may be mounted noexec. The
+# folder of the login session is in memory, and so are /dev/shm and mostly /tmp. Exit code 3: there
+# is no such place.
+_PLACE = """\
+umask 077
+places=${XDG_RUNTIME_DIR:-}:/dev/shm:/tmp:/var/tmp:$HOME
+script=$(cat; echo .)
+IFS=:
+for place in $places; do
+  [ -n "$place" ] && [ -d "$place" ] && [ -w "$place" ] || continue
+  find "$place" -maxdepth 1 -name 'chom-askpass-*' -user "$(id -un)" -mmin +1440 -delete \
+    2>/dev/null
+done
+for place in $places; do
+  [ -n "$place" ] && [ -d "$place" ] && [ -w "$place" ] || continue
+  file=$(mktemp "$place/chom-askpass-XXXXXX" 2>/dev/null) || continue
+  printf %s "${script%.}" > "$file" && chmod 700 "$file"
+  if "$file" >/dev/null 2>&1; then
+    printf '%s\n' "$file"
+    exec env SUDO_ASKPASS="$file" sudo -A -k true
+  fi
+  rm -f "$file"
+done
+exit 3
+"""
+_NO_PLACE = 3
+
+
 def hand_over(host: Host, password: str) -> None:
     """Place the askpass file on a host that was just connected to, and try it. Raises Refused."""
     script = f"#!/bin/sh\nprintf '%s\\n' {shlex.quote(password)}\n"
-    place = (
-        "umask 077; find /tmp -maxdepth 1 -name 'chom-askpass-*' -user \"$(id -un)\""
-        " -mmin +1440 -delete 2>/dev/null;"
-        " f=$(mktemp /tmp/chom-askpass-XXXXXX) && cat > $f && chmod 700 $f && echo $f"
-        " && " + _said("SUDO_ASKPASS=$f sudo -A -k true")
-    )
     succeeded, output = host.connector.run_shell_command(  # type: ignore[call-arg]
-        StringCommand(place), _stdin=script
+        StringCommand(_PLACE), _stdin=script, _success_exit_codes=[0, _NO_PLACE]
     )
     if output.stdout_lines:
         # The name under which pyinfra looks for an askpass file, and removes it at the end.
         key = f"sudo_askpass_path__{host.get_temp_dir_config()}"
         host.connector_data[key] = output.stdout_lines[0]
+    elif succeeded:
+        raise Refused(
+            Finding(
+                "sudo",
+                "no folder in which the login user may run a file: /dev/shm, /tmp, /var/tmp and"
+                " the home folder are all mounted noexec or not writable",
+                "one such folder, from which sudo can be given its password",
+                f"log in with another user, whose sudo asks for no password on {host.name}, or"
+                " mount one of these without noexec",
+            )
+        )
     if not succeeded:
         raise Refused(
             Finding(
@@ -109,9 +149,4 @@ def hand_over(host: Host, password: str) -> None:
 
 def _last_line(output: CommandOutput) -> str:
     lines = output.stderr_lines or output.stdout_lines or ["no answer"]
-    return lines[-1].removeprefix("said ")
-
-
-def _said(command: str) -> str:
-    """Let sudo's words come in a form that does not make pyinfra ask for a password itself."""
-    return f'{{ o=$({command} 2>&1) || {{ printf "said %s\\n" "$o" >&2; false; }}; }}'
+    return lines[-1]

@@ -11,7 +11,6 @@ from contextlib import suppress
 
 import gevent
 from gevent.lock import Semaphore
-from paramiko import Channel
 from paramiko.ssh_exception import SSHException
 from pyinfra.api import Host
 
@@ -23,6 +22,7 @@ from state.copies import PUT
 from state.held import Held
 from state.holder import Holder, read_holder
 from state.output_limit import Budget
+from state.remote_shell import FramedChannel
 
 LEASE_S = 60
 ANSWER_S = 30
@@ -100,7 +100,7 @@ class NoAnswer(Exception):
     remedy = "see that the target answers and that its disk is not full, and run it again"
 
 
-def start(host: Host) -> Channel:
+def start(host: Host) -> FramedChannel:
     """A process on a host that waits for us to want its lock. Raises SSHException and OSError."""
     arguments = shlex.join([FOLDER, str(LEASE_S), RECORDS])
     return start_command(host, f"exec bash -c {shlex.quote(_HOLD)} chom-lock {arguments}")
@@ -111,7 +111,7 @@ def begin(host: Host) -> gevent.Greenlet:
     return gevent.spawn(_started, host)
 
 
-def _started(host: Host) -> Channel | None:
+def _started(host: Host) -> FramedChannel | None:
     try:
         return start(host)
     except (OSError, EOFError, SSHException):
@@ -132,7 +132,7 @@ class TargetLock:
         self._begun = begun
         self.copies: list[str] = []
         self.turn: str | None = None
-        self._channel: Channel | None = None
+        self._channel: FramedChannel | None = None
         self._greenlets: list[gevent.Greenlet] = []
         self._robbed_by: str | None = None
         self._copied = False
@@ -167,10 +167,10 @@ class TargetLock:
         self._channel = channel
         self._greenlets = [gevent.spawn(self._watch, channel), gevent.spawn(self._renew, channel)]
 
-    def _open(self) -> Channel:
+    def _open(self) -> FramedChannel:
         """The channel that was begun, or another one."""
         begun, self._begun = self._begun, None
-        channel: Channel | None = begun.get() if begun is not None else None
+        channel: FramedChannel | None = begun.get() if begun is not None else None
         return start(self.host) if channel is None or channel.closed else channel
 
     def describe(self, holder: Holder) -> None:
@@ -212,13 +212,13 @@ class TargetLock:
             gevent.killall(self._greenlets, block=False)
             channel.close()
 
-    def _send(self, channel: Channel, text: str) -> None:
+    def _send(self, channel: FramedChannel, text: str) -> None:
         """Write it whole: several may have something to say."""
         with self._sending:
             channel.sendall(text.encode())
 
     def _read_answer(
-        self, channel: Channel, wait_s: float, waits: Callable[[Held], None], grace_s: float
+        self, channel: FramedChannel, wait_s: float, waits: Callable[[Held], None], grace_s: float
     ) -> None:
         lines = _Lines(channel, self.host.name)
         held = None
@@ -245,7 +245,7 @@ class TargetLock:
                 raise EOFError("the connection ended")
             self.copies.append(line)
 
-    def _watch(self, channel: Channel) -> None:
+    def _watch(self, channel: FramedChannel) -> None:
         """Wait for the end of the process there: ours, or by somebody who takes our place."""
         lines = _Lines(channel, self.host.name)
         try:
@@ -258,7 +258,7 @@ class TargetLock:
         if self._channel is channel:
             self._channel = None
 
-    def _renew(self, channel: Channel) -> None:
+    def _renew(self, channel: FramedChannel) -> None:
         try:
             while True:
                 gevent.sleep(LEASE_S / 4)
@@ -273,7 +273,7 @@ class _Lines:
     Raises TooMuchOutput where more comes than any lock has to say.
     """
 
-    def __init__(self, channel: Channel, target: str) -> None:
+    def __init__(self, channel: FramedChannel, target: str) -> None:
         self._channel = channel
         self._rest = b""
         self._budget = Budget(target, MAX_SAID_BYTES)

@@ -179,7 +179,6 @@ def test_name_that_nobody_knows(tmp_path: Path) -> None:
             "it takes no keys, only: password",
             "ssh-copy-id",
         ),
-        (paramiko.SSHException("No host key for x found"), "is not known", "ssh-keyscan -p 22"),
     ],
 )
 def test_each_other_failure_has_its_remedy(
