@@ -69,8 +69,15 @@ def test_queues_failed_jobs_and_workers_are_counted(app: App, answers: dict[str,
         jobs("default", "delayed"): "2",
         'laravel_failed_jobs{app="shop"}': "4",
         'laravel_workers{app="shop"}': "1",
-        'laravel_workers_wanted{app="shop"}': "2",
+        # There is no release yet that they could run.
+        'laravel_workers_wanted{app="shop"}': "0",
     }
+
+
+def test_workers_are_wanted_once_there_is_a_release(app: App, answers: dict[str, str]) -> None:
+    (app.releases / "20261123-120000-abcdef0").mkdir(parents=True, exist_ok=True)
+    app.current.symlink_to("releases/20261123-120000-abcdef0")
+    assert samples(app)['laravel_workers_wanted{app="shop"}'] == "2"
 
 
 def test_without_a_table_no_job_has_failed(app: App, answers: dict[str, str]) -> None:

@@ -1,5 +1,6 @@
 """The database of a release: dumped before it is migrated, and not without need."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     made = Machine(tmp_path, monkeypatch)
     made.change_database("first")
     made.deploy()
+    shutil.rmtree(made.app.dumps)
     made.commands.clear()
     return made
 
