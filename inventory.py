@@ -150,7 +150,7 @@ for _target in _targets:
     if not _options.leave(_target.name, _target.role):
         continue
     if _leads := route_of(_target.address, _target.ssh).destination:
-        click.echo(f"    note: {_target.name}: {_target.address} leads to {_leads}", err=True)
+        click.echo(f"    note: {_target.name}: {_target.address} leads {_leads}", err=True)
 _run.selection = _selection
 _run.settings_from = _restored.deployment_id if _restored else None
 run.begin(_run)

@@ -10,9 +10,10 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from configs.keyfiles import Trouble
 from configs.schema import Ssh
@@ -60,6 +61,10 @@ class Route:
     connect_timeout_s: int | None = None
     config: Path | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """What pyinfra shows of it among a target's data."""
+        return asdict(self)
+
     @property
     def has_proxy(self) -> bool:
         """Whether something stands between this computer and the server."""
@@ -72,10 +77,11 @@ class Route:
 
     @property
     def destination(self) -> str:
-        """Where the address really leads; empty where that is the address itself."""
+        """Where the address really leads, to stand after that; empty for the address itself."""
         parts = []
         if self.hostname != self.address.lower():
-            parts.append(self.hostname if self.port == 22 else f"{self.hostname}, port {self.port}")
+            port = "" if self.port == 22 else f", port {self.port}"
+            parts.append(f"to {self.hostname}{port}")
         if self.has_proxy:
             parts.append(self.way)
         return ", ".join(parts)

@@ -22,7 +22,7 @@ def test_an_address_of_its_own_leads_nowhere_else(tmp_path: Path) -> None:
 
 def test_a_host_name_leads_elsewhere_and_says_so(tmp_path: Path) -> None:
     route = _route(tmp_path, "Host w*\n HostName 10.9.0.99\n Port 2222\n")
-    assert route.destination == "10.9.0.99, port 2222"
+    assert route.destination == "to 10.9.0.99, port 2222"
     assert route.key_name == "[10.9.0.99]:2222"
 
 
