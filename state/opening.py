@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from configs import Configuration
+from configs.routes import route_of
 from state.options import Options
 from state.preflight import Preflight
 from state.record import Config, Deployer, Previous, Record, Target
@@ -74,6 +75,7 @@ def targets_of(
         targets[name] = Target(
             role=target.role,
             address=target.address,
+            leads=route_of(target.address, target.ssh).destination,
             status="failed" if error else "pending",
             hardware=dict(hardware) if hardware else None,
             error=error,

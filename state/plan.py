@@ -69,13 +69,16 @@ class ComponentPlan(Part):
 
 
 class TargetPlan(Part):
-    """One target. ``error``: why it cannot be deployed to, where it cannot.
+    """One target. ``leads``: where its address leads by ssh's configuration, if that is elsewhere.
+
+    ``error``: why it cannot be deployed to, where it cannot.
 
     ``counts``: how much is to create, change, restart, remove and run.
     """
 
     role: str
     address: str
+    leads: str = ""
     error: Error | None = None
     components: dict[str, ComponentPlan] = Field(default_factory=dict)
     counts: dict[str, int] = Field(default_factory=dict)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from state import release_view
 from state.plan import Change, Plan, TargetPlan
-from state.plan_view import described, shown_diff, together, verdict
+from state.plan_view import described, leading, shown_diff, together, verdict
 
 # GitHub takes no comment that is longer than 65,536 characters.
 LONGEST = 60_000
@@ -29,7 +29,7 @@ def _document(plan: Plan, diffs: bool) -> Iterator[str]:
     yield "| target | what |"
     yield "| --- | --- |"
     for name, target in plan.targets.items():
-        yield f"| {name} | {_cell(verdict(target))} |"
+        yield f"| {name} | {_cell(verdict(target) + leading(target))} |"
     for name, target in plan.targets.items():
         if any(target.counts.values()):
             yield from _target(name, target, diffs)

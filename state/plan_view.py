@@ -34,7 +34,7 @@ def lines(plan: Plan, whole: bool) -> Iterator[str]:
     """The plan, line by line. ``whole``: every change, and diffs in full length."""
     width = max(map(len, plan.targets), default=0)
     for name, target in plan.targets.items():
-        yield f"    {click.style(name.ljust(width), bold=True)}  {verdict(target)}"
+        yield f"    {click.style(name.ljust(width), bold=True)}  {verdict(target)}{leading(target)}"
     folded = [name for name, target in plan.targets.items() if not whole and _is_long(target)]
     for name, target in plan.targets.items():
         yield from _target(name, target, whole, folded=name in folded)
@@ -57,6 +57,11 @@ def verdict(target: TargetPlan) -> str:
 def counted(counts: Mapping[str, int]) -> str:
     """Counts in words; an empty text where there is nothing."""
     return ", ".join(f"{number} to {name}" for name, number in counts.items() if number)
+
+
+def leading(target: TargetPlan) -> str:
+    """Where its address really leads, to stand behind a line about it."""
+    return f" ({target.address} leads {target.leads})" if target.leads else ""
 
 
 def together(changes: Sequence[Change]) -> Iterator[Change]:

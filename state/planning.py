@@ -6,6 +6,7 @@ from typing import cast
 from pyinfra.api import State
 
 from configs import Target
+from configs.routes import route_of
 from facts.existing import Existing
 from state.lanes import Lane, Operation, Step
 from state.options import Options
@@ -52,6 +53,7 @@ def plan_of(
         name: TargetPlan(
             role=target.role,
             address=target.address,
+            leads=route_of(target.address, target.ssh).destination,
             error=errors.get(name),
             components=found.get(name, {}),
             counts=counts(found.get(name, {}).values()),

@@ -178,10 +178,14 @@ class ResourcesCreated(Part):
 
 
 class Target(Part):
-    """One server of the deployment."""
+    """One server of the deployment.
+
+    ``leads``: where the address leads by ssh's configuration, if that is elsewhere.
+    """
 
     role: str
     address: str
+    leads: str = ""
     status: TargetStatus = "pending"
     started_at: Time | None = None
     completed_at: Time | None = None

@@ -104,6 +104,8 @@ def _target(name: str, target: Target, match: Match, since: str) -> None:
         f"{name} ({role}{target.address}): {target.status}{took}, {words.count(changes, 'change')}",
         COLOURS.get(target.status),
     )
+    if target.leads:
+        _fact("address leads", target.leads)
     if target.hardware:
         _fact("machine", _machine(target.hardware))
     _fact("last matched", _matched(match))

@@ -14,8 +14,11 @@ from pydantic import ValidationError
 
 from state.commands.schema import SCHEMAS, file_of, text_of
 from state.ids import new_id
+from state.opening import targets_of
+from state.preflight import Preflight
 from state.record import Component, Config, Deployer, Record, Target
 from state.store import Store, now
+from tests.unit.helpers import configuration
 
 HASH = "0" * 64
 
@@ -180,3 +183,20 @@ def test_a_file_that_is_no_record_stops_nothing(tmp_path: Path) -> None:
     (store.history / "20260101-000000-aaaaaa.json").write_text("{half")
     assert store.read("20260101-000000-aaaaaa") is None
     assert store.close_left_open("here") == []
+
+
+def test_a_record_tells_where_an_address_really_leads(tmp_path: Path) -> None:
+    config = tmp_path / "ssh_config"
+    config.write_text("Host 10.9.0.21\n HostName 10.9.0.99\n")
+    inventory = f"""\
+targets:
+  observability: {{role: observability, address: 10.9.0.11}}
+  vpsmanager: {{role: vpsmanager, address: 10.9.0.21, ssh: {{config: {config}}}}}
+"""
+    targets = configuration(tmp_path, inventory)
+    nothing = Preflight([], Store(tmp_path / "state"), brief=True)
+    made = targets_of(targets, targets.targets, nothing)
+    assert {name: each.leads for name, each in made.items()} == {
+        "observability": "",
+        "vpsmanager": "to 10.9.0.99",
+    }
