@@ -162,6 +162,21 @@ def test_a_migration_that_succeeds_after_a_failed_one_says_what_its_dump_holds(
     assert machine.last().dump == str(machine.app.dumps / f"{live}.sql.gz")
 
 
+def test_a_release_that_works_without_the_migration_that_failed_ends_the_matter(
+    machine: Machine,
+) -> None:
+    machine.fails = {"artisan migrate"}
+    machine.change_database("two")
+    machine.fail()
+    (machine.files / "database/migrations/two.php").unlink()
+    machine.fails = set()
+    machine.change("without")
+    machine.deploy()
+    machine.change_database("three")
+    live = machine.deploy()
+    assert machine.last().dump == str(machine.app.dumps / f"{live}.sql.gz")
+
+
 def test_a_migration_that_was_killed_counts_as_a_failed_one(machine: Machine) -> None:
     def kill(name: str) -> None:
         if name == "artisan migrate":

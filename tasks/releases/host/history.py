@@ -87,13 +87,14 @@ class History:
         return [name for name in self._last_said("left") if name in worked]
 
     def failed_migration(self) -> Event | None:
-        """Return the first attempt to migrate since the last one that succeeded, if it failed.
+        """Return the first attempt to migrate that failed since a release was made last.
 
-        Its dump is the newest of a database that no failed migration has touched.
+        Its dump is the newest of a database that no failed migration has touched. A release that
+        works, with its migrations or without any, is served with the database as it is.
         """
         first = None
         for event in self.events():
-            if event.event == "migrated":
+            if event.event in ("migrated", "made"):
                 first = None
             elif event.event == "migrating":
                 first = first or event
