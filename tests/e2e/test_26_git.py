@@ -231,8 +231,8 @@ def test_the_plan_has_the_commits_and_the_migrations_that_come(repository: Repos
     commit = repository.branch("planned", files)
     # All that a build user could write to, and what a run of git might leave elsewhere.
     look = (
-        "find /var/www/shop /var/cache/chom /tmp /var/tmp /run/chom -mindepth 1 -printf '%p %T@ %C@ %s\n'"
-        " | grep -v -e shared/storage -e systemd-private | sort | md5sum"
+        "find /var/www/shop /var/cache/chom /tmp /var/tmp /run/chom -mindepth 1"
+        " -printf '%p %T@ %C@ %s\n' | grep -v -e shared/storage -e systemd-private | sort | md5sum"
     )
     before = answer(lab, MACHINE, look)
     changes = repository.changes(branch="planned")
