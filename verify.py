@@ -1,7 +1,7 @@
 """Verify: prove that what is deployed works; changes nothing. ``pyinfra inventory.py verify.py``.
 
 What it adds is one line in each target's journal, a test alert (with mail configured, a mail), and
-for a minute a small file on each application's public disk.
+for three minutes a small file on each application's public disk.
 """
 
 from pyinfra import host

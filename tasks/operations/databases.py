@@ -134,7 +134,7 @@ def database_sql(database: str, user: str, password: Secret, outdated: bool = Fa
     """
     who = f"{sql(user)}@'localhost'"
     rights = ", ".join(PRIVILEGES)
-    lost = f"revoke {rights} on {sql_name(database)}.* from {who};\n" if outdated else ""
+    lost = f"revoke all privileges on {sql_name(database)}.* from {who};\n" if outdated else ""
     return (
         f"create database if not exists {sql_name(database)} character set utf8mb4;\n"
         f"create user if not exists {who};\n"

@@ -21,7 +21,7 @@ MAX_REDIRECTS = 4
 # A minute, and what it takes to start.
 TICK_LIMIT_S = 75
 # How long a file that proves that uploads are shown may lie there.
-UPLOAD_LIFETIME_S = 60
+UPLOAD_LIFETIME_S = 180
 UPLOAD = f"chom-verify-{RUN}.txt"
 
 

@@ -1,4 +1,4 @@
-"""Verification from end to end: adds a log line, a test alert and a file for a minute, no more."""
+"""Verification from end to end: adds a log line, a test alert, and a file for minutes."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ def verify(site: Site) -> Sequence[Check]:
     logged = settle(lambda: "" if log_marker(site.target.name) else "logger fails", 5)
     checks = [Check("its journal takes a line", logged, "systemctl status systemd-journald")]
     if site.target.role == "observability":
-        for each in (metrics, logs, dashboards, alerts, pages):
+        for each in (pages, metrics, logs, dashboards, alerts):
             checks += each.check(site)
     else:
         checks += applications.check(site)

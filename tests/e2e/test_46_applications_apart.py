@@ -373,7 +373,8 @@ def test_nginx_shows_nothing_by_a_link_that_a_build_makes(shop: Shop) -> None:
     composer.write_text(json.dumps(changed))
     try:
         outcome = deploy(shop)
-        assert outcome.code == 0, outcome
+        assert outcome.code == 1, outcome
+        assert "links in public, which Nginx does not follow: public/hash.css" in outcome.text
         for path in ("/logs/access.log", "/hash.css"):
             status, body = shop.ask(path)
             assert status == 404 and "$2b$" not in body and "HTTP/1.1" not in body
