@@ -14,7 +14,7 @@ from paramiko import Channel
 from paramiko.channel import ChannelFile, ChannelStderrFile, ChannelStdinFile
 from paramiko.ssh_exception import SSHException
 from pyinfra.api import Host, StringCommand
-from pyinfra.connectors.util import make_unix_command_for_host
+from pyinfra.connectors.util import make_unix_command, make_unix_command_for_host
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Set again behind sudo, whose PAM may set a umask of its own.
@@ -42,7 +42,13 @@ def known_command(host: Host, command: StringCommand, **arguments: Any) -> Strin
 
     + arguments: pyinfra's global arguments, such as `_sudo`
     """
-    known = StringCommand(KNOWN, command)
+    inner = make_unix_command(
+        command,
+        _env=arguments.pop("_env", None),
+        _chdir=arguments.pop("_chdir", None),
+        _shell_executable=None,
+    )
+    known = StringCommand(KNOWN, inner)
     return make_unix_command_for_host(host.state, host, known, **arguments)
 
 
