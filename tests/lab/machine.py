@@ -32,6 +32,12 @@ class Machine:
     size: Size
 
 
+def _one_path(path: Path) -> str:
+    """A path for an option of ssh that takes several: in quotes, and with no sign that expands."""
+    text = str(path).replace("\\", r"\\").replace('"', r"\"").replace("%", "%%")
+    return f'"{text}"'
+
+
 @dataclass(frozen=True)
 class Login:
     """How to reach the lab's machines over SSH."""
@@ -44,7 +50,8 @@ class Login:
         return [
             *("ssh", "-F", "none", "-i", str(self.key)),
             *("-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none"),
-            *("-o", f"UserKnownHostsFile={self.known_hosts}", "-o", "GlobalKnownHostsFile=none"),
+            *("-o", f"UserKnownHostsFile={_one_path(self.known_hosts)}"),
+            *("-o", "GlobalKnownHostsFile=none"),
             *("-o", "StrictHostKeyChecking=yes", "-o", "PasswordAuthentication=no"),
             *("-o", "LogLevel=ERROR", *options, f"{user}@{address}"),
         ]

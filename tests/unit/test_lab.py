@@ -34,7 +34,7 @@ from tests.lab.grafana_repository import Repository
 from tests.lab.inventory import inventory_text
 from tests.lab.keys import known_hosts
 from tests.lab.lab import Lab, plan
-from tests.lab.machine import Machine, console
+from tests.lab.machine import Login, Machine, console
 from tests.lab.mounts import mounts
 from tests.lab.php_repository import PhpRepository
 from tests.lab.pins import newest_first, pinned
@@ -301,6 +301,15 @@ def test_pins_are_read_as_the_deploy_reads_them() -> None:
     with pytest.raises(LabError, match="pins no tempo"):
         pinned("tempo")
     assert newest_first(["1.9-1", "1.18.1-1", "1.10~rc1"]) == ["1.18.1-1", "1.10~rc1", "1.9-1"]
+
+
+def test_ssh_takes_the_path_of_known_hosts_as_it_is() -> None:
+    """With blanks it would take one path for several, and expand what begins with a %."""
+    folder = '/home/a b/my "lab" 5%h'
+    command = Login(Path(f"{folder}/key"), Path(f"{folder}/known")).command("10.0.0.1", "root")
+    done = subprocess.run([command[0], "-G", *command[1:]], capture_output=True, text=True)
+    options = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    assert options["userknownhostsfile"] == f"{folder}/known"
 
 
 def test_known_hosts_leaves_the_comment_out() -> None:
