@@ -23,7 +23,6 @@ from pyinfra.connectors.util import (
     CommandOutput,
     OutputLine,
     extract_control_arguments,
-    make_unix_command_for_host,
 )
 
 from facts.turns import last_turn
@@ -31,6 +30,7 @@ from state.batch import Answer, ask_in_turn
 from state.connection import has_connection, usual_arguments
 from state.questions import Question, Questions, question_of, united
 from state.remembered import MAX_FACTS, Asked, Remembered, asked_of, fact_of, takes_command
+from state.remote_shell import known_command
 
 # For how long an answer is as good as a new one, counted from when it was asked.
 FRESH_S = 30
@@ -315,7 +315,7 @@ class Breath:
         prefix = self.host.print_prefix
         if print_input:
             extract_control_arguments(arguments)  # type: ignore[arg-type]
-            whole = make_unix_command_for_host(self.host.state, self.host, command, **arguments)
+            whole = known_command(self.host, command, **arguments)
             echo(f"{prefix}>>> {whole}", err=True)
         for line in answer.lines if print_output else ():
             echo(f"{prefix}{_coloured(line)}", err=True)

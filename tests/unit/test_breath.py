@@ -24,6 +24,7 @@ from state.lanes import Lane
 from state.links import Links
 from state.questions import Question, Questions
 from state.remembered import load
+from state.remote_shell import KNOWN
 from tests.unit.helpers import KEY, fake_state
 from tests.unit.test_run import FakeRun
 
@@ -344,7 +345,8 @@ def test_who_wants_to_see_what_is_asked_sees_it(
     world.state.print_fact_input = world.state.print_fact_output = True
     world.breath.draw()
     world.says("one")
-    assert [each.split("] ")[1] for each in shown] == [">>> sh -c 'say one'", "from memory"]
+    command = f">>> sh -c '{KNOWN} say one'"
+    assert [each.split("] ")[1] for each in shown] == [command, "from memory"]
 
 
 def test_it_can_be_switched_off(tmp_path: Path) -> None:
