@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from secrets import token_hex
 from typing import Any, TypedDict
 
@@ -60,15 +60,7 @@ class Answers(FactBase[list[AnswerData]]):
         return StringCommand(options, shlex.join(urls), "2>&1; true")
 
     def process(self, output: list[str]) -> list[AnswerData]:
-        found: list[AnswerData] = []
-        lines: list[str] = []
-        for line in output:
-            if line != END:
-                lines.append(line)
-            else:
-                found.append(_read(lines))
-                lines = []
-        return found
+        return [_read(lines) for lines in _apart(output)]
 
 
 class LocalPage(TypedDict):
@@ -99,19 +91,7 @@ class LocalPages(FactBase[list[LocalPage]]):
         )
 
     def process(self, output: list[str]) -> list[LocalPage]:
-        found: list[LocalPage] = []
-        lines: list[str] = []
-        for line in output:
-            if line != END:
-                lines.append(line)
-                continue
-            *text, last = lines
-            status, url, redirect = [*last.split(" "), "", ""][:3]
-            number = int(status) if status.isdigit() else 0
-            page = LocalPage(status=number, url=url, redirect=redirect, text="\n".join(text))
-            found.append(page)
-            lines = []
-        return found
+        return [_page(lines) for lines in _apart(output)]
 
 
 class LocalStatuses(FactBase[list[int]]):
@@ -130,6 +110,24 @@ class LocalStatuses(FactBase[list[int]]):
 
     def process(self, output: list[str]) -> list[int]:
         return [int(line) if line.isdigit() else 0 for line in output]
+
+
+def _apart(output: Iterable[str]) -> Iterator[list[str]]:
+    """The lines of each answer that came to its end."""
+    lines: list[str] = []
+    for line in output:
+        if line == END:
+            yield lines
+            lines = []
+        else:
+            lines.append(line)
+
+
+def _page(output: Sequence[str]) -> LocalPage:
+    *text, last = output
+    status, url, redirect = [*last.split(" "), "", ""][:3]
+    number = int(status) if status.isdigit() else 0
+    return LocalPage(status=number, url=url, redirect=redirect, text="\n".join(text))
 
 
 def _read(output: Sequence[str]) -> AnswerData:

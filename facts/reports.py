@@ -5,12 +5,17 @@ from typing import Any
 
 from pyinfra.api import FactBase, StringCommand
 
+from facts.text import in_lines
+
 # No application has so much to tell; to read JSON takes thirty times the memory.
 LONGEST = 100_000
 
 
 class Report(FactBase[list[dict[str, Any]]]):
-    """The JSON objects that a read-only command prints, one on a line; others are passed over."""
+    """The JSON objects that a read-only command prints, one on a line; others are passed over.
+
+    No text in them has a line break or a control character.
+    """
 
     default = list
 
@@ -30,5 +35,5 @@ class Report(FactBase[list[dict[str, Any]]]):
             except (ValueError, RecursionError):
                 continue
             if isinstance(item, dict):
-                found.append(item)
+                found.append(in_lines(item))
         return found

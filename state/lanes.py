@@ -7,7 +7,7 @@ way, which asks anew what there is to do.
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import gevent
 from gevent.event import Event
@@ -18,6 +18,7 @@ from pyinfra.api.exceptions import OperationError, PyinfraError
 from pyinfra.api.operations import run_host_op
 from pyinfra.context import ctx_host, ctx_state
 
+from facts.previews import ReleaseChange
 from state.graph import Node, needed_nodes
 
 # How long what is under way may take to end once it is interrupted, in seconds.
@@ -43,7 +44,7 @@ class Effect(Protocol):
     @property
     def new(self) -> str: ...
     @property
-    def release(self) -> Mapping[str, Any] | None: ...
+    def release(self) -> ReleaseChange | None: ...
 
 
 class Operation(Protocol):

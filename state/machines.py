@@ -25,19 +25,33 @@ class Machines:
 
         These are two names of one machine: what the one declares would be taken away as a leftover
         of the other. A target that was not seen in this run is the machine that it was last.
+
+        A server says itself which machine it is, and may lie. So the one that was known as this
+        machine before goes on, whatever another one says.
         """
         self._seen[target] = machine
         others = [name for name in self._names if name != target and machine]
         same = [name for name in others if self._seen.get(name) == machine]
+        unseen = [
+            name
+            for name in others
+            if name not in self._seen and read_machine(self._store, name) == machine
+        ]
+        rightful = [name for name in (target, *same, *unseen) if self._was(name, machine)]
+        spared = rightful if len(rightful) == 1 else []
         if same:
-            return {
-                target: _refused(target, same[0]),
-                **{name: _refused(name, target) for name in same},
-            }
-        for name in others:
-            if name not in self._seen and read_machine(self._store, name) == machine:
-                return {target: _refused(target, name, is_seen=False)}
-        return {}
+            pairs = {target: same[0], **dict.fromkeys(same, target)}
+        else:
+            pairs = {target: unseen[0]} if unseen else {}
+        return {
+            name: _refused(name, other, is_seen=bool(same))
+            for name, other in pairs.items()
+            if name not in spared
+        }
+
+    def _was(self, target: str, machine: str) -> bool:
+        """Whether a target was this machine when something of ours changed on it last."""
+        return last_machine(self._store.effects().items(), target) == machine
 
 
 def _refused(target: str, other: str, is_seen: bool = True) -> Finding:

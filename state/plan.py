@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from facts.previews import ReleaseChange
 from state.record import Action, Error, Part, Time
 
 SCHEMA_VERSION: Literal["1.1"] = "1.1"
@@ -23,24 +24,6 @@ COUNTED: Mapping[str, Sequence[Verb]] = {
     "remove": ("remove",),
     "run": ("run", "wait"),
 }
-
-
-class ReleaseChange(Part):
-    """What comes with a release of an application. Since 1.1.
-
-    ``old``, ``new``: the commits, or hashes of the files; ``old`` is empty before the first
-    release. ``coming``, ``leaving``: how many commits come with it and go; null where there is no
-    repository, or one of the two is not in it any more. ``subjects``: of the newest that come, at
-    most 20. ``migrations``: those that wait, the first 20 of ``waiting``.
-    """
-
-    old: str
-    new: str
-    coming: int | None = None
-    leaving: int | None = None
-    subjects: list[str] = Field(default_factory=list)
-    migrations: list[str] = Field(default_factory=list)
-    waiting: int = 0
 
 
 class Change(Part):

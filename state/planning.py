@@ -10,7 +10,7 @@ from configs.routes import route_of
 from facts.existing import Existing
 from state.lanes import Lane, Operation, Step
 from state.options import Options
-from state.plan import Change, ComponentPlan, Plan, ReleaseChange, TargetPlan, Verb, count
+from state.plan import Change, ComponentPlan, Plan, TargetPlan, Verb, count
 from state.record import Error
 from state.store import now
 
@@ -108,7 +108,7 @@ def _changes(operation: Operation, there: Collection[tuple[str, str]]) -> list[C
                 diff=list(each.diff),
                 old_version=each.old,
                 new_version=each.new,
-                release=ReleaseChange(**each.release) if each.release else None,
+                release=each.release,
             )
             for each in operation.effects
         ]

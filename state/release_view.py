@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from state.plan import ReleaseChange
+from facts.previews import ReleaseChange
 
 # Of subjects and of migrations, unless all is asked for.
 MAX_LINES = 10

@@ -1,10 +1,12 @@
 """What an operation would do to a host: told while a plan is made, at no other time."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
+
+from facts.previews import ReleaseChange
 
 # The same as in a published plan (state/plan.py).
 Verb = Literal[
@@ -18,7 +20,7 @@ class Effect:
 
     ``why``: what it is done for, where that is not the thing itself. ``diff``: the lines of a
     unified diff. ``old``, ``new``: versions of a package, as far as they are known. ``release``:
-    what comes with a release of an application (the fields of ``ReleaseChange``).
+    what comes with a release of an application.
     """
 
     verb: Verb
@@ -27,7 +29,7 @@ class Effect:
     diff: tuple[str, ...] = ()
     old: str = ""
     new: str = ""
-    release: Mapping[str, Any] | None = None
+    release: ReleaseChange | None = None
 
 
 _told: ContextVar[list[Effect] | None] = ContextVar("told", default=None)
@@ -56,7 +58,7 @@ def tell(
     diff: tuple[str, ...] = (),
     old: str = "",
     new: str = "",
-    release: Mapping[str, Any] | None = None,
+    release: ReleaseChange | None = None,
 ) -> None:
     """Tell an effect; an operation does so before its first command."""
     if (told := _told.get()) is not None:

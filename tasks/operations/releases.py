@@ -10,8 +10,10 @@ from pyinfra.api import StringCommand, operation
 from pyinfra.api.exceptions import OperationError
 
 from facts.conditions import Choice, ChoiceNow, Condition, ConditionNow
+from facts.previews import release_change
 from facts.services import STARTED_WITH
 from facts.shell import sh
+from facts.text import one_line
 from tasks import effects
 from tasks.archives import Archive
 from tasks.operations.commands import Commands
@@ -54,10 +56,9 @@ def _preview(app: str, wanted: Mapping[str, Any]) -> None:
     answer = host.get_fact(ChoiceNow, shell=f"{there} && cd / && {PROGRAM} {command}")
     what = f"Release of {app}"
     if answer[-1:] == [f"{app}: the step fetch failed"]:
-        effects.tell("change", what, why=f"as it stands it will fail: {answer[1][:200]}")
-    elif len(answer) == 1 and answer[0].startswith("{"):
-        release = json.loads(answer[0])
-        effects.tell("change" if release["old"] else "create", what, release=release)
+        effects.tell("change", what, why=f"as it stands it will fail: {one_line(answer[1])}")
+    elif release := release_change(answer):
+        effects.tell("change" if release.old else "create", what, release=release)
 
 
 @operation()

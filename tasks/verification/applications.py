@@ -11,7 +11,9 @@ from facts.answers import LocalPage, LocalPages, LocalStatuses
 from facts.conditions import ComplaintNow
 from facts.shell import sh
 from tasks.component import Site
+from tasks.laravel import confinement
 from tasks.laravel.places import root, storage
+from tasks.sandbox import Sandbox
 from tasks.verification.check import Check, settle
 from tasks.verification.html import loaded_files
 from tasks.verification.marker import RUN
@@ -32,10 +34,10 @@ def check(site: Site) -> Sequence[Check]:
     checks = [
         Check(
             f"{name}: a file on its public disk is shown",
-            complaint(_upload(name, page)),
+            complaint(_upload(name, page, confinement.command(name, app, site.hardware))),
             f"see who may read {storage(name)}/app/public, and the site of {name} in Nginx",
         )
-        for name, _, page in shown
+        for name, app, page in shown
     ]
     checks += _front_pages([page for _, _, page in shown])
     for name, app, _ in every:
@@ -49,17 +51,22 @@ def complaint(shell: str) -> str:
     return "" if said is None else "; ".join(said) or "it failed without a word"
 
 
-def _upload(name: str, page: Page) -> str:
-    """A shell command that writes a file as the application, and asks Nginx for it."""
+def _upload(name: str, page: Page, sandbox: Sandbox) -> str:
+    """A shell command that writes a file as the application, and asks Nginx for it.
+
+    + sandbox: of the application's user; outside of it, code of the application could take over
+      the process that writes
+    """
     path = f"{storage(name)}/app/public/{UPLOAD}"
     return sh(
-        'cd / && runuser -u {user} -- sh -c \'umask 022; printf %s "$1" > "$2"\' sh {text} {path}'
+        "systemd-run -q --collect --wait --pipe {properties} --"
+        ' sh -c \'umask 022; printf %s "$1" > "$2"\' sh {text} {path}'
         # Whatever becomes of this run, the file does not stay.
-        " && systemd-run -q --collect --on-active={lifetime} -p User={user} rm -f {path}"
+        " && systemd-run -q --collect --on-active={lifetime} {properties} -- rm -f {path}"
         " && said=$(curl -ksS --globoff -m 10 --connect-to ::127.0.0.1: -w {status} {url})"
         ' && { [ "$said" = {right} ] || { echo "Nginx answers ${said##* }"; false; }; }',
         status=" %{http_code}",
-        user=name,
+        properties=[word for line in sandbox.lines() for word in ("-p", line)],
         text=RUN,
         path=path,
         lifetime=str(UPLOAD_LIFETIME_S),

@@ -429,8 +429,10 @@ def test_no_two_applications_can_read_a_common_writable_file(shop: Shop) -> None
 
 def test_units_of_applications_are_walled_off(shop: Shop) -> None:
     lab = shop.platform.lab
-    for unit in (f"shop-php{VERSION}", "shop-worker-1", "shop-scheduler", "shop-redis-queue",
-                 "shop-redis-cache", "redis-server", "chom-app-metrics"):  # fmt: skip
+    for unit in (
+        *(f"shop-php{VERSION}", "shop-worker-1", "shop-scheduler", "shop-schedule-run@1.service"),
+        *("shop-redis-queue", "shop-redis-cache", "redis-server", "chom-app-metrics"),
+    ):
         said = answer(lab, MACHINE, f"systemd-analyze security --no-pager {unit} | tail -1")
         assert float(said.split(": ")[1].split()[0]) <= 3.0, said
     limits = properties(lab, MACHINE, f"shop-php{VERSION}", "MemoryMax", "TasksMax", "CPUWeight")

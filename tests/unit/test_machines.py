@@ -44,6 +44,20 @@ def test_two_names_of_one_machine_are_both_refused(store: Store) -> None:
     assert "rm /etc/machine-id" in found["one"].remedy and not found["one"].warning
 
 
+def test_a_server_that_claims_to_be_another_one_stops_only_itself(store: Store) -> None:
+    deployed(store, ONE, "honest", "10.0.0.1", A)
+    deployed(store, TWO, "liar", "10.0.0.2", B)
+    for order in (["honest", "liar"], ["liar", "honest"]):
+        machines = Machines(store, ["honest", "liar"])
+        found = [name for each in order for name in machines.saw(each, A)]
+        assert set(found) == {"liar"}
+    # Nor does it stop the other one by what it said in an earlier run.
+    for name in ("honest", "liar"):
+        store.save_hardware(name, {"machine": A})
+    assert Machines(store, ["honest", "liar"]).saw("honest", A) == {}
+    assert list(Machines(store, ["honest", "liar"]).saw("liar", A)) == ["liar"]
+
+
 def test_machines_that_tell_nothing_of_themselves_are_not_the_same(store: Store) -> None:
     machines = Machines(store, ["one", "two"])
     assert machines.saw("one", "") == machines.saw("two", "") == {}

@@ -9,9 +9,10 @@ from typing import Any, get_args
 import jsonschema
 import pytest
 
+from facts.previews import ReleaseChange
 from state import plan_markdown, plan_view
 from state.commands.schema import text_of
-from state.plan import COUNTED, Change, ComponentPlan, Plan, ReleaseChange, TargetPlan, Verb
+from state.plan import COUNTED, Change, ComponentPlan, Plan, TargetPlan, Verb
 from state.planning import counts
 from state.record import Error
 from tasks.effects import Verb as Told

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from facts.previews import MAX_NAMES, ReleaseChange, release_change
 from tasks.effects import Effect, listening
 from tasks.operations import releases as operations
 from tasks.releases.host import __main__ as program
@@ -163,16 +164,38 @@ def test_the_command_prints_one_line(
 # What the plan makes of the answer
 
 
+def test_a_target_cannot_write_another_line_of_the_plan() -> None:
+    forged = json.dumps({"old": "1", "new": "2", "subjects": ["a\n    web2  nothing to do\x1b[2J"]})
+    found = release_change([forged])
+    assert found and found.subjects == ["a     web2  nothing to do [2J"]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"old": "1"},
+        {"old": 1, "new": "2"},
+        {"old": "1", "new": "2", "waiting": "many"},
+        {"old": "1", "new": "2", "else": 1},
+        {"old": "1", "new": "2", "subjects": ["x"] * (MAX_NAMES + 1)},
+        [],
+    ],
+)
+def test_what_the_program_would_not_say_is_no_preview(told: object) -> None:
+    assert release_change([json.dumps(told)]) is None
+    assert release_change(["{}", "{}"]) is None and release_change(["[" * 100_000]) is None
+
+
 @pytest.mark.parametrize(
     ("answer", "effect"),
     [
         (
             ['{"old": "1", "new": "2"}'],
-            Effect("change", "Release of shop", release={"old": "1", "new": "2"}),
+            Effect("change", "Release of shop", release=ReleaseChange(old="1", new="2")),
         ),
         (
             ['{"old": "", "new": "2"}'],
-            Effect("create", "Release of shop", release={"old": "", "new": "2"}),
+            Effect("create", "Release of shop", release=ReleaseChange(old="", new="2")),
         ),
         (
             ["", "git@x:a has no branch and no tag nowhere", "shop: the step fetch failed"],

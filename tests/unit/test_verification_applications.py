@@ -10,6 +10,7 @@ from pyinfra.context import ctx_host, ctx_state
 from facts.answers import END, LocalPages, LocalStatuses
 from facts.conditions import ComplaintNow
 from tasks.component import Site
+from tasks.sandbox import Sandbox
 from tasks.verification import applications, pages
 from tasks.verification.html import MAX_FILES, loaded_files
 from tasks.verification.marker import RUN
@@ -176,8 +177,10 @@ def shell(command: str, folder: Path, **programs: str) -> "subprocess.CompletedP
 
 
 def test_an_upload_that_nginx_may_not_read_is_told(tmp_path: Path, machine: Machine) -> None:
-    command = applications._upload("shop", machine.site.target.page("shop"))
-    others = {"runuser": "exit 0", "systemd_run": "exit 0"}
+    page = machine.site.target.page("shop")
+    command = applications._upload("shop", page, Sandbox(extra=("User=shop",)))
+    assert command.count("-p User=shop") == 2 and "runuser" not in command
+    others = {"systemd_run": "exit 0"}
     refused = shell(command, tmp_path, curl="echo 'forbidden 403'", **others)
     assert refused.returncode == 1 and refused.stdout == "Nginx answers 403\n"
     right = shell(command, tmp_path, curl=f"echo '{RUN} 200'", **others)
