@@ -22,14 +22,16 @@ class Bare:
 
 @dataclass(frozen=True)
 class First:
-    """Fresh machines, a dry run on them, and the deployment after it.
+    """Fresh machines, dry runs on them, and the deployment after them.
 
-    ``written_by_dry``: what the dry run changed among the records.
+    ``details``: of the dry run with ``--diff``. ``written_by_dry``: what the dry runs changed among
+    the records.
     """
 
     platform: Platform
     bare: dict[str, Bare]
     dry: Outcome
+    details: Outcome
     after_dry: dict[str, Bare]
     written_by_dry: set[str]
     outcome: Outcome
@@ -41,12 +43,13 @@ def deploy_first(platform: Platform) -> First:
     platform.refresh()
     bare, records = _look(platform), _records(platform)
     dry = platform.project.deploy("--dry")
+    details = platform.project.deploy("--dry", "--diff")
     after_dry = _look(platform)
     written_by_dry = differences(records, _records(platform), {})
     outcome = platform.deploy()
     assert outcome.code == 0, outcome
     record = platform.project.record()
-    return First(platform, bare, dry, after_dry, written_by_dry, outcome, record)
+    return First(platform, bare, dry, details, after_dry, written_by_dry, outcome, record)
 
 
 def _records(platform: Platform) -> Listing:

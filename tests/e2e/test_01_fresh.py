@@ -78,14 +78,19 @@ def test_dry_run_leaves_every_byte(first: First, machine: str) -> None:
 
 
 def test_dry_run_shows_the_plan_and_writes_no_record(first: First) -> None:
-    assert first.dry.code == 0, first.dry
+    assert first.dry.code == first.details.code == 0, first.dry
+    # First how much there is to do on each target; --diff shows each change.
+    counts, _, rest = first.dry.text.partition("\n      base: ")
+    for name in MACHINES:
+        assert re.search(rf"{name} +\d+ to create", counts), first.dry
+    assert "is counted here; --diff shows every change" in rest
     for promised in (
         "+ create /etc/chom/redis/laravel-queue.conf",
         "↻ start prometheus.service",
         "+ create Firewall: ufw allow 80/tcp",
         "observability  1",
     ):
-        assert promised in first.dry.text, first.dry
+        assert promised in first.details.text, first.details
     assert first.written_by_dry == set()
 
 
