@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.load import Load
+from tests.e2e.machines import answer
 from tests.e2e.platform import Platform
 from tests.e2e.polling import wait_for
 from tests.e2e.shop import DOMAIN, MACHINE, Shop
@@ -46,6 +47,8 @@ def test_a_slow_request_is_answered_by_the_release_that_began_it(shop: Shop) -> 
 
 
 def test_every_job_of_a_thousand_runs_once_through_a_release(shop: Shop) -> None:
+    # Other tests have had jobs as well.
+    answer(shop.platform.lab, MACHINE, "mariadb shop -e 'truncate job_runs'")
     shop.artisan("shop:enqueue 1000 --ms=20")
     assert shop.report()["ready"] > 500
     shop.edit()
