@@ -5,6 +5,7 @@
 
 import getpass
 import os
+import pwd
 import re
 import shlex
 import shutil
@@ -226,7 +227,19 @@ def _known_hosts(options: Mapping[str, Sequence[str]], own: Path | None) -> tupl
     paths += [
         Path(name).expanduser() for name in f"{users} {of_all}".split() if name.lower() != "none"
     ]
-    return tuple(dict.fromkeys(paths))
+    return tuple(dict.fromkeys(path for each in paths for path in _in_home(each)))
+
+
+def _in_home(path: Path) -> list[Path]:
+    """A file of the user's, first below $HOME, and where ssh looks for it.
+
+    ssh goes by the home folder of the account; a CI job in a container often has another $HOME,
+    where its own steps have written the file.
+    """
+    home, account = Path.home(), Path(pwd.getpwuid(os.getuid()).pw_dir)
+    if home == account or not path.is_relative_to(account):
+        return [path]
+    return [home / path.relative_to(account), path]
 
 
 def _agent(written: str) -> str | None:

@@ -1,10 +1,12 @@
 """The way to an address is the one that OpenSSH's configuration makes of it."""
 
+import os
+import pwd
 from pathlib import Path
 
 import pytest
 
-from configs.routes import Route, RouteError, route_of
+from configs.routes import Route, RouteError, route_from, route_of
 from configs.schema import Ssh
 
 
@@ -105,3 +107,19 @@ def test_agents_certificates_and_aliases_are_taken_over(tmp_path: Path) -> None:
     assert route.certificates == (Path("~/c-cert.pub").expanduser(),)
     assert (route.key_name, route.certificate_name) == ("known-as", "known-as")
     assert route.connect_timeout_s == 7
+
+
+def test_a_job_that_has_another_home_finds_the_file_that_it_wrote_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = Path(pwd.getpwuid(os.getuid()).pw_dir)
+    monkeypatch.setenv("HOME", str(tmp_path / "github"))
+    options = {"userknownhostsfile": [f"{account}/.ssh/known_hosts /etc/others"]}
+    found = route_from(options, "web", "root").known_hosts
+    assert found[:3] == (
+        tmp_path / "github/.ssh/known_hosts",
+        account / ".ssh/known_hosts",
+        Path("/etc/others"),
+    )
+    monkeypatch.setenv("HOME", str(account))
+    assert route_from(options, "web", "root").known_hosts[0] == account / ".ssh/known_hosts"
