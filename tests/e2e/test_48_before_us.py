@@ -162,6 +162,7 @@ def test_a_server_with_things_of_its_own(fresh: Platform) -> None:
     outcome = project.deploy("-y", inventory=renamed)
     assert outcome.code == 0, outcome
     assert "shop is the machine that was vpsmanager" in outcome.text
+    rest()
     outcome = project.deploy("-y", inventory=renamed)
     assert outcome.code == 0 and changed(project.record()) == {}, outcome
 
@@ -174,8 +175,8 @@ def test_a_server_with_things_of_its_own(fresh: Platform) -> None:
         inventory=again,
     )
     assert outcome.code == 0, outcome
-    rest()
     mine_is_there(fresh, rules)
+    rest()
     assert set(run(fresh, RULES).splitlines()) == rules
     assert run(fresh, "systemctl is-active nginx mariadb").split() == ["active", "active"]
     assert run(fresh, "curl -s http://127.0.0.1:8081/") == "my blog"
@@ -184,6 +185,7 @@ def test_a_server_with_things_of_its_own(fresh: Platform) -> None:
 
 def mine_is_there(platform: Platform, rules: set[str]) -> None:
     """What was there before us, but for what was moved by hand."""
+    rest()
     assert run(platform, "mariadb -u root -pmine -NBe 'select id from test.mine'") == "7"
     kept = "ls /var/www/laravel.before/releases; cat /var/www/laravel.before/shared/.env"
     assert run(platform, kept).split() == ["1", "2", "SECRET=mine"]
